@@ -1,0 +1,215 @@
+#include "sim/base/json_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <stdexcept>
+
+#include "sim/base/files.hpp"
+#include "sim/base/quantity_text.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr int kDeepestNesting = 64;
+constexpr std::size_t kLongestQuote = 80;
+
+std::string quoted(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > kLongestQuote) {
+    text.resize(kLongestQuote);
+    text += "...";
+  }
+  return text;
+}
+
+std::string escaped_token(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& file) {
+  std::vector<std::set<std::string>> keys;  // of the objects that are open, to find duplicates
+  std::optional<std::string> problem;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kDeepestNesting) {
+      throw UserError({.file = file, .problem = fmt::format("nested deeper than {} levels", kDeepestNesting)});
+    }
+    if (event == Json::parse_event_t::object_start) {
+      keys.emplace_back();
+    } else if (event == Json::parse_event_t::object_end) {
+      keys.pop_back();
+    } else if (event == Json::parse_event_t::key) {
+      const auto key = parsed.get<std::string>();
+      if (!keys.back().insert(key).second && !problem) {
+        problem = key;
+      }
+    }
+    return true;
+  };
+  try {
+    Json document = Json::parse(text, watch);
+    if (problem) {
+      throw UserError(
+          {.file = file, .found = fmt::format("the key \"{}\" twice", *problem), .problem = "duplicate key"});
+    }
+    return document;
+  } catch (const Json::parse_error& error) {
+    const std::size_t end = std::min(error.byte == 0 ? 0 : error.byte - 1, text.size());
+    const std::string_view before = text.substr(0, end);
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+    throw UserError({.file = fmt::format("{}:{}:{}", file, line, end - line_start + 1),
+                     .problem = "not valid JSON",
+                     .remedy = end >= text.size() ? "the text ends too early: complete it" : "mend the syntax there"});
+  } catch (const Json::out_of_range&) {
+    throw UserError({.file = file,
+                     .allowed = "numbers that fit a double",
+                     .problem = "a number is too large to be read",
+                     .remedy = "write a smaller one"});
+  }
+}
+
+Json read_json_file(const std::filesystem::path& path) {
+  return parse_json(read_file(path), path.string());
+}
+
+bool JsonReader::has(std::string_view key) const {
+  return find(key).has_value();
+}
+
+std::optional<JsonReader> JsonReader::find(std::string_view key) const {
+  if (!value_->is_object()) {
+    fail("expected an object", "{...}");
+  }
+  const auto found = value_->find(std::string(key));
+  if (found == value_->end() || found->is_null()) {
+    return std::nullopt;
+  }
+  return JsonReader(*found, file_, pointer_ + "/" + escaped_token(key));
+}
+
+JsonReader JsonReader::at(std::string_view key) const {
+  if (auto found = find(key)) {
+    return *std::move(found);
+  }
+  throw UserError(
+      {.file = file_, .pointer = pointer_ + "/" + escaped_token(key), .found = "nothing", .problem = "missing key"});
+}
+
+std::vector<JsonReader> JsonReader::elements() const {
+  if (!value_->is_array()) {
+    fail("expected a list", "[...]");
+  }
+  std::vector<JsonReader> out;
+  out.reserve(value_->size());
+  for (std::size_t i = 0; i < value_->size(); ++i) {
+    out.emplace_back((*value_)[i], file_, fmt::format("{}/{}", pointer_, i));
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, JsonReader>> JsonReader::members() const {
+  if (!value_->is_object()) {
+    fail("expected an object", "{...}");
+  }
+  std::vector<std::pair<std::string, JsonReader>> out;
+  for (const auto& [key, value] : value_->items()) {
+    out.emplace_back(key, JsonReader(value, file_, pointer_ + "/" + escaped_token(key)));
+  }
+  return out;
+}
+
+void JsonReader::expect_keys(std::initializer_list<std::string_view> allowed) const {
+  const std::vector<std::string> names(allowed.begin(), allowed.end());
+  for (const auto& [key, member] : members()) {
+    if (std::find(names.begin(), names.end(), key) == names.end()) {
+      throw UserError({.file = file_,
+                       .pointer = member.pointer(),
+                       .allowed = join_names(names),
+                       .nearest = nearest_name(key, names).value_or(""),
+                       .problem = fmt::format("unknown key \"{}\"", key)});
+    }
+  }
+}
+
+std::string JsonReader::text() const {
+  if (!value_->is_string()) {
+    fail("expected text", "\"...\"");
+  }
+  return value_->get<std::string>();
+}
+
+bool JsonReader::boolean() const {
+  if (!value_->is_boolean()) {
+    fail("expected true or false", "true, false");
+  }
+  return value_->get<bool>();
+}
+
+std::int64_t JsonReader::integer(std::int64_t smallest, std::int64_t largest) const {
+  const auto value = value_->is_number() ? value_->get<double>() : std::nan("");
+  if (!(std::floor(value) == value && value >= static_cast<double>(smallest) &&
+        value <= static_cast<double>(largest))) {
+    fail("expected a whole number", fmt::format("{} to {}", smallest, largest));
+  }
+  return value_->is_number_integer() ? value_->get<std::int64_t>() : static_cast<std::int64_t>(value);
+}
+
+double JsonReader::number(double smallest, double largest) const {
+  const auto value = value_->is_number() ? value_->get<double>() : std::nan("");
+  if (!(value >= smallest && value <= largest)) {
+    fail("expected a number", fmt::format("{} to {}", smallest, largest));
+  }
+  return value;
+}
+
+template <class Parse>
+auto JsonReader::parsed(Parse parse) const {
+  const std::string written = value_->is_string() ? value_->get<std::string>() : "";
+  try {
+    return parse(written);
+  } catch (const std::invalid_argument& error) {
+    fail("expected a quantity with its unit, as text", error.what());
+  }
+}
+
+Seconds JsonReader::seconds() const {
+  return parsed(parse_seconds);
+}
+Bytes JsonReader::bytes() const {
+  return parsed(parse_bytes);
+}
+Hertz JsonReader::hertz() const {
+  return parsed(parse_hertz);
+}
+BytesPerSecond JsonReader::bytes_per_second() const {
+  return parsed(parse_bytes_per_second);
+}
+FlopsPerSecond JsonReader::flops_per_second() const {
+  return parsed(parse_flops_per_second);
+}
+
+void JsonReader::fail(std::string problem, std::string allowed, std::string nearest) const {
+  throw UserError({.file = file_,
+                   .pointer = pointer_.empty() ? "/" : pointer_,
+                   .found = quoted(*value_),
+                   .allowed = std::move(allowed),
+                   .nearest = std::move(nearest),
+                   .problem = std::move(problem)});
+}
+
+}  // namespace trainyard
