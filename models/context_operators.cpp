@@ -1,0 +1,210 @@
+// Core attention of sequences that several ranks share (context parallelism). Fused kernels only, as in Transformer
+// Engine. A rank holds an early and a late piece of the sequence when attention is causal, so all have the same work.
+#include "models/operator_list.hpp"
+#include "sim/base/error.hpp"
+
+namespace trainyard {
+namespace {
+
+// Sizes of one exchange of keys and values.
+struct Ring {
+  ParallelGroup group = ParallelGroup::kContext;
+  std::int64_t ranks = 1;
+  std::int64_t local = 0;  // tokens of a sequence on one rank of the ring
+  Attention whole;         // of the sequence, with the heads that this rank has within the ring
+  Bytes keys_and_values{};
+  Bytes output{};
+};
+
+double elements(const Attention& attention, std::int64_t tokens, std::int64_t heads, std::int64_t width) {
+  return static_cast<double>(attention.batch) * static_cast<double>(tokens) * static_cast<double>(heads) *
+         static_cast<double>(width);
+}
+
+std::int64_t value_dim(const Attention& attention) {
+  return attention.value_dim > 0 ? attention.value_dim : attention.head_dim;
+}
+
+Ring ring_of(const OperatorList& list, ParallelGroup group, std::int64_t ranks, Attention whole) {
+  const std::int64_t local = divide_up(whole.seq_q, ranks);
+  return {.group = group,
+          .ranks = ranks,
+          .local = local,
+          .whole = whole,
+          .keys_and_values = elements(whole, local, whole.kv_heads, whole.head_dim + value_dim(whole)) * list.element(),
+          .output = elements(whole, local, whole.heads, value_dim(whole)) * list.element()};
+}
+
+// One step's kernel. The rank's own pieces are causal among themselves; of another rank's keys either the earlier half
+// is seen by all queries, or all are seen by the later half: half of the square. Kernels know no window here.
+// Source: Transformer Engine, pytorch/attention/context_parallel.py, the causal case.
+Attention step_kernel(const Ring& ring, std::int64_t step) {
+  Attention work = ring.whole;
+  const bool causal = work.mask == Mask::kCausal;
+  work.window = 0;
+  work.seq_q = ring.local;
+  work.seq_kv = causal && step > 0 ? divide_up(ring.local, 2) : ring.local;
+  work.mask = causal && step == 0 ? Mask::kCausal : Mask::kFull;
+  return work;
+}
+
+void ring_forward(OperatorList& list, const Ring& ring) {
+  for (std::int64_t step = 0; step < ring.ranks; ++step) {
+    const bool last = step + 1 == ring.ranks;
+    if (!last) {
+      list.collective(ring.group, "cp_exchange", CollectiveOp::kSendRecv, Pass::kForward, ring.keys_and_values, 1);
+    }
+    list.attention("core_attention", Pass::kForward, step_kernel(ring, step));
+    if (step > 0) {
+      // Results of several steps are scaled by their softmax sums and added: two read, one written.
+      list.elementwise("ring_merge", Pass::kForward, 1, 3.0 * ring.output);
+    }
+  }
+}
+
+// Keys and values go round again, and their gradients follow one step behind until they are home.
+void ring_backward(OperatorList& list, const Ring& ring) {
+  for (std::int64_t step = 0; step < ring.ranks; ++step) {
+    const bool last = step + 1 == ring.ranks;
+    const int exchanges = (last ? 0 : 1) + (step > 0 ? 1 : 0);
+    if (!last) {
+      list.collective(ring.group, "cp_exchange", CollectiveOp::kSendRecv, Pass::kDgrad, ring.keys_and_values,
+                      exchanges);
+    }
+    if (step > 0) {
+      list.collective(ring.group, "cp_exchange_gradient", CollectiveOp::kSendRecv, Pass::kDgrad, ring.keys_and_values,
+                      1);
+    }
+    list.attention("core_attention", Pass::kDgrad, step_kernel(ring, step));
+    if (step > 0) {
+      list.elementwise("ring_gradient_add", Pass::kDgrad, 1, 3.0 * ring.keys_and_values);
+    }
+  }
+}
+
+// All keys and values are gathered, in the order of the sequence; each of the two pieces of queries is one kernel.
+void gathered_kernels(OperatorList& list, Pass pass, const Ring& ring) {
+  Attention work = ring.whole;
+  work.window = ring.whole.window;
+  if (work.mask == Mask::kCausal) {
+    work.seq_q = divide_up(ring.local, 2);
+    list.attention("core_attention", pass, work);
+    list.attention("core_attention", pass, work);
+  } else {
+    work.seq_q = ring.local;
+    list.attention("core_attention", pass, work);
+  }
+}
+
+// Heads for tokens: queries, keys, values go out, the output comes back. Sizes are a rank's whole buffer.
+struct Exchange {
+  ParallelGroup group = ParallelGroup::kContext;
+  Bytes queries{};
+  Bytes keys{};
+  Bytes values{};
+  Bytes output{};
+};
+
+Exchange exchange_of(const OperatorList& list, ParallelGroup group) {
+  const Attention whole = flash_attention(list, Direction::kForward);
+  const std::int64_t tokens = list.shape().local_seq_len();
+  const Bytes e = list.element();
+  return {.group = group,
+          .queries = elements(whole, tokens, whole.heads, whole.head_dim) * e,
+          .keys = elements(whole, tokens, whole.kv_heads, whole.head_dim) * e,
+          .values = elements(whole, tokens, whole.kv_heads, value_dim(whole)) * e,
+          .output = elements(whole, tokens, whole.heads, value_dim(whole)) * e};
+}
+
+void trade_inputs(OperatorList& list, Pass pass, const Exchange& exchange) {
+  for (const Bytes size : {exchange.queries, exchange.keys, exchange.values}) {
+    list.collective(exchange.group, "cp_all_to_all", CollectiveOp::kAllToAll, pass, size);
+  }
+}
+
+void trade_output(OperatorList& list, Pass pass, const Exchange& exchange) {
+  list.collective(exchange.group, "cp_all_to_all", CollectiveOp::kAllToAll, pass, exchange.output);
+}
+
+// Heads that a rank has after trading with `ranks`; fewer keys than ranks are replicated.
+Attention with_fewer_heads(Attention attention, std::int64_t ranks) {
+  attention.heads = divide_up(attention.heads, ranks);
+  attention.kv_heads = divide_up(attention.kv_heads, ranks);
+  return attention;
+}
+
+Ring outer_ring(const OperatorList& list, Direction direction) {
+  const std::int64_t inner = list.shape().context_inner;
+  TY_ASSERT(inner > 0 && list.shape().cp % inner == 0);
+  return ring_of(list, ParallelGroup::kContextOuter, list.shape().cp / inner,
+                 with_fewer_heads(flash_attention(list, direction), inner));
+}
+
+}  // namespace
+
+void context_attention_forward(OperatorList& list) {
+  const std::int64_t cp = list.shape().cp;
+  const Attention whole = flash_attention(list, Direction::kForward);
+  switch (list.shape().context_parallel) {
+    case ContextParallel::kRing:
+      ring_forward(list, ring_of(list, ParallelGroup::kContext, cp, whole));
+      return;
+    case ContextParallel::kAllGather: {
+      const Ring ring = ring_of(list, ParallelGroup::kContext, cp, whole);
+      list.collective(ParallelGroup::kContext, "cp_all_gather", CollectiveOp::kAllGather, Pass::kForward,
+                      static_cast<double>(cp) * ring.keys_and_values);
+      gathered_kernels(list, Pass::kForward, ring);
+      return;
+    }
+    case ContextParallel::kUlysses: {
+      const Exchange exchange = exchange_of(list, ParallelGroup::kContext);
+      trade_inputs(list, Pass::kForward, exchange);
+      list.attention("core_attention", Pass::kForward, with_fewer_heads(whole, cp));
+      trade_output(list, Pass::kForward, exchange);
+      return;
+    }
+    case ContextParallel::kHierarchical: {
+      const Exchange exchange = exchange_of(list, ParallelGroup::kContextInner);
+      trade_inputs(list, Pass::kForward, exchange);
+      ring_forward(list, outer_ring(list, Direction::kForward));
+      trade_output(list, Pass::kForward, exchange);
+      return;
+    }
+  }
+}
+
+void context_attention_backward(OperatorList& list) {
+  const std::int64_t cp = list.shape().cp;
+  const Attention whole = flash_attention(list, Direction::kBackward);
+  switch (list.shape().context_parallel) {
+    case ContextParallel::kRing:
+      ring_backward(list, ring_of(list, ParallelGroup::kContext, cp, whole));
+      return;
+    case ContextParallel::kAllGather: {
+      // Keys and values are gathered again, their gradients summed and scattered.
+      const Ring ring = ring_of(list, ParallelGroup::kContext, cp, whole);
+      const Bytes gathered = static_cast<double>(cp) * ring.keys_and_values;
+      list.collective(ParallelGroup::kContext, "cp_all_gather", CollectiveOp::kAllGather, Pass::kDgrad, gathered);
+      gathered_kernels(list, Pass::kDgrad, ring);
+      list.collective(ParallelGroup::kContext, "cp_reduce_scatter", CollectiveOp::kReduceScatter, Pass::kDgrad,
+                      gathered);
+      return;
+    }
+    case ContextParallel::kUlysses: {
+      const Exchange exchange = exchange_of(list, ParallelGroup::kContext);
+      trade_output(list, Pass::kDgrad, exchange);
+      list.attention("core_attention", Pass::kDgrad, with_fewer_heads(whole, cp));
+      trade_inputs(list, Pass::kDgrad, exchange);
+      return;
+    }
+    case ContextParallel::kHierarchical: {
+      const Exchange exchange = exchange_of(list, ParallelGroup::kContextInner);
+      trade_output(list, Pass::kDgrad, exchange);
+      ring_backward(list, outer_ring(list, Direction::kBackward));
+      trade_inputs(list, Pass::kDgrad, exchange);
+      return;
+    }
+  }
+}
+
+}  // namespace trainyard

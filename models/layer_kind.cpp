@@ -1,0 +1,42 @@
+// Which layer of a model is of which kind.
+#include <algorithm>
+
+#include "models/model.hpp"
+#include "sim/base/error.hpp"
+
+namespace trainyard {
+namespace {
+
+bool has_experts(const ModelSpec& model, std::int64_t index) {
+  return model.experts && index >= model.experts->first_dense &&
+         (index - model.experts->first_dense + 1) % model.experts->period == 0;
+}
+
+bool has_window(const ModelSpec& model, std::int64_t index) {
+  return model.window > 0 && (model.global_every == 0 || (index + 1) % model.global_every != 0);
+}
+
+}  // namespace
+
+LayerKind layer_kind(const ModelSpec& model, std::int64_t index) {
+  TY_ASSERT(index >= 0 && index < model.layers);
+  const Stack stack = model.encoder_layers == 0      ? Stack::kDecoderOnly
+                      : index < model.encoder_layers ? Stack::kEncoder
+                                                     : Stack::kDecoder;
+  return {.feed_forward = has_experts(model, index) ? FeedForward::kExperts : FeedForward::kDense,
+          .span = has_window(model, index) ? AttentionSpan::kWindow : AttentionSpan::kGlobal,
+          .stack = stack};
+}
+
+std::vector<LayerKind> layer_kinds(const ModelSpec& model) {
+  std::vector<LayerKind> kinds;
+  for (std::int64_t index = 0; index < model.layers; ++index) {
+    const LayerKind kind = layer_kind(model, index);
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+      kinds.push_back(kind);
+    }
+  }
+  return kinds;
+}
+
+}  // namespace trainyard
