@@ -1,0 +1,55 @@
+#pragma once
+// Cluster catalogue: one JSON file per cluster in topologies/clusters; a cluster has any number of nodes.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/json_reader.hpp"
+#include "topologies/fabric.hpp"
+
+namespace trainyard {
+
+// What joins the GPUs of a node.
+enum class ScaleUp { kNone, kPcie, kMesh, kSwitch, kTorus };
+inline constexpr NameTable<ScaleUp, 5> kScaleUpNames{{{{"none", ScaleUp::kNone},
+                                                       {"pcie", ScaleUp::kPcie},
+                                                       {"mesh", ScaleUp::kMesh},
+                                                       {"switch", ScaleUp::kSwitch},
+                                                       {"torus", ScaleUp::kTorus}}}};
+
+// The node as a collective library sees it: nominal rates, per direction.
+struct NodeTraits {
+  ScaleUp scale_up = ScaleUp::kNone;
+  int scale_up_links = 0;  // of one GPU
+  BytesPerSecond scale_up_link_bandwidth{};
+  BytesPerSecond scale_up_link_payload{};       // what of it data can use
+  BytesPerSecond pcie_bandwidth{};              // of one GPU's slot
+  BytesPerSecond cpu_interconnect_bandwidth{};  // between sockets; zero with one socket
+  int nics = 0;
+  BytesPerSecond nic_bandwidth{};
+};
+
+struct ClusterSpec {
+  std::string name;
+  std::string gpu;                     // catalogue name of the GPU
+  int gpus_per_node = 8;               // of the node's slots, those in use
+  std::string cpu_vendor;              // intel, amd, arm: NCCL's tuner asks
+  std::string collective_profile;      // entry of sim/collectives/profiles: what the library knows of this hardware
+  std::string collective_calibration;  // entry of sim/collectives/calibration; empty: the library's own model
+  std::vector<std::string> network_protocols;  // those the network's plugin allows between nodes; empty: all
+  bool network_reduction = false;              // the network's switches reduce (SHARP)
+  NodeTraits node;
+  Json document;  // the whole entry: generators read their own keys from it
+};
+
+// A catalogue name, a path of a cluster JSON file, or an inline object. Throws UserError.
+ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file = "--cluster",
+                         std::string_view pointer = "");
+ClusterSpec read_cluster(const JsonReader& json, std::string_view name);
+std::vector<std::string> cluster_names();
+
+// The fabric of the first `gpus` devices: whole nodes, the last one possibly partly used. Throws UserError when the
+// cluster cannot have that many.
+Fabric build_fabric(const ClusterSpec& cluster, int gpus);
+
+}  // namespace trainyard
