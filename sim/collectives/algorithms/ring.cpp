@@ -1,0 +1,92 @@
+// Ring: every edge of the cycle carries 2 (n-1)/n of the payload for all-reduce, (n-1)/n for all-gather and
+// reduce-scatter. Broadcast and reduce are a chain from or to the root with the whole payload on each edge.
+// Over several nodes each of g channels enters a node at another member, so an edge inside the node is on (g-1) of g
+// channels and each rail on one.
+#include "sim/base/error.hpp"
+#include "sim/collectives/algorithms/traffic.hpp"
+
+namespace trainyard {
+namespace {
+
+// The chain visits the root's node first, then the other nodes; `request.members[0]` is the root.
+std::vector<Flow> chain_traffic(const TrafficInput& input) {
+  const std::vector<MemberNode>& nodes = input.groups.nodes;
+  const DeviceId root = input.request.members.front();
+  const int root_node = input.fabric.node_of(root);
+  std::size_t first = 0;
+  while (nodes[first].node != root_node) {
+    ++first;
+  }
+  const bool towards_root = input.request.op == CollectiveOp::kReduce;
+  std::vector<Flow> flows;
+  const auto link = [&](DeviceId a, DeviceId b, Bytes bytes) {
+    add_flow(flows, input.fabric, towards_root ? b : a, towards_root ? a : b, bytes);
+  };
+  const std::size_t rails = input.groups.smallest;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const std::vector<DeviceId>& members = nodes[(first + i) % nodes.size()].members;
+    const double local = static_cast<double>(members.size());
+    for (std::size_t m = 0; m < members.size() && members.size() > 1; ++m) {
+      const bool closes = nodes.size() == 1 && members[(m + 1) % members.size()] == root;
+      const double share = nodes.size() == 1 ? (closes ? 0.0 : 1.0) : (local - 1.0) / local;
+      link(members[m], members[(m + 1) % members.size()], input.request.size * share);
+    }
+    if (i + 1 < nodes.size()) {
+      const std::vector<DeviceId>& next = nodes[(first + i + 1) % nodes.size()].members;
+      for (std::size_t r = 0; r < rails; ++r) {
+        link(members[r], next[r], input.request.size / static_cast<double>(rails));
+      }
+    }
+  }
+  return flows;
+}
+
+}  // namespace
+
+Bytes ring_volume(const CollectiveRequest& request, std::size_t members) {
+  const double n = static_cast<double>(members);
+  switch (request.op) {
+    case CollectiveOp::kAllReduce:
+      return request.size * (2.0 * (n - 1.0) / n);
+    case CollectiveOp::kAllGather:
+    case CollectiveOp::kReduceScatter:
+      return request.size * ((n - 1.0) / n);
+    default:
+      return request.size;
+  }
+}
+
+std::vector<Flow> ring_traffic(const TrafficInput& input) {
+  const CollectiveOp op = input.request.op;
+  if (op == CollectiveOp::kBroadcast || op == CollectiveOp::kReduce) {
+    return chain_traffic(input);
+  }
+  const std::vector<MemberNode>& nodes = input.groups.nodes;
+  const Bytes volume = ring_volume(input.request, input.groups.members);
+  std::vector<Flow> flows;
+  flows.reserve(2 * input.groups.members);
+  for (const MemberNode& node : nodes) {
+    const std::size_t local = node.members.size();
+    if (local < 2) {
+      continue;
+    }
+    const double share = nodes.size() == 1 ? 1.0 : static_cast<double>(local - 1) / static_cast<double>(local);
+    const double per_order = share / static_cast<double>(local == input.groups.largest ? input.orders.size() : 1);
+    for (std::size_t o = 0; o < input.orders.size(); ++o) {
+      for (std::size_t m = 0; m < local; ++m) {
+        // Nodes with fewer members than the others have no searched order: they go round by local index.
+        const bool searched = input.orders[o].size() == local;
+        const auto a = searched ? static_cast<std::size_t>(input.orders[o][m]) : m;
+        const auto b = searched ? static_cast<std::size_t>(input.orders[o][(m + 1) % local]) : (m + 1) % local;
+        add_flow(flows, input.fabric, node.members[a], node.members[b], volume * per_order);
+      }
+      if (input.orders[o].size() != local) {
+        break;
+      }
+    }
+  }
+  add_rail_cycle(flows, input, volume);
+  return flows;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,100 @@
+#pragma once
+// What a collective means on a fabric: which bytes flow where, after how much latency, on how many SMs.
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/id.hpp"
+#include "sim/base/quantity.hpp"
+#include "sim/base/work.hpp"
+#include "topologies/cluster.hpp"
+#include "topologies/fabric.hpp"
+
+namespace trainyard {
+
+// How the user's buffers reach the wire: copied through the library's slots by SMs, registered with the library so that
+// peers, switches and NICs read and write them in place, or moved by copy engines without SMs.
+enum class BufferUse { kCopied, kRegistered, kCopyEngine };
+inline constexpr NameTable<BufferUse, 3> kBufferUseNames{{{{"copied", BufferUse::kCopied},
+                                                           {"registered", BufferUse::kRegistered},
+                                                           {"copy_engine", BufferUse::kCopyEngine}}}};
+
+// One message of an all-to-all-v.
+struct Transfer {
+  DeviceId from;
+  DeviceId to;
+  Bytes bytes{};
+};
+
+struct CollectiveRequest {
+  CollectiveOp op = CollectiveOp::kAllReduce;
+  Bytes size{};                       // as nccl-tests counts it (see CollectiveOp)
+  std::span<const DeviceId> members;  // in group order; for send/recv: {source, destination}
+  BufferUse buffers = BufferUse::kCopied;
+  std::span<const Transfer> transfers;  // of an all-to-all-v; empty: the even exchange of `size`
+  int calls = 1;                        // that the library has aggregated into this one (grouped.hpp)
+};
+
+// Bytes that pass from one device to another during the whole collective, all channels together.
+struct Flow {
+  DeviceId from;
+  DeviceId to;
+  std::vector<LinkId> route;
+  Bytes bytes{};
+  BytesPerSecond rate_limit{};  // the most the algorithm's channels can push here, whatever the links could carry
+};
+
+// The collective as one fluid: wait `latency`, then all flows start together; it is over when the last one ends.
+struct CollectivePlan {
+  std::string algorithm;  // "ring", "tree", "nvls", "p2p", ...
+  std::string protocol;   // "LL", "LL128", "Simple"
+  int channels = 0;
+  int sms = 0;  // of every member, held from start to end (footprint.hpp): the channels, fewer with registered buffers
+  Seconds latency{};
+  Bytes memory_traffic{};  // read plus written in each member's memory while the flows run (footprint.hpp)
+  std::vector<Flow> flows;
+};
+
+struct CollectiveCalibration;
+
+// What a user may force; what is absent is chosen as NCCL would.
+struct CollectiveOptions {
+  std::string nccl_version;  // "2.18", ...; empty: the one of the cluster's collective profile
+  const CollectiveCalibration* calibration = nullptr;  // absent: the one the cluster names
+  std::optional<std::string> algorithm;
+  std::optional<std::string> protocol;
+  std::optional<int> channels;
+  std::optional<int> communicator;    // ranks of the communicator a send/recv belongs to; absent: a node's GPUs
+  std::vector<std::string> excluded;  // algorithms out of the question, as NCCL_ALGO=^NVLS or a type they cannot reduce
+};
+
+// The choice and its time in the tuner's two terms, before calibration.
+struct CollectiveEstimate {
+  std::string algorithm;
+  std::string protocol;
+  int channels = 0;
+  int ranks = 0;
+  int nodes = 0;
+  Seconds latency{};
+  Seconds transfer{};
+  Seconds path{};  // what the fabric's paths add to the latency, whatever the calibration (path_latency.hpp)
+};
+
+// Every candidate the tuner weighs, in table order; point-to-point operations have one.
+std::vector<CollectiveEstimate> collective_candidates(const CollectiveRequest& request, const ClusterSpec& cluster,
+                                                      const Fabric& fabric, const CollectiveOptions& options);
+// The chosen one: smallest time, ties to the first. Throws UserError when the options force what does not exist.
+CollectiveEstimate estimate_collective(const CollectiveRequest& request, const ClusterSpec& cluster,
+                                       const Fabric& fabric, const CollectiveOptions& options);
+
+// Chooses as NCCL would for this cluster and returns the plan. One member or zero bytes: an empty plan of zero latency.
+CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric);
+CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric,
+                               const CollectiveOptions& options);
+
+// Time of the plan alone on an idle fabric: its flows share links max-min fairly among themselves.
+Seconds uncontended_time(const CollectivePlan& plan, const Fabric& fabric);
+
+}  // namespace trainyard

@@ -1,0 +1,287 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "sim/base/error.hpp"
+#include "sim/collectives/algorithms/traffic.hpp"
+#include "sim/collectives/calibration.hpp"
+#include "sim/collectives/collective.hpp"
+#include "sim/collectives/footprint.hpp"
+#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/path_latency.hpp"
+#include "sim/collectives/point_to_point.hpp"
+#include "sim/collectives/steps.hpp"
+#include "sim/collectives/tuner.hpp"
+
+namespace trainyard {
+namespace {
+
+// Frameworks implement a barrier as an all-reduce of one element.
+CollectiveRequest without_barrier(CollectiveRequest request) {
+  if (request.op == CollectiveOp::kBarrier) {
+    request.op = CollectiveOp::kAllReduce;
+    request.size = max(request.size, Bytes{4.0});
+  }
+  return request;
+}
+
+constexpr double kLeastLatency = 0.2;  // of the library's own, however fast the paths
+
+std::vector<Flow> traffic_of(std::string_view algorithm, const TrafficInput& input) {
+  switch (input.request.op) {
+    case CollectiveOp::kSendRecv:
+      return send_traffic(input);
+    case CollectiveOp::kAllToAll:
+    case CollectiveOp::kAllToAllV:
+      return input.request.transfers.empty() ? all_to_all_traffic(input) : exchange_traffic(input);
+    case CollectiveOp::kGather:
+    case CollectiveOp::kScatter:
+      return gather_traffic(input);
+    default:
+      break;
+  }
+  if (const auto torus = torus_traffic(input)) {
+    return *torus;
+  }
+  const auto known = kAlgorithmNames.find(algorithm);
+  TY_ASSERT(known.has_value());
+  switch (*known) {
+    case Algorithm::kTree:
+      return tree_traffic(input);
+    case Algorithm::kCollNetDirect:
+    case Algorithm::kCollNetChain:
+      return network_reduction_traffic(input, InsideNode::kMembers);
+    case Algorithm::kNvls:
+      return input.groups.nodes.size() > 1 ? network_reduction_traffic(input, InsideNode::kSwitch)
+                                           : nvls_traffic(input);
+    case Algorithm::kNvlsTree:
+      return nvls_traffic(input);
+    case Algorithm::kRing:
+    case Algorithm::kPat:
+      return ring_traffic(input);
+  }
+  return {};
+}
+
+TunerInput tuner_input(const CollectiveRequest& request, const MemberGroups& groups, const ClusterSpec& cluster,
+                       const Fabric& fabric, const CollectiveOptions& options) {
+  TunerInput input;
+  input.op = request.op;
+  input.ranks = static_cast<int>(groups.members);
+  input.nodes = static_cast<int>(groups.nodes.size());
+  input.profile = &collective_profile(cluster.collective_profile, cluster.name, "/collective_profile");
+  input.version =
+      &nccl_version(options.nccl_version.empty() ? input.profile->nccl : options.nccl_version, "--nccl-version", "");
+  input.amd_processor = cluster.cpu_vendor == "amd";
+  input.has_network_reduction = cluster.network_reduction;
+  input.graphs = search_channels(groups, cluster, fabric, *input.profile);
+  return input;
+}
+
+// How often the latency is paid when several calls run as one. Source: NCCL 2.30 src/enqueue.cc and
+// src/tuning/tuning_general.cc: calls per channel for rings, batches of 10 calls for the others, whose chunks are
+// pipelined (1024 bytes of work descriptions, 96 each, src/include/device.h).
+double latency_count(const Candidate& candidate, int calls) {
+  constexpr int kCallsPerBatch = 10;
+  const int at_once = candidate.algorithm == Algorithm::kRing ? std::max(1, candidate.channels) : kCallsPerBatch;
+  return std::ceil(static_cast<double>(calls) / at_once);
+}
+
+std::vector<CollectiveEstimate> candidates_of(const CollectiveRequest& request, const MemberGroups& groups,
+                                              const ClusterSpec& cluster, const Fabric& fabric, const TunerInput& input,
+                                              const CollectiveOptions& options) {
+  if (is_point_to_point(request.op)) {
+    return {estimate_point_to_point(request, groups, cluster, fabric, *input.profile, options)};
+  }
+  std::vector<CollectiveEstimate> out;
+  const std::vector<std::string>& allowed = cluster.network_protocols;
+  for (const Candidate& candidate : tuner_candidates(input, request.size)) {
+    const std::string_view protocol = kProtocolNames.name_of(candidate.protocol);
+    const std::string algorithm(kAlgorithmNames.name_of(candidate.algorithm));
+    if (std::find(options.excluded.begin(), options.excluded.end(), algorithm) != options.excluded.end()) {
+      continue;
+    }
+    if (input.nodes > 1 && !allowed.empty() && std::find(allowed.begin(), allowed.end(), protocol) == allowed.end()) {
+      continue;
+    }
+    out.push_back({.algorithm = algorithm,
+                   .protocol = std::string(protocol),
+                   .channels = candidate.channels,
+                   .ranks = input.ranks,
+                   .nodes = input.nodes,
+                   .latency = candidate.latency * latency_count(candidate, request.calls),
+                   .transfer = candidate.transfer});
+  }
+  return out;
+}
+
+CollectiveEstimate choose_allowed(const std::vector<CollectiveEstimate>& candidates, const CollectiveOptions& options) {
+  const CollectiveEstimate* best = nullptr;
+  std::string offered;
+  for (const CollectiveEstimate& c : candidates) {
+    offered += fmt::format("{}{}/{}", offered.empty() ? "" : ", ", c.algorithm, c.protocol);
+    const bool allowed = (!options.algorithm || c.algorithm == *options.algorithm) &&
+                         (!options.protocol || c.protocol == *options.protocol);
+    if (allowed && (best == nullptr || c.latency + c.transfer < best->latency + best->transfer)) {
+      best = &c;
+    }
+  }
+  if (best == nullptr) {
+    throw UserError({.file = "--algorithm",
+                     .found = fmt::format("{}/{}", options.algorithm.value_or("any"), options.protocol.value_or("any")),
+                     .allowed = offered,
+                     .problem = "this cluster, group and operation cannot use that algorithm and protocol",
+                     .remedy = "leave the choice to the tuner or force one of those it considers"});
+  }
+  return *best;
+}
+
+Seconds path_of(const CollectiveEstimate& chosen, const CollectiveRequest& request, const MemberGroups& groups,
+                const Fabric& fabric, const ChannelGraphs& graphs) {
+  const int around = graphs.ring_hops > 0 ? graphs.ring_hops : static_cast<int>(groups.members) - 1;
+  return path_excess(chosen.algorithm, request, groups, fabric, graphs.orders.front(), around);
+}
+
+// Algorithms that NCCL does not have, on forcing only: rounds follow one another, so the transfer is the sum of the
+// rounds' transfers, and each round costs a hop of the ring in Simple.
+CollectivePlan plan_stepped(const SteppedAlgorithm& algorithm, const CollectiveRequest& request, const Fabric& fabric,
+                            const TunerInput& input) {
+  if (!algorithm.serves(request.op)) {
+    throw UserError(
+        {.file = "--algorithm",
+         .found = std::string(algorithm.name),
+         .problem = fmt::format("{} does not do {}", algorithm.name, kCollectiveOpNames.name_of(request.op)),
+         .remedy = "leave the choice to the tuner or force another algorithm"});
+  }
+  const std::vector<Round> rounds = algorithm.expand(request.op, request.size, request.members, fabric);
+  const auto hop = [&](const LatencyTable& table) {
+    return table[static_cast<std::size_t>(Algorithm::kRing)][static_cast<std::size_t>(Protocol::kSimple)];
+  };
+  constexpr double kMicro = 1e-6;
+  Seconds latency{hop(input.version->base) * kMicro};
+  for (const Round& round : rounds) {
+    bool crosses = false;
+    std::optional<Seconds> excess;
+    for (const StepFlow& step : round) {
+      crosses = crosses || fabric.node_of(step.from) != fabric.node_of(step.to);
+      const Seconds one = excess_latency(step.from, step.to, fabric);
+      excess = excess ? max(*excess, one) : one;
+    }
+    const LatencyTable& inside = input.graphs.nvlink ? input.version->nvlink_hop : input.version->pci_hop;
+    const Seconds own{hop(crosses ? input.version->net_hop : inside) * kMicro};
+    latency += max(own + excess.value_or(Seconds{}), own * kLeastLatency);
+  }
+  CollectivePlan plan{.algorithm = std::string(algorithm.name),
+                      .protocol = "Simple",
+                      .channels = input.graphs.ring_executed,
+                      .latency = latency};
+  const Seconds transfer = steps_time(rounds, fabric, {});
+  std::map<std::pair<DeviceId, DeviceId>, Bytes> sums;
+  for (const Round& round : rounds) {
+    for (const StepFlow& step : round) {
+      sums[{step.from, step.to}] += step.bytes;
+    }
+  }
+  for (const auto& [pair, bytes] : sums) {
+    add_flow(plan.flows, fabric, pair.first, pair.second, bytes);
+  }
+  for (Flow& flow : plan.flows) {
+    flow.rate_limit = flow.bytes / transfer;
+  }
+  return plan;
+}
+
+CollectivePlan with_footprint(CollectivePlan plan, const CollectiveRequest& request, const MemberGroups& groups,
+                              const ClusterSpec& cluster, const Fabric& fabric) {
+  plan.sms = held_sms(plan, request, groups, cluster.network_reduction);
+  plan.memory_traffic = memory_traffic(plan, request, groups, fabric);
+  return plan;
+}
+
+const CollectiveCalibration* calibration_of(const ClusterSpec& cluster, const CollectiveOptions& options) {
+  if (options.calibration != nullptr) {
+    return options.calibration;
+  }
+  return cluster.collective_calibration.empty()
+             ? nullptr
+             : &collective_calibration(cluster.collective_calibration, cluster.name, "/collective_calibration");
+}
+
+}  // namespace
+
+std::vector<CollectiveEstimate> collective_candidates(const CollectiveRequest& request, const ClusterSpec& cluster,
+                                                      const Fabric& fabric, const CollectiveOptions& options) {
+  const CollectiveRequest asked = without_barrier(request);
+  if (asked.members.size() < 2 || asked.size.value <= 0.0) {
+    return {};
+  }
+  const MemberGroups groups = group_members(asked.members, fabric);
+  return candidates_of(asked, groups, cluster, fabric, tuner_input(asked, groups, cluster, fabric, options), options);
+}
+
+CollectiveEstimate estimate_collective(const CollectiveRequest& request, const ClusterSpec& cluster,
+                                       const Fabric& fabric, const CollectiveOptions& options) {
+  const CollectiveRequest asked = without_barrier(request);
+  if (asked.members.size() < 2 || asked.size.value <= 0.0) {
+    return {};
+  }
+  const MemberGroups groups = group_members(asked.members, fabric);
+  const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
+  CollectiveEstimate chosen = choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), options);
+  chosen.path = path_of(chosen, asked, groups, fabric, input.graphs);
+  return chosen;
+}
+
+CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric) {
+  return plan_collective(request, cluster, fabric, {});
+}
+
+CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric,
+                               const CollectiveOptions& options) {
+  const CollectiveRequest asked = without_barrier(request);
+  if (options.channels && *options.channels < 1) {
+    throw UserError({.file = "--channels",
+                     .found = fmt::format("{}", *options.channels),
+                     .allowed = "1 or more",
+                     .problem = "a collective runs on at least one channel"});
+  }
+  if (asked.members.size() < 2 || asked.size.value <= 0.0) {
+    return {};
+  }
+  const MemberGroups groups = group_members(asked.members, fabric);
+  const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
+  if (options.algorithm) {
+    if (const SteppedAlgorithm* stepped = find_stepped_algorithm(*options.algorithm)) {
+      return with_footprint(plan_stepped(*stepped, asked, fabric, input), asked, groups, cluster, fabric);
+    }
+  }
+  const CollectiveEstimate chosen =
+      choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), options);
+  const CollectiveCalibration* calibration = calibration_of(cluster, options);
+  // All-to-all-v runs on the same kernels as all-to-all.
+  const CollectiveOp measured = asked.op == CollectiveOp::kAllToAllV ? CollectiveOp::kAllToAll : asked.op;
+  const TimeCurve curve = calibration == nullptr
+                              ? TimeCurve{}
+                              : calibration->find(measured, chosen.algorithm, chosen.protocol, chosen.nodes > 1);
+  CalibratedTime time = apply_curve(curve, chosen.latency, chosen.transfer, chosen.ranks);
+  const Seconds path = path_of(chosen, asked, groups, fabric, input.graphs);
+  time.latency = max(time.latency + path, time.latency * kLeastLatency);
+  CollectivePlan plan{.algorithm = chosen.algorithm,
+                      .protocol = chosen.protocol,
+                      .channels = options.channels.value_or(chosen.channels),
+                      .latency = time.latency,
+                      .flows = traffic_of(chosen.algorithm, {asked, groups, input.graphs.orders, fabric})};
+  // Fewer channels than would run carry as much less; more are no faster, as the tuner takes what the links give.
+  const double slowdown =
+      options.channels ? std::max(1.0, static_cast<double>(chosen.channels) / *options.channels) : 1.0;
+  // All flows end together, `transfer` after their start, unless a link is too slow or too long for that.
+  const Seconds transfer = max(time.transfer * slowdown, window_time(plan, fabric));
+  for (Flow& flow : plan.flows) {
+    flow.rate_limit = flow.bytes / transfer;
+  }
+  return with_footprint(std::move(plan), asked, groups, cluster, fabric);
+}
+
+}  // namespace trainyard
