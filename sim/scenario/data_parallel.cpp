@@ -1,0 +1,195 @@
+#include "sim/scenario/data_parallel.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace trainyard {
+namespace {
+
+constexpr double kMostElements = 1e15;
+constexpr std::int64_t kMostInFlight = 1024;
+
+// One option: which strategies have it, how it is read and written.
+struct Option {
+  std::string_view key;
+  std::vector<DataParallelName> strategies;
+  void (*read)(const JsonReader& json, DataParallelOptions& options);
+  Json (*write)(const DataParallelOptions& options);
+};
+
+template <auto Member, const auto& Names>
+Option choice(std::string_view key, std::vector<DataParallelName> strategies) {
+  return {key, std::move(strategies),
+          [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.choice(Names); },
+          [](const DataParallelOptions& options) { return Json(Names.name_of(options.*Member)); }};
+}
+template <auto Member>
+Option elements(std::string_view key, std::vector<DataParallelName> strategies) {
+  return {
+      key, strategies,
+      [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.number(0.0, kMostElements); },
+      [](const DataParallelOptions& options) { return Json(options.*Member); }};
+}
+template <auto Member>
+Option bytes(std::string_view key, std::vector<DataParallelName> strategies) {
+  return {key, std::move(strategies),
+          [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.bytes(); },
+          [](const DataParallelOptions& options) { return Json(fmt::format("{} B", (options.*Member).value)); }};
+}
+template <auto Member, auto True, auto False>
+Option flag(std::string_view key, std::vector<DataParallelName> strategies) {
+  return {key, std::move(strategies),
+          [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.boolean() ? True : False; },
+          [](const DataParallelOptions& options) { return Json(options.*Member == True); }};
+}
+
+using Name = DataParallelName;
+using Options = DataParallelOptions;
+
+const std::vector<Option>& option_table() {
+  static const std::vector<Option> kTable = {
+      bytes<&Options::first_bucket>("first_bucket", {Name::kDdp}),
+      bytes<&Options::bucket>("bucket", {Name::kDdp}),
+      choice<&Options::gradient_reduction, kGradientReductionNames>("gradient_reduction", {Name::kMegatron}),
+      choice<&Options::parameter_gather, kParameterGatherNames>("parameter_gather", {Name::kMegatron}),
+      elements<&Options::bucket_parameters>("bucket_parameters", {Name::kMegatron}),
+      elements<&Options::bucket_parameters_per_rank>("bucket_parameters_per_rank", {Name::kMegatron}),
+      flag<&Options::overlap_comm, CommunicationOverlap::kOn, CommunicationOverlap::kOff>("overlap_comm",
+                                                                                          {Name::kDeepspeed}),
+      elements<&Options::reduce_bucket_size>("reduce_bucket_size", {Name::kDeepspeed}),
+      elements<&Options::allgather_bucket_size>("allgather_bucket_size", {Name::kDeepspeed}),
+      elements<&Options::prefetch_bucket_size>("prefetch_bucket_size", {Name::kDeepspeed}),
+      elements<&Options::max_live_parameters>("max_live_parameters", {Name::kDeepspeed}),
+      elements<&Options::max_reuse_distance>("max_reuse_distance", {Name::kDeepspeed}),
+      flag<&Options::reshard, Reshard::kAfterForward, Reshard::kAfterBackward>("reshard_after_forward",
+                                                                               {Name::kFsdp, Name::kHsdp}),
+      choice<&Options::backward_prefetch, kBackwardPrefetchNames>("backward_prefetch", {Name::kFsdp, Name::kHsdp}),
+      {"gathers_in_flight",
+       {Name::kFsdp, Name::kHsdp},
+       [](const JsonReader& json, Options& options) { options.gathers_in_flight = json.integer(1, kMostInFlight); },
+       [](const Options& options) { return Json(options.gathers_in_flight); }},
+      choice<&Options::outer_units, kOuterUnitsNames>("outer_units", {Name::kFsdp, Name::kHsdp}),
+      choice<&Options::reduce_stream, kReduceStreamNames>("reduce_stream", {Name::kFsdp, Name::kHsdp}),
+      flag<&Options::flat_buffer, FlatBuffer::kParameters, FlatBuffer::kNone>("flat_parameters",
+                                                                              {Name::kFsdp, Name::kHsdp}),
+      choice<&Options::gradient_sync, kGradientSyncNames>("gradient_sync", {Name::kDdp, Name::kFsdp, Name::kHsdp}),
+  };
+  return kTable;
+}
+
+bool belongs(const Option& option, DataParallelName strategy) {
+  return std::find(option.strategies.begin(), option.strategies.end(), strategy) != option.strategies.end();
+}
+
+}  // namespace
+
+bool is_fsdp(DataParallelName strategy) {
+  return strategy == DataParallelName::kFsdp || strategy == DataParallelName::kHsdp;
+}
+
+ZeroStages zero_stages(DataParallelName strategy) {
+  switch (strategy) {
+    case DataParallelName::kDdp:
+      return {0, 0};
+    case DataParallelName::kMegatron:
+      return {0, 1};
+    case DataParallelName::kDeepspeed:
+      return {0, 3};
+    case DataParallelName::kFsdp:
+    case DataParallelName::kHsdp:
+      break;
+  }
+  return {2, 3};
+}
+
+namespace {
+
+// What differs between the libraries where they share an option: DDP leaves earlier micro-batches' gradients local
+// under no_sync, as every trainer calls it; FSDP's trainers do not.
+void choose(DataParallelOptions& options, DataParallelName strategy) {
+  if (options.strategy != strategy) {
+    options.strategy = strategy;
+    options.gradient_sync = is_fsdp(strategy) ? GradientSync::kEveryMicroBatch : GradientSync::kLastMicroBatch;
+  }
+}
+
+}  // namespace
+
+DataParallelOptions read_data_parallel(const JsonReader& json, DataParallelOptions base) {
+  if (!json.value().is_object()) {
+    choose(base, json.choice(kDataParallelNames));
+    return base;
+  }
+  if (const auto strategy = json.find("strategy")) {
+    choose(base, strategy->choice(kDataParallelNames));
+  }
+  std::vector<std::string> allowed = {"strategy"};
+  for (const Option& option : option_table()) {
+    if (belongs(option, base.strategy)) {
+      allowed.emplace_back(option.key);
+    }
+  }
+  for (const auto& [key, value] : json.members()) {
+    if (std::find(allowed.begin(), allowed.end(), key) == allowed.end()) {
+      value.fail(fmt::format("the strategy {} has no such option", kDataParallelNames.name_of(base.strategy)),
+                 join_names(allowed), nearest_name(key, allowed).value_or(""));
+    }
+    for (const Option& option : option_table()) {
+      if (option.key == key) {
+        option.read(value, base);
+      }
+    }
+  }
+  return base;
+}
+
+ChosenDataParallel choose_data_parallel(const JsonReader& training, const DataParallelOptions& profile,
+                                        int profile_zero_stage) {
+  const auto stated = training.find("data_parallel");
+  const auto stated_stage = training.find("zero_stage");
+  DataParallelOptions options = stated ? read_data_parallel(*stated, profile) : profile;
+  const auto offers = [&options](std::int64_t stage) {
+    const ZeroStages stages = zero_stages(options.strategy);
+    return stage >= stages.least && stage <= stages.most;
+  };
+  if (!stated_stage) {
+    if (is_fsdp(options.strategy)) {
+      return {options, options.reshard == Reshard::kAfterForward ? 3 : 2};
+    }
+    return {options, offers(profile_zero_stage) ? profile_zero_stage : zero_stages(options.strategy).most};
+  }
+  const std::int64_t stage = stated_stage->integer(0, 3);
+  if (!offers(stage) && !stated) {
+    choose(options, stage == 0 ? DataParallelName::kDdp : DataParallelName::kDeepspeed);
+    // deepspeed/runtime/zero/config.py: on in stage 3 unless configured.
+    options.overlap_comm = stage == 3 ? CommunicationOverlap::kOn : CommunicationOverlap::kOff;
+  }
+  const Reshard reshard = stage == 3 ? Reshard::kAfterForward : Reshard::kAfterBackward;
+  const bool states_reshard = stated && stated->value().is_object() && stated->has("reshard_after_forward");
+  const bool contradicts = is_fsdp(options.strategy) && states_reshard && options.reshard != reshard;
+  if (!offers(stage) || contradicts) {
+    const ZeroStages stages = zero_stages(options.strategy);
+    stated_stage->fail(fmt::format("the strategy {} {}", kDataParallelNames.name_of(options.strategy),
+                                   contradicts ? "reshards after forward in stage 3 only" : "has no such ZeRO stage"),
+                       stages.least == stages.most ? fmt::format("{}", stages.least)
+                                                   : fmt::format("{} to {}", stages.least, stages.most));
+  }
+  options.reshard = reshard;
+  return {options, static_cast<int>(stage)};
+}
+
+Json to_json(const DataParallelOptions& options) {
+  Json out = {{"strategy", kDataParallelNames.name_of(options.strategy)}};
+  for (const Option& option : option_table()) {
+    if (belongs(option, options.strategy)) {
+      out[std::string(option.key)] = option.write(options);
+    }
+  }
+  return out;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,266 @@
+#include "sim/scenario/scenario.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "sim/base/files.hpp"
+#include "sim/scenario/pipeline_keys.hpp"
+#include "sim/scenario/scenario_checks.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr std::int64_t kMostGpus = 1'000'000;
+constexpr std::int64_t kMostBatch = 1'000'000'000;
+constexpr std::int64_t kMostTokens = 100'000'000;
+
+const Json& empty_object() {
+  static const Json kEmpty = Json::object();
+  return kEmpty;
+}
+
+JsonReader section(const JsonReader& root, std::string_view key) {
+  if (auto found = root.find(key)) {
+    return *std::move(found);
+  }
+  return JsonReader(empty_object(), root.file(), root.pointer() + "/" + std::string(key));
+}
+
+template <class Value, std::size_t N>
+Value choice_or(const JsonReader& json, std::string_view key, const NameTable<Value, N>& table, Value otherwise) {
+  const auto found = json.find(key);
+  return found ? found->choice(table) : otherwise;
+}
+
+std::int64_t degree(const JsonReader& json, std::string_view key) {
+  const auto found = json.find(key);
+  return found ? found->integer(1, kMostGpus) : 1;
+}
+
+Parallelism read_layout(const JsonReader& json, const ModelSpec& model, const FrameworkProfile& framework) {
+  json.expect_keys({"tp", "pp", "vpp", "cp", "cp_type", "cp_inner", "ep", "etp", "dp", "hsdp_shard",
+                    "sequence_parallel", "tp_overlap", "order", "layers_per_stage", "embedding", "loss"});
+  Parallelism layout;
+  layout.tp = degree(json, "tp");
+  layout.pp = degree(json, "pp");
+  layout.vpp = degree(json, "vpp");
+  layout.cp = degree(json, "cp");
+  layout.context_parallel = choice_or(json, "cp_type", kContextParallelNames, ContextParallel::kRing);
+  layout.context_inner = degree(json, "cp_inner");
+  layout.ep = degree(json, "ep");
+  layout.etp = json.has("etp") || !model.experts ? degree(json, "etp") : layout.tp;  // Megatron-LM's default
+  layout.dp = json.has("dp") ? degree(json, "dp") : 0;
+  layout.hsdp_shard = json.has("hsdp_shard") ? degree(json, "hsdp_shard") : 0;
+  layout.sequence_parallel = framework.default_sequence_parallel;
+  if (const auto found = json.find("sequence_parallel")) {
+    layout.sequence_parallel = found->boolean() ? SequenceParallel::kOn : SequenceParallel::kOff;
+  }
+  if (layout.tp == 1) {
+    layout.sequence_parallel = SequenceParallel::kOff;  // nothing to shard over
+  }
+  layout.tp_overlap = framework.operators.chunked_tensor_collectives;
+  if (const auto found = json.find("tp_overlap")) {
+    layout.tp_overlap = found->boolean() ? TensorOverlap::kOn : TensorOverlap::kOff;
+  }
+  if (const auto found = json.find("order")) {
+    layout.order = found->text();
+  }
+  read_stage_contents(json, layout);
+  return layout;
+}
+
+// A list of modules, or their names in one text with commas between them.
+std::vector<RecomputeModule> recompute_modules(const JsonReader& json) {
+  std::vector<RecomputeModule> out;
+  if (!json.value().is_string()) {
+    for (const JsonReader& module : json.elements()) {
+      out.push_back(module.choice(kRecomputeModuleNames));
+    }
+    return out;
+  }
+  const std::string text = json.text();
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', start), text.size());
+    const Json name = text.substr(start, comma - start);
+    out.push_back(JsonReader(name, json.file(), json.pointer()).choice(kRecomputeModuleNames));
+    start = comma + 1;
+  }
+  return out;
+}
+
+Training read_training(const JsonReader& json, const ModelSpec& model, const Parallelism& layout,
+                       const FrameworkProfile& framework) {
+  json.expect_keys({"seq_len", "micro_batch", "global_batch", "precision", "optimizer", "recompute", "recompute_method",
+                    "recompute_layers", "recompute_modules", "zero_stage", "data_parallel", "schedule",
+                    "micro_batch_group", "p2p", "grad_dtype", "optimizer_dtype", "master_dtype", "weight_copies",
+                    "experts"});
+  Training training;
+  const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
+    const auto found = json.find(key);
+    return found ? found->integer(1, most) : otherwise;
+  };
+  training.seq_len = count("seq_len", model.seq_len, kMostTokens);
+  training.micro_batch = count("micro_batch", 1, kMostBatch);
+  training.global_batch =
+      count("global_batch", training.micro_batch * std::max<std::int64_t>(1, layout.dp), kMostBatch);
+  training.precision = choice_or(json, "precision", kPrecisionNames, framework.default_precision);
+  training.grad_dtype = choice_or(json, "grad_dtype", kPrecisionNames, framework.default_grad_dtype);
+  training.optimizer_dtype = choice_or(json, "optimizer_dtype", kPrecisionNames, Precision::kFp32);
+  training.master_dtype = choice_or(json, "master_dtype", kPrecisionNames, Precision::kFp32);
+  if (const auto found = json.find("weight_copies")) {
+    training.weight_copies = found->integer(0, 2);
+  }
+  training.optimizer = choice_or(json, "optimizer", kOptimizerNames, Optimizer::kAdam);
+  training.recompute = choice_or(json, "recompute", kRecomputeNames, framework.default_recompute);
+  training.recompute_method = choice_or(json, "recompute_method", kRecomputeMethodNames, RecomputeMethod::kUniform);
+  training.recompute_layers = count("recompute_layers", 1, model.layers);
+  if (const auto found = json.find("recompute_modules")) {
+    training.recompute_modules = recompute_modules(*found);
+  }
+  const ChosenDataParallel chosen = choose_data_parallel(json, framework.data_parallel, framework.default_zero_stage);
+  training.data_parallel = chosen.options;
+  training.zero_stage = chosen.zero_stage;
+  if (const auto found = json.find("experts")) {
+    if (!model.experts) {
+      found->fail("the model has no experts", "a mixture-of-experts model");
+    }
+    training.experts = read_expert_routing(*found, model.experts->count);
+  }
+  read_schedule(json, layout, training);
+  return training;
+}
+
+Json resolved_document(const Scenario& scenario, const Json& model, const Json& cluster) {
+  const Parallelism& layout = scenario.layout;
+  const Training& training = scenario.training;
+  Json out;
+  out["model"] = model;
+  out["cluster"] = cluster;
+  out["gpu"] = scenario.gpu.name;
+  out["gpus"] = scenario.gpus;
+  out["layout"] = {{"tp", layout.tp},
+                   {"pp", layout.pp},
+                   {"vpp", layout.vpp},
+                   {"cp", layout.cp},
+                   {"cp_type", kContextParallelNames.name_of(layout.context_parallel)},
+                   {"cp_inner", layout.context_inner},
+                   {"ep", layout.ep},
+                   {"etp", layout.etp},
+                   {"dp", layout.dp},
+                   {"sequence_parallel", layout.sequence_parallel == SequenceParallel::kOn},
+                   {"tp_overlap", layout.tp_overlap == TensorOverlap::kOn},
+                   {"order", layout.order}};
+  if (is_fsdp(training.data_parallel.strategy)) {
+    out["layout"]["hsdp_shard"] = layout.hsdp_shard;
+  }
+  out["training"] = {{"seq_len", training.seq_len},
+                     {"micro_batch", training.micro_batch},
+                     {"global_batch", training.global_batch},
+                     {"precision", kPrecisionNames.name_of(training.precision)},
+                     {"optimizer", kOptimizerNames.name_of(training.optimizer)},
+                     {"recompute", kRecomputeNames.name_of(training.recompute)},
+                     {"zero_stage", training.zero_stage},
+                     {"data_parallel", to_json(training.data_parallel)},
+                     {"schedule", schedule_text(training)},
+                     {"grad_dtype", kPrecisionNames.name_of(training.grad_dtype)},
+                     {"optimizer_dtype", kPrecisionNames.name_of(training.optimizer_dtype)},
+                     {"master_dtype", kPrecisionNames.name_of(training.master_dtype)},
+                     {"weight_copies", training.weight_copies}};
+  if (training.recompute == Recompute::kFull) {
+    out["training"]["recompute_method"] = kRecomputeMethodNames.name_of(training.recompute_method);
+    out["training"]["recompute_layers"] = training.recompute_layers;
+  }
+  for (const RecomputeModule module : training.recompute_modules) {
+    out["training"]["recompute_modules"].push_back(kRecomputeModuleNames.name_of(module));
+  }
+  if (scenario.model.experts) {
+    out["training"]["experts"] = expert_routing_json(training.experts);
+  }
+  echo_pipeline(scenario, out);
+  out["framework"] = scenario.framework.name;
+  out["network"] = kNetworkNames.name_of(scenario.network);
+  out["fold"] = scenario.fold == Fold::kOn;
+  out["seed"] = scenario.seed;
+  return out;
+}
+
+ModelSpec model_of(const JsonReader& json) {
+  return json.value().is_object() ? read_model(json, "inline") : load_model(json.text(), json.file(), json.pointer());
+}
+
+ClusterSpec cluster_of(const JsonReader& json) {
+  return json.value().is_object() ? read_cluster(json, "inline")
+                                  : load_cluster(json.text(), json.file(), json.pointer());
+}
+
+}  // namespace
+
+Scenario read_scenario(const Json& document, const std::string& file) {
+  const JsonReader json(document, file);
+  json.expect_keys({"model", "cluster", "gpu", "gpus", "layout", "training", "framework", "network", "fold", "seed"});
+  Scenario scenario;
+  scenario.model = model_of(json.at("model"));
+  scenario.cluster = cluster_of(json.at("cluster"));
+  const auto gpu = json.find("gpu");
+  scenario.gpu =
+      gpu ? load_gpu(gpu->text(), file, gpu->pointer()) : load_gpu(scenario.cluster.gpu, scenario.cluster.name, "/gpu");
+  scenario.gpus = json.at("gpus").integer(1, kMostGpus);
+  const auto framework = json.find("framework");
+  scenario.framework = framework ? load_framework(framework->text(), file, framework->pointer())
+                                 : load_framework("megatron-core", file, "/framework");
+  scenario.layout = read_layout(section(json, "layout"), scenario.model, scenario.framework);
+  if (scenario.layout.dp == 0) {
+    const std::int64_t model_parallel = scenario.layout.tp * scenario.layout.pp * scenario.layout.cp;
+    scenario.layout.dp = std::max<std::int64_t>(1, scenario.gpus / model_parallel);
+  }
+  const JsonReader training = section(json, "training");
+  scenario.training = read_training(training, scenario.model, scenario.layout, scenario.framework);
+  if (const auto found = training.find("p2p")) {
+    scenario.framework.exchange = found->choice(kExchangeNames);
+  }
+  if (!section(json, "layout").has("vpp")) {
+    scenario.layout.vpp = default_chunks(scenario.training);
+  }
+  scenario.network = choice_or(json, "network", kNetworkNames, Network::kFlow);
+  if (const auto found = json.find("fold")) {
+    scenario.fold = found->boolean() ? Fold::kOn : Fold::kOff;
+  }
+  if (const auto found = json.find("seed")) {
+    scenario.seed = static_cast<std::uint64_t>(found->integer(0, std::int64_t{1} << 53));
+  }
+  check_layout(scenario, file);
+  settle_sharding(scenario, file);
+  check_training(scenario, file);
+  check_pipeline(scenario, file);
+  scenario.resolved = resolved_document(scenario, document.at("model"), document.at("cluster"));
+  return scenario;
+}
+
+void set_key(Json& document, std::string_view assignment) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    throw UserError({.file = "--set",
+                     .found = std::string(assignment),
+                     .allowed = "key.path=value",
+                     .problem = "not an assignment"});
+  }
+  Json* target = &document;
+  std::string_view path = assignment.substr(0, equals);
+  while (!path.empty()) {
+    const std::size_t dot = std::min(path.find('.'), path.size());
+    if (!target->is_object() && !target->is_null()) {
+      throw UserError({.file = "--set",
+                       .found = std::string(assignment),
+                       .problem = "the path leads through a value that is not an object"});
+    }
+    target = &(*target)[std::string(path.substr(0, dot))];
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  const std::string_view value = assignment.substr(equals + 1);
+  Json parsed = Json::parse(value, nullptr, false);
+  *target = parsed.is_discarded() ? Json(std::string(value)) : std::move(parsed);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,120 @@
+#pragma once
+// What is asked: model, cluster, layout, recipe, framework profile. Read once, checked, and never changed afterwards.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/gpu.hpp"
+#include "models/model.hpp"
+#include "sim/base/json_reader.hpp"
+#include "sim/scenario/expert_routing.hpp"
+#include "sim/scenario/framework.hpp"
+#include "sim/scenario/pipeline.hpp"
+#include "topologies/cluster.hpp"
+
+namespace trainyard {
+
+enum class Network { kFlow, kAnalytic };
+inline constexpr NameTable<Network, 2> kNetworkNames{{{{"flow", Network::kFlow}, {"analytic", Network::kAnalytic}}}};
+enum class Fold { kOn, kOff };
+inline constexpr NameTable<Recompute, 3> kRecomputeNames{
+    {{{"none", Recompute::kNone}, {"selective", Recompute::kSelective}, {"full", Recompute::kFull}}}};
+// How full recomputation covers the layers of a chunk: in groups of recompute_layers, or the first recompute_layers.
+enum class RecomputeMethod { kUniform, kBlock };
+inline constexpr NameTable<RecomputeMethod, 2> kRecomputeMethodNames{
+    {{{"uniform", RecomputeMethod::kUniform}, {"block", RecomputeMethod::kBlock}}}};
+enum class Optimizer { kAdam, kSgd };
+inline constexpr NameTable<Optimizer, 2> kOptimizerNames{{{{"adam", Optimizer::kAdam}, {"sgd", Optimizer::kSgd}}}};
+
+// Where the input embedding stands, or the head with its loss.
+enum class EndPlacement {
+  kWithLayers,  // beside the layers of the first or last virtual stage, which are as many as elsewhere
+  kAsLayer,     // there too, in the place of one layer (Megatron's account_for_..._in_pipeline_split)
+  kStandalone   // alone on the first or last virtual stage
+};
+inline constexpr NameTable<EndPlacement, 3> kEndPlacementNames{{{{"with-layers", EndPlacement::kWithLayers},
+                                                                 {"as-layer", EndPlacement::kAsLayer},
+                                                                 {"standalone", EndPlacement::kStandalone}}}};
+
+// Degrees of parallelism; the product of tp, cp, dp and pp is the number of GPUs. The experts share those ranks out
+// anew: etp * ep * expert_dp * pp is the same number.
+struct Parallelism {
+  std::int64_t tp = 1;
+  std::int64_t pp = 1;
+  std::int64_t vpp = 1;  // model chunks per stage
+  std::int64_t cp = 1;
+  ContextParallel context_parallel = ContextParallel::kRing;
+  std::int64_t context_inner = 1;  // of kHierarchical: neighbouring ranks that exchange heads
+  std::int64_t ep = 1;             // ranks that share out the experts
+  std::int64_t etp = 1;            // tensor parallelism within an expert
+  std::int64_t dp = 1;
+  std::int64_t hsdp_shard = 1;  // ranks that share out a copy of the model; hybrid sharding keeps several copies
+  SequenceParallel sequence_parallel = SequenceParallel::kOff;
+  TensorOverlap tp_overlap = TensorOverlap::kOff;  // collectives of tensor parallelism in chunks beside their GEMMs
+  std::string order = "tp-cp-ep-dp-pp";            // fastest-varying first, as in Megatron
+  std::vector<std::int64_t> layers_per_stage;      // of every virtual stage, along the model; empty: spread evenly
+  EndPlacement embedding = EndPlacement::kWithLayers;
+  EndPlacement loss = EndPlacement::kWithLayers;
+
+  // Ranks that hold the same experts.
+  std::int64_t expert_dp() const { return tp * cp * dp / (etp * ep); }
+  // Ranks that hold the same parameters, or would if these were not sharded: context parallelism shares the gradients'
+  // sum with data parallelism.
+  std::int64_t data_ranks() const { return dp * cp; }
+};
+
+struct Training {
+  std::int64_t seq_len = 0;
+  std::int64_t micro_batch = 1;   // sequences per model replica per micro-batch
+  std::int64_t global_batch = 1;  // sequences per step over all replicas
+  Precision precision = Precision::kBf16;
+  Precision grad_dtype = Precision::kFp32;
+  Precision optimizer_dtype = Precision::kFp32;  // of the optimizer's moments
+  Precision master_dtype = Precision::kFp32;     // of the master copy; there is none where parameters are as wide
+  // Copies of the weights in the GEMMs' format, kept beside the 16-bit weights of 8- and 4-bit recipes: as stored and
+  // transposed. Source: Transformer Engine, pytorch/tensor/float8_tensor.py (rowwise and columnwise data).
+  std::int64_t weight_copies = 2;
+  Optimizer optimizer = Optimizer::kAdam;
+  Recompute recompute = Recompute::kNone;
+  RecomputeMethod recompute_method = RecomputeMethod::kUniform;
+  std::int64_t recompute_layers = 1;
+  std::vector<RecomputeModule> recompute_modules;  // of selective recomputation; none: core attention
+  ExpertRouting experts;                           // of models that have experts
+  int zero_stage = 0;
+  DataParallelOptions data_parallel;
+  ScheduleName schedule = ScheduleName::kOneFOneB;
+  std::optional<ScheduleTable> schedule_table;  // of ScheduleName::kTable
+  std::int64_t micro_batch_group = 0;           // that visits a chunk in turn when interleaved; 0: pp
+};
+
+struct Scenario {
+  ModelSpec model;
+  ClusterSpec cluster;
+  GpuSpec gpu;
+  std::int64_t gpus = 1;
+  Parallelism layout;
+  Training training;
+  FrameworkProfile framework;
+  Network network = Network::kFlow;
+  Fold fold = Fold::kOn;
+  std::uint64_t seed = 0;
+  Json resolved;  // every value that was used, defaults included, in the scenario's own schema
+
+  Placement placement() const {
+    return training.schedule_table ? training.schedule_table->placement : schedule_traits(training.schedule).placement;
+  }
+  std::int64_t micro_batches() const { return training.global_batch / (training.micro_batch * layout.dp); }
+};
+
+// Reads and checks a scenario document (contract: the keys of the README's scenario section). `file` names it in
+// errors. A dp that is not given is what remains of the GPUs. Throws UserError (exit code 2) on unknown names and
+// impossible layouts.
+Scenario read_scenario(const Json& document, const std::string& file);
+
+// Sets document[key.path] = value, reading the value as JSON when it is JSON and as text otherwise (--set).
+void set_key(Json& document, std::string_view assignment);
+
+}  // namespace trainyard

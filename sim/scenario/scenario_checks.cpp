@@ -1,0 +1,184 @@
+#include "sim/scenario/scenario_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace trainyard {
+namespace {
+
+// Where a value stands in the document, for errors about combinations of values.
+struct Place {
+  const std::string& file;
+  [[noreturn]] void infeasible(std::string_view pointer, std::string problem, std::string found, std::string allowed,
+                               std::string remedy) const {
+    throw UserError({.file = file,
+                     .pointer = std::string(pointer),
+                     .found = std::move(found),
+                     .allowed = std::move(allowed),
+                     .problem = std::move(problem),
+                     .remedy = std::move(remedy)});
+  }
+};
+
+void check_order(const Place& place, const Parallelism& layout) {
+  std::array<std::string_view, 5> dimensions = {"tp", "cp", "ep", "dp", "pp"};
+  std::vector<std::string> given;
+  std::size_t start = 0;
+  while (start <= layout.order.size()) {
+    const std::size_t dash = std::min(layout.order.find('-', start), layout.order.size());
+    given.push_back(layout.order.substr(start, dash - start));
+    start = dash + 1;
+  }
+  std::sort(given.begin(), given.end());
+  std::sort(dimensions.begin(), dimensions.end());
+  if (!std::equal(given.begin(), given.end(), dimensions.begin(), dimensions.end())) {
+    place.infeasible("/layout/order", "the rank order must name each dimension once", layout.order,
+                     "a permutation of tp-cp-ep-dp-pp", "use tp-cp-ep-dp-pp, Megatron's default");
+  }
+}
+
+void check_context(const Place& place, const Scenario& scenario) {
+  const Parallelism& layout = scenario.layout;
+  if (layout.cp == 1) {
+    return;
+  }
+  // Every rank holds an early and a late piece of the sequence, so that all have the same causal work.
+  if (scenario.training.seq_len % (2 * layout.cp) != 0) {
+    place.infeasible("/layout/cp", "a sequence must be divisible into 2 * cp pieces", fmt::format("{}", layout.cp),
+                     fmt::format("a cp such that 2 * cp divides {} tokens", scenario.training.seq_len),
+                     "choose a smaller power of two");
+  }
+  if (layout.context_parallel == ContextParallel::kHierarchical && layout.cp % layout.context_inner != 0) {
+    place.infeasible("/layout/cp_inner", "the ranks that exchange heads must divide cp",
+                     fmt::format("{}", layout.context_inner), fmt::format("a divisor of cp {}", layout.cp),
+                     "use the GPUs of one node");
+  }
+  const bool ulysses = layout.context_parallel == ContextParallel::kUlysses;
+  const std::int64_t exchanging = ulysses ? layout.cp : layout.context_inner;
+  const bool exchanges_heads = ulysses || layout.context_parallel == ContextParallel::kHierarchical;
+  if (exchanges_heads && scenario.model.heads % (layout.tp * exchanging) != 0) {
+    place.infeasible("/layout/cp_type", "the heads of a rank must be divisible by the ranks that exchange them",
+                     fmt::format("{} heads over tp {} and {} ranks", scenario.model.heads, layout.tp, exchanging),
+                     "heads / tp divisible by the exchanging ranks", "use cp_type ring");
+  }
+}
+
+void check_experts(const Place& place, const Scenario& scenario) {
+  const Parallelism& layout = scenario.layout;
+  const std::int64_t stage_ranks = layout.tp * layout.cp * layout.dp;
+  if (!scenario.model.experts) {
+    if (layout.ep * layout.etp != 1) {
+      place.infeasible(layout.ep != 1 ? "/layout/ep" : "/layout/etp", "the model has no experts to share out",
+                       fmt::format("{}", layout.ep != 1 ? layout.ep : layout.etp), "1", "leave it out");
+    }
+    return;
+  }
+  if (scenario.model.experts->count % layout.ep != 0) {
+    place.infeasible("/layout/ep", "the experts must be divisible by ep", fmt::format("{}", layout.ep),
+                     fmt::format("a divisor of {} experts", scenario.model.experts->count), "choose a smaller ep");
+  }
+  if (stage_ranks % (layout.ep * layout.etp) != 0) {
+    place.infeasible("/layout/ep", "ep * etp must divide the ranks of a stage",
+                     fmt::format("ep {} * etp {}", layout.ep, layout.etp),
+                     fmt::format("a divisor of tp * cp * dp = {}", stage_ranks), "lower ep or etp");
+  }
+  // Both grids of ranks must agree about who is in which pipeline stage.
+  if (layout.pp > 1 && !layout.order.ends_with("pp")) {
+    place.infeasible("/layout/order", "with experts the pipeline must vary slowest", layout.order,
+                     "an order that ends in pp", "use tp-cp-ep-dp-pp");
+  }
+}
+
+// Ranks of one node that hold the same parameters: where hybrid sharding keeps a copy of the model by default.
+std::int64_t data_ranks_of_a_node(const Scenario& scenario) {
+  const std::int64_t of_node = std::max<std::int64_t>(1, scenario.cluster.gpus_per_node / scenario.layout.tp);
+  return std::gcd(of_node, scenario.layout.data_ranks());
+}
+
+void check_recompute(const Place& place, const Scenario& scenario) {
+  const Training& training = scenario.training;
+  const bool is_full = training.recompute == Recompute::kFull;
+  const std::string granularity(kRecomputeNames.name_of(training.recompute));
+  if (!is_full && (training.recompute_layers != 1 || training.recompute_method != RecomputeMethod::kUniform)) {
+    place.infeasible("/training/recompute", "recompute_method and recompute_layers belong to full recomputation",
+                     granularity, "full", "set recompute to full, or leave them out");
+  }
+  if (training.recompute != Recompute::kSelective && !training.recompute_modules.empty()) {
+    place.infeasible("/training/recompute", "recompute_modules belong to selective recomputation", granularity,
+                     "selective", "set recompute to selective, or leave recompute_modules out");
+  }
+}
+
+}  // namespace
+
+void check_layout(const Scenario& scenario, const std::string& file) {
+  const Place place{file};
+  const Parallelism& layout = scenario.layout;
+  const ModelSpec& model = scenario.model;
+  const auto number = [](std::int64_t value) { return fmt::format("{}", value); };
+  if (layout.tp * layout.pp * layout.cp * layout.dp != scenario.gpus) {
+    place.infeasible(
+        "/layout", "tp * pp * cp * dp must equal the number of GPUs",
+        fmt::format("{} * {} * {} * {} on {} GPUs", layout.tp, layout.pp, layout.cp, layout.dp, scenario.gpus),
+        fmt::format("a product of {}", scenario.gpus), "leave dp out: it becomes what remains");
+  }
+  if (model.heads % layout.tp != 0) {
+    place.infeasible("/layout/tp", "attention heads must be divisible by tp", number(layout.tp),
+                     fmt::format("a divisor of {} heads", model.heads), "choose a smaller power of two");
+  }
+  check_order(place, layout);
+  check_context(place, scenario);
+  check_experts(place, scenario);
+}
+
+void settle_sharding(Scenario& scenario, const std::string& file) {
+  const Place place{file};
+  Parallelism& layout = scenario.layout;
+  DataParallelName& strategy = scenario.training.data_parallel.strategy;
+  const bool stated = layout.hsdp_shard != 0;
+  const std::int64_t ranks = layout.data_ranks();
+  if (!stated) {
+    layout.hsdp_shard = strategy == DataParallelName::kHsdp ? data_ranks_of_a_node(scenario) : ranks;
+    return;
+  }
+  if (!is_fsdp(strategy)) {
+    place.infeasible("/layout/hsdp_shard", "only FSDP shards in groups of ranks",
+                     std::string(kDataParallelNames.name_of(strategy)), "data_parallel fsdp or hsdp",
+                     "leave hsdp_shard out, or set training.data_parallel to hsdp");
+  }
+  if (ranks % layout.hsdp_shard != 0) {
+    place.infeasible("/layout/hsdp_shard", "the shard group must divide the data-parallel ranks",
+                     fmt::format("{}", layout.hsdp_shard), fmt::format("a divisor of {}", ranks),
+                     fmt::format("use {}", std::gcd(layout.hsdp_shard, ranks)));
+  }
+  strategy = layout.hsdp_shard < ranks ? DataParallelName::kHsdp : DataParallelName::kFsdp;
+}
+
+void check_training(const Scenario& scenario, const std::string& file) {
+  const Place place{file};
+  const Parallelism& layout = scenario.layout;
+  const Training& training = scenario.training;
+  const std::int64_t per_round = training.micro_batch * layout.dp;
+  if (training.global_batch % per_round != 0) {
+    place.infeasible("/training/global_batch", "the global batch must be divisible by micro_batch * dp",
+                     fmt::format("{}", training.global_batch),
+                     fmt::format("a multiple of {} * {} = {}", training.micro_batch, layout.dp, per_round),
+                     fmt::format("use {}", std::max(per_round, training.global_batch / per_round * per_round)));
+  }
+  check_recompute(place, scenario);
+  if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage > 1 && layout.pp > 1) {
+    // deepspeed/runtime/pipe/engine.py asserts a stage below 2.
+    place.infeasible("/training/zero_stage", "DeepSpeed's pipelines exclude ZeRO stages 2 and 3",
+                     fmt::format("{} with pp {}", training.zero_stage, layout.pp), "0, 1",
+                     "use 1, or set training.data_parallel to fsdp");
+  }
+  if (scenario.model.positions == Positions::kLearned && training.seq_len > scenario.model.seq_len) {
+    place.infeasible("/training/seq_len", "the model has fewer learned positions", fmt::format("{}", training.seq_len),
+                     fmt::format("at most {}", scenario.model.seq_len), "shorten seq_len or raise the model's");
+  }
+}
+
+}  // namespace trainyard
