@@ -1,0 +1,129 @@
+#include "sim/layout/layout.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace trainyard {
+namespace {
+
+std::int64_t padded_vocab(const Scenario& scenario) {
+  if (scenario.model.vision) {
+    return scenario.model.vocab;  // classes are not padded
+  }
+  const std::int64_t multiple = scenario.framework.vocab_multiple * scenario.layout.tp;
+  return (scenario.model.vocab + multiple - 1) / multiple * multiple;
+}
+
+}  // namespace
+
+std::int64_t tied_embedding_parameters(const Scenario& scenario) {
+  return padded_vocab(scenario) / scenario.layout.tp * scenario.model.hidden;
+}
+
+std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
+  const ModelSpec& model = scenario.model;
+  std::vector<ParameterUnit> units;
+  // The matrix that both ends share counts once, whichever of them comes first on the stage.
+  const bool has_embedding = std::any_of(stage.chunks.begin(), stage.chunks.end(),
+                                         [](const Chunk& chunk) { return chunk.embedding == Holds::kYes; });
+  for (std::size_t c = 0; c < stage.chunks.size(); ++c) {
+    const Chunk& chunk = stage.chunks[c];
+    const auto index = static_cast<std::int32_t>(c);
+    if (chunk.embedding == Holds::kYes) {
+      units.push_back({index, UnitKind::kEmbedding, embedding_share(model, shard)});
+    }
+    for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
+      units.push_back(
+          {index, UnitKind::kLayer, layer_share(model, layer_kind(model, chunk.first_layer + layer), shard)});
+    }
+    if (chunk.head == Holds::kYes) {
+      ParameterShare head = head_share(model, shard);
+      if (model.tied_embeddings == Presence::kPresent && has_embedding) {
+        const std::int64_t matrix = tied_embedding_parameters(scenario);
+        head.shared -= matrix;
+        head.trainable_shared -= std::min(matrix, head.trainable_shared);
+      }
+      units.push_back({index, UnitKind::kHead, head});
+    }
+  }
+  return units;
+}
+
+ParameterShare stage_share(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
+  ParameterShare total;
+  for (const ParameterUnit& unit : parameter_units(scenario, stage, shard)) {
+    total += unit.share;
+  }
+  return total;
+}
+
+namespace {
+
+// The shard of every expert-parallel rank: what its experts get of the routed tokens.
+std::vector<ShardShape> loaded_shards(const Scenario& scenario, const ShardShape& shard) {
+  if (!scenario.model.experts || scenario.training.experts.kind == RoutingKind::kUniform) {
+    return {};
+  }
+  const std::vector<double> shares =
+      expert_shares(scenario.training.experts, scenario.model.experts->count, scenario.seed);
+  const std::size_t local = shares.size() / static_cast<std::size_t>(shard.ep);
+  std::vector<ShardShape> shards;
+  for (std::size_t first = 0; first < shares.size(); first += local) {
+    ShardShape& one = shards.emplace_back(shard);
+    one.expert_shares.assign(shares.begin() + static_cast<std::ptrdiff_t>(first),
+                             shares.begin() + static_cast<std::ptrdiff_t>(first + local));
+    const double sum = std::accumulate(one.expert_shares.begin(), one.expert_shares.end(), 0.0);
+    one.routed_load = sum * static_cast<double>(shard.ep);
+    for (double& share : one.expert_shares) {
+      share = sum > 0.0 ? share / sum : 1.0 / static_cast<double>(local);
+    }
+  }
+  double heaviest = 0.0;
+  for (const ShardShape& one : shards) {
+    heaviest = std::max(heaviest, one.routed_load);
+  }
+  for (ShardShape& one : shards) {
+    one.heaviest_load = heaviest;
+  }
+  return shards;
+}
+
+}  // namespace
+
+Layout make_layout(const Scenario& scenario) {
+  const Training& training = scenario.training;
+  Layout layout{.grid = RankGrid::dense(scenario.layout),
+                .expert_grid = RankGrid::experts(scenario.layout),
+                .stages = scenario.framework.stage_split == StageSplit::kByCost
+                              ? assign_stages_by_cost(scenario.model, scenario.layout.pp)
+                              : assign_stages(scenario.model.layers, scenario.layout, scenario.placement()),
+                .shard = {.micro_batch = training.micro_batch,
+                          .seq_len = training.seq_len,
+                          .tp = scenario.layout.tp,
+                          .sequence_parallel = scenario.layout.sequence_parallel,
+                          .precision = training.precision,
+                          .activation_element = storage_bytes_per_element(training.precision),
+                          .gradient_element = bytes_per_element(training.grad_dtype),
+                          .padded_vocab = padded_vocab(scenario),
+                          .cp = scenario.layout.cp,
+                          .context_parallel = scenario.layout.context_parallel,
+                          .context_inner = scenario.layout.context_inner,
+                          .ep = scenario.layout.ep,
+                          .expert_tp = scenario.layout.etp,
+                          .dispatcher = training.experts.dispatcher,
+                          .deep_ep_ranks_per_node = scenario.cluster.gpus_per_node,
+                          .capacity_factor = training.experts.capacity_factor},
+                .expert_shards = {},
+                .units = {},
+                .stage_parameters = {},
+                .stage_shares = {}};
+  layout.expert_shards = loaded_shards(scenario, layout.shard);
+  for (const Stage& stage : layout.stages) {
+    layout.units.push_back(parameter_units(scenario, stage, layout.shard));
+    layout.stage_shares.push_back(stage_share(scenario, stage, layout.shard));
+    layout.stage_parameters.push_back(layout.stage_shares.back().total());
+  }
+  return layout;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,136 @@
+#include "sim/layout/memory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "models/activations.hpp"
+#include "sim/base/quantity_text.hpp"
+#include "sim/layout/model_states.hpp"
+#include "sim/layout/recompute.hpp"
+
+namespace trainyard {
+
+Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard) {
+  Bytes total{};
+  std::string_view last;
+  for (const Operator& op : layer_backward(scenario.model, kind, shard, scenario.framework.operators)) {
+    const auto* gemm = std::get_if<Gemm>(&op.work);
+    if (gemm == nullptr || op.pass != Pass::kWgrad) {
+      continue;
+    }
+    const std::int64_t elements = gemm->k * (gemm->m + (op.name == last ? 0 : gemm->n));
+    total += shard.activation_element * static_cast<double>(elements);
+    last = op.name;
+  }
+  return total;
+}
+
+namespace {
+
+constexpr Bytes kFp32{4.0};
+
+ChunkHoldings chunk_holdings(const Scenario& scenario, const ShardShape& shard, const Chunk& chunk) {
+  const OperatorOptions& options = scenario.framework.operators;
+  const ChunkActivations layers = chunk_activations(scenario, shard, chunk);
+  ChunkHoldings out{.activations = layers.kept, .recompute = layers.rebuilt};
+  for (std::int64_t i = 0; i < chunk.layers; ++i) {
+    out.for_weights += weight_gradient_bytes(scenario, layer_kind(scenario.model, chunk.first_layer + i), shard);
+  }
+  out.for_weights = min(out.for_weights, layers.kept + layers.rebuilt);
+  if (chunk.embedding == Holds::kYes) {
+    out.activations += total_bytes(embedding_activation_bytes(scenario.model, shard, options));
+  }
+  if (chunk.head == Holds::kYes) {
+    out.logits = total_bytes(head_activation_bytes(scenario.model, shard, options));
+    const std::int64_t vocab = shard.padded_vocab / shard.tp;
+    const auto logits = static_cast<double>(shard.micro_batch * shard.local_seq_len() * vocab);
+    out.logits += kFp32 * (logits * static_cast<double>(scenario.framework.memory.loss_copies));
+  }
+  return out;
+}
+
+// Of the fullest rank where experts get unequal numbers of tokens.
+ChunkHoldings fullest_holdings(const Scenario& scenario, const Layout& layout, const Chunk& chunk) {
+  ChunkHoldings out = chunk_holdings(scenario, layout.shard, chunk);
+  for (const ShardShape& shard : layout.expert_shards) {
+    const ChunkHoldings one = chunk_holdings(scenario, shard, chunk);
+    if (one.activations + one.recompute > out.activations + out.recompute) {
+      out = one;
+    }
+  }
+  return out;
+}
+
+// Full hidden tensors that sequence parallelism's linears hand to reduce-scatters: two in a layer's forward.
+constexpr double kScatteredTensorsPerLayer = 2.0;
+
+}  // namespace
+
+StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  const FrameworkMemory& framework = scenario.framework.memory;
+  const ShardShape& shard = layout.shard;
+  const ModelStates states = model_states(scenario, layout, stage);
+
+  StageHoldings out;
+  out.resident[MemoryUse::kParameters] = states.parameters;
+  out.resident[MemoryUse::kGradients] = states.gradients;
+  out.resident[MemoryUse::kOptimizer] = states.optimizer;
+  out.resident[MemoryUse::kGatheredWeights] = states.gathered_weights;
+  out.resident[MemoryUse::kCommunication] = states.gradient_buckets;
+  out.resident[MemoryUse::kContext] = framework.context;
+  for (const Chunk& chunk : layout.stages[stage].chunks) {
+    out.chunks.push_back(fullest_holdings(scenario, layout, chunk));
+  }
+  const Bytes autograd = storage_bytes_per_element(scenario.training.precision) *
+                         static_cast<double>(layout.stage_shares[stage].trainable());
+  if (framework.autograd_gradients == Presence::kPresent) {
+    out.autograd_gradients = autograd;
+  }
+  if (framework.bucket_copies == Presence::kPresent && scenario.layout.data_ranks() > 1) {
+    out.resident[MemoryUse::kCommunication] = autograd;
+  }
+  if (framework.lagging_collectives > 0 && shard.tp > 1) {
+    const Bytes hidden = shard.activation_element *
+                         static_cast<double>(shard.micro_batch * shard.local_seq_len() * scenario.model.hidden);
+    const Stage& held = layout.stages[stage];
+    out.lagging_buffers_per_pass = hidden * (kScatteredTensorsPerLayer * static_cast<double>(held.layers()) /
+                                             static_cast<double>(held.chunks.size()));
+    out.most_lagging_buffers = hidden * static_cast<double>(framework.lagging_collectives);
+  }
+  out.fragmentation = framework.fragmentation;
+  return out;
+}
+
+std::size_t MemoryEstimate::fullest() const {
+  const auto found = std::max_element(stages.begin(), stages.end(),
+                                      [](const StageMemory& a, const StageMemory& b) { return a.total < b.total; });
+  return static_cast<std::size_t>(found - stages.begin());
+}
+
+MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity) {
+  MemoryEstimate out{.stages = std::move(stages), .capacity = capacity};
+  out.peak = out.stages[out.fullest()].total;
+  return out;
+}
+
+void check_fits(const MemoryEstimate& memory) {
+  if (memory.fits()) {
+    return;
+  }
+  const std::size_t fullest = memory.fullest();
+  std::string terms;
+  for (const auto& [name, use] : kMemoryUseNames.rows) {
+    const Bytes bytes = memory.stages[fullest].uses[use];
+    if (bytes > Bytes{}) {
+      terms += fmt::format("{}{} {}", terms.empty() ? "" : ", ", name, to_text(bytes));
+    }
+  }
+  throw UserError({.found = fmt::format("{} on stage {} ({})", to_text(memory.peak), fullest, terms),
+                   .allowed = fmt::format("{} per GPU", to_text(memory.capacity)),
+                   .problem = "the layout does not fit in memory",
+                   .remedy = "raise tp, pp or zero_stage, recompute more, lower micro_batch, or ask with --allow-oom"},
+                  ExitCode::kInfeasible);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,105 @@
+#pragma once
+// Memory of one device of each pipeline stage, by use: what a stage holds for the whole step, and what passes through
+// it take and give back. Who puts the passes in order (sim/program's estimate, sim/report's timeline) meters the peak.
+#include <array>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "sim/layout/layout.hpp"
+
+namespace trainyard {
+
+enum class MemoryUse {
+  kParameters,
+  kGradients,
+  kOptimizer,
+  kGatheredWeights,  // parameters that sharded data parallelism has gathered
+  kActivations,
+  kLogits,     // of the head and the loss, from their forward to their backward
+  kRecompute,  // what recomputation rebuilds while a backward pass runs
+  kCommunication,
+  kFragmentation,
+  kContext  // CUDA context, libraries, communicators
+};
+inline constexpr std::size_t kMemoryUses = 10;
+inline constexpr NameTable<MemoryUse, kMemoryUses> kMemoryUseNames{
+    {{{"parameters", MemoryUse::kParameters},
+      {"gradients", MemoryUse::kGradients},
+      {"optimizer", MemoryUse::kOptimizer},
+      {"gathered weights", MemoryUse::kGatheredWeights},
+      {"activations", MemoryUse::kActivations},
+      {"logits", MemoryUse::kLogits},
+      {"recomputed", MemoryUse::kRecompute},
+      {"communication buffers", MemoryUse::kCommunication},
+      {"allocator fragmentation", MemoryUse::kFragmentation},
+      {"context and communicators", MemoryUse::kContext}}}};
+
+// Bytes of every use.
+class MemoryUses {
+ public:
+  Bytes& operator[](MemoryUse use) { return bytes_[static_cast<std::size_t>(use)]; }
+  Bytes operator[](MemoryUse use) const { return bytes_[static_cast<std::size_t>(use)]; }
+  Bytes total() const {
+    Bytes sum{};
+    for (const Bytes bytes : bytes_) {
+      sum += bytes;
+    }
+    return sum;
+  }
+
+ private:
+  std::array<Bytes, kMemoryUses> bytes_{};
+};
+
+// What one pass of a chunk holds.
+struct ChunkHoldings {
+  Bytes activations{};  // of layers and embedding, from the pass's forward to the end of its backward
+  Bytes logits{};       // likewise
+  Bytes recompute{};    // while its backward runs
+  Bytes for_weights{};  // between the two halves of a split backward: what the gradients of the weights need
+};
+
+struct StageHoldings {
+  MemoryUses resident;  // for the whole step
+  std::vector<ChunkHoldings> chunks;
+  // Gradients that autograd hands out beside the buffer they are accumulated into: all there at the end of a backward
+  // pass, then given back.
+  Bytes autograd_gradients{};
+  // Buffers of tensor-parallel collectives that the allocator cannot reuse while the device lags behind the host, for
+  // every pass that the host is ahead; a buffer used on another stream is given back when that stream has passed it.
+  // Source: torch.Tensor.record_stream; c10/cuda/CUDACachingAllocator.cpp, process_events.
+  Bytes lagging_buffers_per_pass{};
+  Bytes most_lagging_buffers{};
+  double fragmentation = 0.0;  // lost to the allocator, as a fraction of what is taken and given back
+};
+
+// Sources: model states (Megatron dist_optimizer.md, ZeRO arXiv 1910.02054), activations (arXiv 2205.05198).
+StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std::size_t stage);
+
+// The fullest moment of a device of a stage.
+struct StageMemory {
+  MemoryUses uses;
+  Bytes total{};
+  std::optional<Seconds> at;  // since the step began, where a timeline says so
+};
+
+struct MemoryEstimate {
+  std::vector<StageMemory> stages;
+  Bytes peak{};      // of the fullest stage
+  Bytes capacity{};  // of one device
+  bool fits() const { return peak <= capacity; }
+  std::size_t fullest() const;  // the first of the fullest stages
+};
+
+MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity);
+
+// What one layer keeps of one micro-batch between a split backward pass's gradients of inputs and of weights: operands
+// of the weight-gradient GEMMs, the linears' inputs and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,
+// section 3.
+Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard);
+
+// Throws UserError (exit code 3) when the estimate does not fit.
+void check_fits(const MemoryEstimate& memory);
+
+}  // namespace trainyard

@@ -1,0 +1,150 @@
+#include "sim/layout/model_states.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+namespace trainyard {
+namespace {
+
+constexpr Bytes kFp32{4.0};
+
+// What every strategy's formula is made of.
+struct States {
+  const Training& training;
+  const std::vector<ParameterUnit>& units;
+  double parameters = 0.0;  // of one rank before data-parallel sharding
+  double trainable = 0.0;   // of those, with gradients
+  double sharded = 0.0;     // of the parameters, what one rank keeps when those that hold the same ones share them out
+  double sharded_trainable = 0.0;
+
+  const DataParallelOptions& options() const { return training.data_parallel; }
+  Bytes parameter() const { return storage_bytes_per_element(training.precision); }
+  // A weight and its operand copies, which are kept over the step when GEMMs run narrower than the weight is stored.
+  Bytes whole_weight() const {
+    const Bytes operand = bytes_per_element(training.precision);
+    return parameter() + (operand < parameter() ? operand * static_cast<double>(training.weight_copies) : Bytes{});
+  }
+  Bytes gradient() const { return bytes_per_element(training.grad_dtype); }
+  Bytes moments() const {
+    return bytes_per_element(training.optimizer_dtype) * (training.optimizer == Optimizer::kAdam ? 2.0 : 1.0);
+  }
+  // None where the parameters themselves are as wide.
+  Bytes master() const {
+    const Bytes element = bytes_per_element(training.master_dtype);
+    return parameter() < element ? element : Bytes{};
+  }
+  // 16-bit gradient buffers are copied to fp32 before the update.
+  Bytes gradient_copy() const { return gradient() < kFp32 ? kFp32 : Bytes{}; }
+
+  double outer_parameters() const {
+    double sum = 0.0;
+    for (const ParameterUnit& unit : units) {
+      sum += unit.kind == UnitKind::kLayer ? 0.0 : static_cast<double>(unit.share.total());
+    }
+    return sum;
+  }
+  // The sum of the `count` largest units, of layers alone or of all kinds.
+  double largest(std::size_t count, bool layers_only) const {
+    std::vector<double> sizes;
+    for (const ParameterUnit& unit : units) {
+      if (!layers_only || unit.kind == UnitKind::kLayer) {
+        sizes.push_back(static_cast<double>(unit.share.total()));
+      }
+    }
+    std::sort(sizes.begin(), sizes.end(), std::greater<>());
+    double sum = 0.0;
+    for (std::size_t i = 0; i < std::min(count, sizes.size()); ++i) {
+      sum += sizes[i];
+    }
+    return sum;
+  }
+};
+
+ModelStates ddp(const States& s) {
+  return {.parameters = s.whole_weight() * s.parameters,
+          .gradients = s.gradient() * s.trainable,
+          .optimizer = (s.moments() + s.master() + s.gradient_copy()) * s.trainable,
+          // Buckets are copies of all gradients unless gradient_as_bucket_view is set.
+          .gradient_buckets = s.gradient() * s.trainable};
+}
+
+ModelStates megatron(const States& s) {
+  const double updated = s.training.zero_stage >= 1 ? s.sharded_trainable : s.trainable;
+  return {.parameters = s.whole_weight() * s.parameters,
+          .gradients = s.gradient() * s.trainable,
+          .optimizer = (s.moments() + s.master() + s.gradient_copy()) * updated};
+}
+
+ModelStates deepspeed(const States& s) {
+  const int stage = s.training.zero_stage;
+  const auto trainable = [&](int sharded_from) { return stage >= sharded_from ? s.sharded_trainable : s.trainable; };
+  // One bucket fills while another is reduced.
+  const double buckets = s.options().overlap_comm == CommunicationOverlap::kOn ? 2.0 : 1.0;
+  ModelStates states{
+      .parameters = s.parameter() * (stage == 3 ? s.sharded : s.parameters),
+      .gradients = s.gradient() * trainable(2),
+      .optimizer = (s.moments() + s.master()) * trainable(1),
+      .gradient_buckets = s.gradient() * (buckets * std::min(s.trainable, s.options().reduce_bucket_size))};
+  if (stage == 3) {
+    // A unit stays when it is used again within the reuse distance: near the turn from forward to backward, half of it
+    // lies before the turn. Prefetching stops at max_live_parameters.
+    const double ahead = std::min(s.options().max_live_parameters,
+                                  s.options().max_reuse_distance / 2.0 + s.options().prefetch_bucket_size);
+    states.gathered_weights = s.parameter() * std::min(s.parameters, s.largest(1, false) + ahead);
+  }
+  return states;
+}
+
+ModelStates fsdp(const States& s) {
+  const DataParallelOptions& options = s.options();
+  const bool has_root = options.outer_units == OuterUnits::kRoot;
+  const double root = has_root ? s.outer_parameters() : 0.0;
+  const double ahead = s.largest(static_cast<std::size_t>(options.gathers_in_flight), has_root);
+  const double gathered =
+      options.reshard == Reshard::kAfterForward ? std::min(s.parameters, root + ahead) : s.parameters;
+  const bool accumulates_whole = options.gradient_sync == GradientSync::kLastMicroBatch;
+  // The gradient of the unit being computed (the root's grows from head to embedding), and the buffer of the one being
+  // reduced where that is a copy.
+  const bool copies = s.gradient() != s.parameter() || options.flat_buffer == FlatBuffer::kNone;
+  const double largest = s.largest(1, has_root);
+  const double whole = accumulates_whole ? s.parameters : std::min(s.parameters, root + largest);
+  return {.parameters = kFp32 * s.sharded,
+          .gradients = kFp32 * s.sharded_trainable,
+          .optimizer = s.moments() * s.sharded_trainable,
+          .gathered_weights = s.parameter() * gathered,
+          .gradient_buckets = s.parameter() * whole + (copies ? s.gradient() * largest : Bytes{})};
+}
+
+}  // namespace
+
+ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  const ParameterShare& share = layout.stage_shares[stage];
+  const auto copies = static_cast<double>(scenario.layout.hsdp_shard);
+  const auto expert_copies = static_cast<double>(scenario.layout.expert_dp());
+  const States states{
+      .training = scenario.training,
+      .units = layout.units[stage],
+      .parameters = static_cast<double>(share.total()),
+      .trainable = static_cast<double>(share.trainable()),
+      .sharded = static_cast<double>(share.shared) / copies + static_cast<double>(share.experts) / expert_copies,
+      .sharded_trainable = static_cast<double>(share.trainable_shared) / copies +
+                           static_cast<double>(share.trainable_experts) / expert_copies};
+  if (scenario.layout.data_ranks() == 1 && !is_fsdp(scenario.training.data_parallel.strategy)) {
+    return megatron(states);  // nothing to reduce: no buckets
+  }
+  switch (scenario.training.data_parallel.strategy) {
+    case DataParallelName::kDdp:
+      return ddp(states);
+    case DataParallelName::kMegatron:
+      return megatron(states);
+    case DataParallelName::kDeepspeed:
+      return deepspeed(states);
+    case DataParallelName::kFsdp:
+    case DataParallelName::kHsdp:
+      break;
+  }
+  return fsdp(states);
+}
+
+}  // namespace trainyard
