@@ -1,0 +1,60 @@
+#pragma once
+// The communications of a program, made when first asked for.
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "sim/layout/layout.hpp"
+#include "sim/program/program.hpp"
+#include "sim/schedules/schedule.hpp"
+
+namespace trainyard {
+
+enum class GroupKind {
+  kTensor,
+  kContext,
+  kContextInner,  // neighbours within a context group
+  kContextOuter,  // one of each such neighbourhood
+  kData,          // ranks that hold the same dense parameters: data and context parallel ones
+  kShard,         // of those, the ones that share out one copy
+  kReplica,       // and the ones that hold the same shard
+  kExpert,
+  kExpertTensor,
+  kExpertData,  // ranks that hold the same experts
+  kModel,
+  kEmbedding,
+  kMirror  // stages s and pp - 1 - s, which hold the same layers of a bidirectional pipeline
+};
+
+class Communicators {
+ public:
+  Communicators(const Scenario& scenario, const Layout& layout);
+
+  // A collective over all groups of a kind. kModel is tp x pp; kEmbedding pairs first and last stage.
+  CommunicationId collective(GroupKind kind, CollectiveOp op, Bytes size);
+  // The same for the groups of one stage only; collectives of different stages may differ in size.
+  CommunicationId stage_collective(GroupKind kind, std::int32_t stage, CollectiveOp op, Bytes size);
+  // One step of a ring within the groups: every member sends `size` to the next and receives as much.
+  CommunicationId ring_step(GroupKind kind, Bytes size);
+  // A message across the boundary in front of a model chunk; `size` is what one rank sends.
+  CommunicationId message(const Message& message, Bytes size);
+
+  std::vector<Communication> take() { return std::move(communications_); }
+
+ private:
+  using Key = std::tuple<int, std::int32_t, std::int32_t, int, double>;
+  CommunicationId add(const Key& key, Communication communication);
+  std::vector<std::vector<RankId>> groups(GroupKind kind) const;
+  std::vector<std::vector<RankId>> mirrors() const;
+  std::int32_t stage_of_rank(RankId rank) const;
+
+  const Layout* layout_;
+  ScheduleShape shape_;
+  std::size_t shard_;          // ranks of a shard group
+  std::size_t context_inner_;  // ranks of a kContextInner group
+  std::map<Key, CommunicationId> known_;
+  std::vector<Communication> communications_;
+};
+
+}  // namespace trainyard

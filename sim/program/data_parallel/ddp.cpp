@@ -1,0 +1,45 @@
+// PyTorch's DistributedDataParallel: gradients in buckets of 25 MiB (the first of 1 MiB), all-reduced beside the
+// backward pass in the order in which they become ready. Source: torch/csrc/distributed/c10d/reducer.cpp. Units become
+// ready as a whole, so buckets are cut at their size, not at the edge of a tensor.
+#include "sim/program/data_parallel/buckets.hpp"
+#include "sim/program/data_parallel/strategy.hpp"
+
+namespace trainyard {
+namespace {
+
+class Ddp final : public DataParallel {
+ public:
+  explicit Ddp(const StrategySite& site)
+      : site_(site),
+        buckets_(site.options().first_bucket / site.gradient_element(), site.options().bucket / site.gradient_element(),
+                 site.units().size()) {}
+
+  void after_backward(const UnitPass& pass) override {
+    if (pass.micro_batch == MicroBatch::kEarlier && site_.options().gradient_sync == GradientSync::kLastMicroBatch) {
+      return;
+    }
+    buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
+      last_ = site_.launch(Among::kAll, CollectiveOp::kAllReduce, site_.gradient_element(), bucket, StreamName::kData,
+                           "reduce gradient bucket", site_.builder.frontier());
+    });
+  }
+  void after_last_backward() override { site_.join(last_); }
+  UpdateShare update_share() const override {
+    UpdateShare share = unsharded_update(site_);
+    share.gradient_buffer = 0.0;  // zero_grad() drops the gradients
+    return share;
+  }
+
+ private:
+  StrategySite site_;
+  BucketFiller buckets_;
+  std::vector<OperationId> last_;  // reductions run in order
+};
+
+}  // namespace
+
+std::unique_ptr<DataParallel> make_ddp(const StrategySite& site) {
+  return std::make_unique<Ddp>(site);
+}
+
+}  // namespace trainyard

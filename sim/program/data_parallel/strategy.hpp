@@ -1,0 +1,110 @@
+#pragma once
+// Data-parallel strategies: what they add to the passes of a stage. One file per strategy, one row in strategy.cpp.
+//
+// A strategy is asked at every unit of the stage (embedding, layer, head: Layout::units) before and after its forward
+// and its backward pass, after the last backward pass of the step, and after the optimizer's update. It launches
+// collectives beside the data flow and joins them where the flow needs them. Source of the bytes: ZeRO (arXiv
+// 1910.02054, section 7) and the files of the frameworks that each strategy names.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/kernel_costs.hpp"
+#include "sim/layout/layout.hpp"
+#include "sim/program/communicators.hpp"
+#include "sim/program/optimizer_step.hpp"
+#include "sim/program/rank_builder.hpp"
+
+namespace trainyard {
+
+// Elements of one rank, apart by the ranks that hold the same ones.
+struct Elements {
+  double shared = 0.0;   // held by the data-parallel (and context-parallel) ranks
+  double experts = 0.0;  // held by the expert-data-parallel ranks
+
+  double total() const { return shared + experts; }
+  Elements& operator+=(const Elements& other) {
+    shared += other.shared;
+    experts += other.experts;
+    return *this;
+  }
+};
+
+// Which of the ranks that hold the same elements take part: all, or with hybrid sharding those that share out a copy
+// or those that hold the same shard. Experts are sharded over all of theirs.
+enum class Among { kAll, kShards, kReplicas };
+
+enum class MicroBatch { kEarlier, kLast };
+
+// A pass through one unit.
+struct UnitPass {
+  std::size_t unit = 0;                           // index into Layout::units of the stage
+  MicroBatch micro_batch = MicroBatch::kEarlier;  // kLast: the chunk's last one of the step
+};
+
+// What the optimizer of one rank works on.
+struct UpdateShare {
+  OptimizerShard shard;
+  double gradient_buffer = 0.0;        // parameters whose gradients are set to zero before the step
+  std::optional<GroupKind> norm_over;  // the norm of the gradients is summed over these ranks too
+};
+
+class DataParallel {
+ public:
+  virtual ~DataParallel() = default;
+  virtual void before_forward(const UnitPass&) {}
+  virtual void after_forward(const UnitPass&) {}
+  virtual void before_backward(const UnitPass&) {}
+  virtual void after_backward(const UnitPass&) {}  // the unit's gradients are computed
+  virtual void after_last_backward() {}            // reduces what is left; what follows waits for all reductions
+  virtual void after_update() {}
+  virtual UpdateShare update_share() const = 0;
+};
+
+// Where a strategy works: one stage of a scenario. Everything it refers to outlives it.
+struct StrategySite {
+  const Scenario& scenario;
+  const Layout& layout;
+  const KernelCosts& costs;
+  std::int32_t stage;
+  Communicators& communicators;
+  RankBuilder& builder;
+
+  const DataParallelOptions& options() const { return scenario.training.data_parallel; }
+  const std::vector<ParameterUnit>& units() const { return layout.units[static_cast<std::size_t>(stage)]; }
+  Elements stored(std::size_t unit) const;     // parameters, trained or frozen
+  Elements trainable(std::size_t unit) const;  // parameters that have gradients
+  Elements stored() const;                     // of the whole stage
+  Elements trainable() const;
+  double ranks() const { return static_cast<double>(scenario.layout.data_ranks()); }
+  // Of the trainable elements what one rank keeps when all ranks that hold them share them out.
+  double sharded() const;
+  Bytes gradient_element() const { return bytes_per_element(scenario.training.grad_dtype); }
+  Bytes parameter_element() const { return storage_bytes_per_element(scenario.training.precision); }
+  // Collectives of this stage's groups beside the data flow, after `after`: one for the shared elements and one for the
+  // experts where there are any and where more than one rank holds them.
+  std::vector<OperationId> launch(Among among, CollectiveOp op, Bytes element, const Elements& elements,
+                                  StreamName stream, const std::string& name, std::span<const OperationId> after) const;
+  void join(const std::vector<OperationId>& operations) const;
+  // One memory-bound kernel in the data flow that moves `traffic`; nothing when that is zero.
+  void kernel(const std::string& name, Bytes traffic) const;
+};
+
+// The strategy of the scenario; with one data-parallel rank it communicates with nobody.
+std::unique_ptr<DataParallel> make_data_parallel(const StrategySite& site);
+
+std::unique_ptr<DataParallel> make_ddp(const StrategySite& site);
+std::unique_ptr<DataParallel> make_megatron(const StrategySite& site);
+std::unique_ptr<DataParallel> make_zero(const StrategySite& site);        // DeepSpeed, stages 0 to 2
+std::unique_ptr<DataParallel> make_zero_three(const StrategySite& site);  // DeepSpeed, stage 3
+std::unique_ptr<DataParallel> make_fsdp(const StrategySite& site);        // full and hybrid sharding
+
+// One gradient for every parameter, in the scenario's formats: what strategies without shards update.
+UpdateShare unsharded_update(const StrategySite& site);
+// Fp32 shards that are parameter and master copy in one, as FSDP keeps them.
+UpdateShare fp32_shards_update(const StrategySite& site);
+
+}  // namespace trainyard

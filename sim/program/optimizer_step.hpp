@@ -1,0 +1,23 @@
+#pragma once
+// The kernels of one optimizer step on one rank.
+#include "kernels/kernel_costs.hpp"
+#include "sim/layout/layout.hpp"
+#include "sim/program/program.hpp"
+
+namespace trainyard {
+
+// What of the model one rank's optimizer holds.
+struct OptimizerShard {
+  double parameters = 0.0;  // that it updates
+  Bytes gradient{};         // of one gradient as it is stored
+  Bytes model_copy{};       // of one parameter of the model; in fp32 it is the optimizer's own
+};
+
+// Before the gradients' norm is known over all ranks: cast or unscale gradients, local norm.
+KernelRun optimizer_before_norm(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs);
+// After it: the update itself and the cast of the new parameters.
+KernelRun optimizer_update(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs);
+// Setting the gradients of `parameters` in the buffer to zero before the first micro-batch.
+KernelRun zero_gradients(const Scenario& scenario, double parameters, const KernelCosts& costs);
+
+}  // namespace trainyard

@@ -1,0 +1,146 @@
+#pragma once
+// What every rank executes: a host thread that issues operations in order to streams. Ranks that execute the same list
+// form a class and share one program. Nothing here knows when things happen.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernel_costs.hpp"
+#include "sim/base/id.hpp"
+#include "sim/base/quantity.hpp"
+#include "sim/base/work.hpp"
+
+namespace trainyard {
+
+// What an operation is for; the breakdown of the step is by category.
+enum class Category { kCompute, kTensor, kPipeline, kData, kContext, kExpert, kOptimizer, kHost };
+inline constexpr NameTable<Category, 8> kCategoryNames{{{{"compute", Category::kCompute},
+                                                         {"tp", Category::kTensor},
+                                                         {"pp", Category::kPipeline},
+                                                         {"dp", Category::kData},
+                                                         {"cp", Category::kContext},
+                                                         {"ep", Category::kExpert},
+                                                         {"optimizer", Category::kOptimizer},
+                                                         {"host", Category::kHost}}}};
+
+// Streams of a rank. Each communicator has its own, as in NCCL under PyTorch.
+// Pipeline messages that are posted one by one have a stream for each neighbour and way.
+enum class StreamName {
+  kCompute,
+  kTensor,
+  kPipeline,
+  kData,
+  kContext,
+  kExpert,
+  kGather,
+  kReplica,
+  kSendNext,
+  kReceivePrevious,
+  kSendPrevious,
+  kReceiveNext
+};
+inline constexpr std::size_t kStreams = 12;
+inline constexpr NameTable<StreamName, 12> kStreamNames{{{{"compute", StreamName::kCompute},
+                                                          {"tp", StreamName::kTensor},
+                                                          {"pp", StreamName::kPipeline},
+                                                          {"dp", StreamName::kData},
+                                                          {"cp", StreamName::kContext},
+                                                          {"ep", StreamName::kExpert},
+                                                          {"dp gather", StreamName::kGather},
+                                                          {"dp replicas", StreamName::kReplica},
+                                                          {"pp send next", StreamName::kSendNext},
+                                                          {"pp receive previous", StreamName::kReceivePrevious},
+                                                          {"pp send previous", StreamName::kSendPrevious},
+                                                          {"pp receive next", StreamName::kReceiveNext}}}};
+
+using CommunicationId = Id<struct CommunicationTag>;
+
+// A run of kernels issued one after the other to one stream with nothing between them. With host issue times h_i and
+// device times d_i the pair (host, device) advances by a max-plus map, and such maps compose, so three numbers describe
+// any run exactly: the host is busy for `host`; the device ends at max(device start + `device`, host start +
+// `critical`).
+struct KernelRun {
+  Seconds host{};
+  Seconds device{};
+  Seconds critical{};
+  std::int32_t kernels = 0;
+  KernelSensitivity sensitivity{};  // of the whole run
+
+  // Appends one kernel: it cannot start before it is issued nor before its predecessor ends.
+  void append(Seconds kernel_host, Seconds kernel_device, const KernelSensitivity& kernel_sensitivity = {}) {
+    critical = max(critical + kernel_device, host + kernel_host + kernel_device);
+    host += kernel_host;
+    device += kernel_device;
+    sensitivity.multiprocessors += kernel_sensitivity.multiprocessors;
+    sensitivity.memory += kernel_sensitivity.memory;
+    ++kernels;
+  }
+};
+
+// Of an all-to-all-v: members of a group, by their place in it, and what one sends the other.
+struct MemberTransfer {
+  std::int32_t from = 0;
+  std::int32_t to = 0;
+  Bytes bytes{};
+};
+
+// A communication that groups of ranks do again and again: a collective of a process group, or a message from one rank
+// to another. The n-th call of one member meets the n-th call of the others.
+struct Communication {
+  std::string name;
+  CollectiveOp op = CollectiveOp::kAllReduce;
+  Bytes size{};                             // as nccl-tests counts it
+  std::vector<std::vector<RankId>> groups;  // disjoint; for send/recv {source, destination}
+  std::vector<MemberTransfer> transfers;    // of an all-to-all-v, the same in every group
+};
+
+enum class OperationKind {
+  kKernels,        // a run of kernels on a stream
+  kCommunication,  // one or more communications that start together and end together, on a stream
+  kHostWork,       // only the host is busy
+  kHostWait        // the host waits for everything issued so far (device synchronisation)
+};
+
+// What kind of pass of a stage an operation belongs to; a split backward pass has two.
+enum class PassRole : std::int8_t { kNone, kForward, kBackward, kInputGradient, kWeightGradient };
+
+struct Operation {
+  OperationKind kind = OperationKind::kKernels;
+  Category category = Category::kCompute;
+  StreamName stream = StreamName::kCompute;
+  std::int16_t chunk = -1;  // model chunk of the stage; -1 where it has no meaning
+  PassRole role = PassRole::kNone;
+  std::int32_t micro_batch = -1;  // likewise
+  std::int32_t name = 0;          // index into Program::names
+  KernelRun run;                  // of kKernels; of the others only `host` counts
+  std::uint32_t first_wait = 0;   // into RankProgram::waits: operations of other streams that must be over first
+  std::uint32_t waits = 0;
+  std::uint32_t first_communication = 0;  // into RankProgram::communications
+  std::uint32_t communications = 0;
+};
+
+struct RankProgram {
+  std::vector<Operation> operations;  // in the order of issue
+  std::vector<OperationId> waits;
+  std::vector<CommunicationId> communications;
+};
+
+// What kernels and collectives share on every rank. No multiprocessors: nothing, both run as if alone.
+struct SharedGpu {
+  int multiprocessors = 0;
+  BytesPerSecond memory_bandwidth{};
+};
+
+struct Program {
+  std::vector<std::string> names;
+  std::vector<Communication> communications;
+  std::vector<RankProgram> classes;
+  std::vector<std::string> class_names;
+  std::vector<ClassId> class_of;  // of every rank
+  SharedGpu gpu{};
+
+  std::size_t ranks() const { return class_of.size(); }
+};
+
+}  // namespace trainyard

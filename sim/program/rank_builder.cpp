@@ -1,0 +1,85 @@
+#include "sim/program/rank_builder.hpp"
+
+namespace trainyard {
+
+std::int32_t NameIndex::index(const std::string& name) {
+  const auto [entry, is_new] = indices_.try_emplace(name, static_cast<std::int32_t>(names_.size()));
+  if (is_new) {
+    names_.push_back(name);
+  }
+  return entry->second;
+}
+
+OperationId RankBuilder::add(Operation operation) {
+  operation.micro_batch = label_.micro_batch;
+  operation.chunk = label_.chunk;
+  operation.role = label_.role;
+  operation.first_wait = static_cast<std::uint32_t>(program_.waits.size());
+  for (const OperationId earlier : frontier_) {
+    // Within a stream order alone is enough.
+    if (program_.operations[earlier.index()].stream != operation.stream) {
+      program_.waits.push_back(earlier);
+      ++operation.waits;
+    }
+  }
+  program_.operations.push_back(operation);
+  return OperationId::from(program_.operations.size() - 1);
+}
+
+void RankBuilder::kernels(Category category, const std::string& name, const KernelRun& run) {
+  const OperationId id = add({.kind = OperationKind::kKernels,
+                              .category = category,
+                              .stream = StreamName::kCompute,
+                              .name = names_->index(name),
+                              .run = run});
+  frontier_.assign(1, id);
+}
+
+void RankBuilder::communicate(Category category, StreamName stream, const std::string& name, Seconds host,
+                              std::span<const CommunicationId> communications) {
+  Operation operation{.kind = OperationKind::kCommunication,
+                      .category = category,
+                      .stream = stream,
+                      .name = names_->index(name),
+                      .run = {.host = host},
+                      .first_communication = static_cast<std::uint32_t>(program_.communications.size()),
+                      .communications = static_cast<std::uint32_t>(communications.size())};
+  program_.communications.insert(program_.communications.end(), communications.begin(), communications.end());
+  frontier_.assign(1, add(operation));
+}
+
+OperationId RankBuilder::communicate_async(Category category, StreamName stream, const std::string& name, Seconds host,
+                                           CommunicationId communication) {
+  const std::vector<OperationId> before = frontier_;
+  return launch(category, stream, name, host, communication, before);
+}
+
+OperationId RankBuilder::launch(Category category, StreamName stream, const std::string& name, Seconds host,
+                                CommunicationId communication, std::span<const OperationId> after) {
+  std::vector<OperationId> before(after.begin(), after.end());
+  std::swap(frontier_, before);
+  communicate(category, stream, name, host, {&communication, 1});
+  std::swap(frontier_, before);
+  return OperationId::from(program_.operations.size() - 1);
+}
+
+void RankBuilder::host_work(const std::string& name, Seconds host) {
+  if (host > Seconds{}) {
+    program_.operations.push_back({.kind = OperationKind::kHostWork,
+                                   .category = Category::kHost,
+                                   .chunk = label_.chunk,
+                                   .micro_batch = label_.micro_batch,
+                                   .name = names_->index(name),
+                                   .run = {.host = host}});
+  }
+}
+
+void RankBuilder::host_wait(const std::string& name) {
+  program_.operations.push_back({.kind = OperationKind::kHostWait,
+                                 .category = Category::kHost,
+                                 .chunk = label_.chunk,
+                                 .micro_batch = label_.micro_batch,
+                                 .name = names_->index(name)});
+}
+
+}  // namespace trainyard

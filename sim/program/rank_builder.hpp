@@ -1,0 +1,66 @@
+#pragma once
+// Builds the operations of one rank class in program order and keeps the dependencies between streams.
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/program/program.hpp"
+
+namespace trainyard {
+
+// Operation names shared by all classes of a program.
+class NameIndex {
+ public:
+  std::int32_t index(const std::string& name);
+  std::vector<std::string> take() { return std::move(names_); }
+
+ private:
+  std::map<std::string, std::int32_t> indices_;
+  std::vector<std::string> names_;
+};
+
+// Which pass the operations being added belong to.
+struct PassLabel {
+  std::int32_t micro_batch = -1;
+  std::int16_t chunk = -1;
+  PassRole role = PassRole::kNone;
+};
+
+// The data flow runs through the "frontier": the operations that the next one must wait for. A blocking operation
+// replaces it; an asynchronous communication leaves it alone and joins it later.
+class RankBuilder {
+ public:
+  explicit RankBuilder(NameIndex& names) : names_(&names) {}
+
+  void set_label(PassLabel label) { label_ = label; }
+
+  void kernels(Category category, const std::string& name, const KernelRun& run);
+  // Communications that start together; what follows waits for them.
+  void communicate(Category category, StreamName stream, const std::string& name, Seconds host,
+                   std::span<const CommunicationId> communications);
+  // As above, but only operations after join() wait for it.
+  OperationId communicate_async(Category category, StreamName stream, const std::string& name, Seconds host,
+                                CommunicationId communication);
+  // A communication beside the data flow: it waits for `after` alone (and for its stream).
+  OperationId launch(Category category, StreamName stream, const std::string& name, Seconds host,
+                     CommunicationId communication, std::span<const OperationId> after);
+  // What the next operation would wait for.
+  const std::vector<OperationId>& frontier() const { return frontier_; }
+  void join(OperationId operation) { frontier_.push_back(operation); }
+  void host_work(const std::string& name, Seconds host);
+  void host_wait(const std::string& name);
+
+  RankProgram take() { return std::move(program_); }
+
+ private:
+  OperationId add(Operation operation);
+
+  NameIndex* names_;
+  PassLabel label_;
+  RankProgram program_;
+  std::vector<OperationId> frontier_;
+};
+
+}  // namespace trainyard
