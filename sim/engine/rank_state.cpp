@@ -1,0 +1,69 @@
+#include "sim/engine/rank_state.hpp"
+
+#include <algorithm>
+
+namespace trainyard {
+
+ClassStreams::ClassStreams(const RankProgram& program) : position(program.operations.size(), kOnHost) {
+  for (std::size_t i = 0; i < program.operations.size(); ++i) {
+    const Operation& operation = program.operations[i];
+    if (operation.kind == OperationKind::kKernels || operation.kind == OperationKind::kCommunication) {
+      std::vector<std::uint32_t>& stream = operations[static_cast<std::size_t>(operation.stream)];
+      position[i] = static_cast<std::uint32_t>(stream.size());
+      stream.push_back(static_cast<std::uint32_t>(i));
+    }
+  }
+}
+
+bool RankState::next_is_ready(std::size_t s) const {
+  const std::uint32_t index = next(s);
+  if (index >= clock_.issued()) {
+    return false;
+  }
+  const Operation& operation = program_->operations[index];
+  for (std::uint32_t w = 0; w < operation.waits; ++w) {
+    const std::size_t earlier = program_->waits[operation.first_wait + w].index();
+    const std::uint32_t position = class_streams_->position[earlier];
+    if (position != ClassStreams::kOnHost &&
+        streams_[static_cast<std::size_t>(program_->operations[earlier].stream)].next <= position) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void RankState::finish(std::size_t s, double now) {
+  StreamState& stream = streams_[s];
+  ++stream.next;
+  stream.running = false;
+  stream.load = {};
+  if (host_waiting_) {
+    resume_host(now);
+  }
+}
+
+// A host that waits for the device goes on once everything it issued is over.
+void RankState::resume_host(double now) {
+  const auto is_over = [this](std::size_t s) { return at_end(s) || next(s) >= clock_.issued(); };
+  while (host_waiting_) {
+    for (std::size_t s = 0; s < kStreams; ++s) {
+      if (!is_over(s)) {
+        return;
+      }
+    }
+    const std::size_t wait = clock_.issued() - 1;
+    timeline_->end[wait] = std::max(timeline_->end[wait], now);
+    host_waiting_ = clock_.issue(now);
+  }
+}
+
+GpuLoad RankState::load() const {
+  GpuLoad sum;
+  for (const StreamState& stream : streams_) {
+    sum.multiprocessors += stream.load.multiprocessors;
+    sum.memory_rate += stream.load.memory_rate;
+  }
+  return sum;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,67 @@
+#pragma once
+// One simulated rank: its host's clock, its streams and what runs on its GPU.
+#include <array>
+#include <vector>
+
+#include "sim/engine/gpu_load.hpp"
+#include "sim/engine/issue_clock.hpp"
+#include "sim/engine/quotient.hpp"
+
+namespace trainyard {
+
+// The operations of a class by stream, shared by its ranks.
+struct ClassStreams {
+  explicit ClassStreams(const RankProgram& program);
+  std::array<std::vector<std::uint32_t>, kStreams> operations;
+  std::vector<std::uint32_t> position;  // of every operation in its stream; of host operations kOnHost
+
+  static constexpr std::uint32_t kOnHost = 0xffffffffU;
+};
+
+struct StreamState {
+  std::uint32_t next = 0;
+  std::uint32_t version = 0;     // of the end of the running kernels
+  std::int32_t outstanding = 0;  // communications of the running operation that are not over
+  bool running = false;
+  double moving = 0.0;
+  GpuLoad load;  // that the running communication puts on the GPU
+  KernelProgress progress;
+};
+
+class RankState {
+ public:
+  RankState(const RankClass& rank, const RankProgram& program, const ClassStreams& streams, RankTimeline& timeline)
+      : rank_(&rank), program_(&program), class_streams_(&streams), timeline_(&timeline), clock_(program, timeline) {
+    host_waiting_ = clock_.issue(0.0);
+    resume_host(0.0);
+  }
+
+  const RankClass& rank() const { return *rank_; }
+  RankTimeline& timeline() { return *timeline_; }
+  StreamState& stream(std::size_t s) { return streams_[s]; }
+  const RankProgram& program() const { return *program_; }
+
+  bool at_end(std::size_t s) const { return streams_[s].next >= class_streams_->operations[s].size(); }
+  // The next operation of a stream that has one.
+  std::uint32_t next(std::size_t s) const { return class_streams_->operations[s][streams_[s].next]; }
+  // Whether it is issued and what it waits for is over.
+  bool next_is_ready(std::size_t s) const;
+
+  // The running operation of a stream is over; a host that waited for it goes on.
+  void finish(std::size_t s, double now);
+  // Sum over the communications that run.
+  GpuLoad load() const;
+
+ private:
+  void resume_host(double now);
+
+  const RankClass* rank_;
+  const RankProgram* program_;
+  const ClassStreams* class_streams_;
+  RankTimeline* timeline_;
+  IssueClock clock_;
+  bool host_waiting_ = false;
+  std::array<StreamState, kStreams> streams_;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,19 @@
+#pragma once
+// The two engines: Program -> Timeline.
+#include "sim/collectives/network_costs.hpp"
+#include "sim/engine/timeline.hpp"
+#include "sim/program/program.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "topologies/fabric.hpp"
+
+namespace trainyard {
+
+// Fluid simulation: concurrent communications share links max-min fairly. Flows that meet on a link too narrow for all
+// go to SimGrid, which keeps its clock: one call per process; callers that need several fork. Throws UserError with
+// exit code 4 when the program deadlocks.
+Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
+
+// Longest path: every operation at its uncontended cost, one rank per class. Throws as above.
+Timeline simulate_analytic(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
+
+}  // namespace trainyard

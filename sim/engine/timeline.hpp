@@ -1,0 +1,45 @@
+#pragma once
+// What happened when: for every simulated rank the times of its operations, in columns, and the use of links.
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/base/id.hpp"
+#include "sim/base/quantity.hpp"
+
+namespace trainyard {
+
+// One simulated rank and how many real ranks it stands for. Columns are indexed by the operations of its class.
+struct RankTimeline {
+  RankId rank;
+  ClassId program_class;
+  std::int64_t multiplicity = 1;
+  std::vector<double> issued;  // when the host finished issuing the operation, in seconds
+  std::vector<double> start;   // when the stream reached it and everything it waits for was over
+  std::vector<double> moving;  // of a communication: when the last member had reached it; else equal to start
+  std::vector<double> end;
+  // Kernels that communications beside them slowed down, in the order of their ends: operation, seconds it lost.
+  std::vector<std::pair<std::uint32_t, double>> slowed;
+};
+
+// Links that behave alike, and what one of them carried.
+struct LinkUse {
+  std::string name;
+  std::int64_t count = 0;  // links of this kind that were used
+  Bytes bytes{};           // through one of them
+  BytesPerSecond bandwidth{};
+};
+
+struct Timeline {
+  Seconds step{};
+  std::vector<RankTimeline> ranks;
+  std::vector<LinkUse> links;
+  std::int64_t events = 0;  // operations and flows that were executed
+  std::int64_t flows_simulated = 0;
+  std::int64_t flows_real = 0;
+  std::int64_t links_simulated = 0;
+  std::int64_t links_real = 0;
+};
+
+}  // namespace trainyard

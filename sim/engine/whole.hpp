@@ -1,0 +1,50 @@
+#pragma once
+// Everything that a program lets flow over a fabric, before folding: every group of every communication, its flows and
+// the links that can limit them.
+#include <span>
+#include <vector>
+
+#include "sim/collectives/network_costs.hpp"
+#include "sim/program/program.hpp"
+#include "topologies/fabric.hpp"
+
+namespace trainyard {
+
+struct WholeGroup {
+  std::int32_t communication = 0;
+  std::int32_t index = 0;  // among the groups of the communication
+  Seconds latency{};
+  int multiprocessors = 0;
+  BytesPerSecond memory_rate{};
+  std::int32_t first_flow = 0;
+  std::int32_t flows = 0;
+};
+
+struct WholeFlow {
+  std::int32_t group = 0;
+  std::int32_t links = 0;
+  std::int64_t first_link = 0;  // into Whole::routes
+  Bytes bytes{};
+  BytesPerSecond rate_limit{};
+};
+
+struct Whole {
+  std::vector<WholeGroup> groups;
+  std::vector<WholeFlow> flows;
+  std::vector<LinkId> routes;
+  std::vector<LinkId> links;  // that some flow uses and that can be a bottleneck
+  std::size_t links_used = 0;
+
+  std::span<const LinkId> route(const WholeFlow& flow) const {
+    return {routes.data() + flow.first_link, static_cast<std::size_t>(flow.links)};
+  }
+};
+
+// What a call reads and writes per second on every member when no link slows it down. Congestion stretches the same
+// bytes over more time: then this is too much.
+BytesPerSecond memory_rate(const CollectivePlan& plan);
+
+// Groups that lie alike in like nodes are planned once. Links that can never limit a flow are left out.
+Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
+
+}  // namespace trainyard
