@@ -1,0 +1,34 @@
+#pragma once
+// Where the step went: every instant of every device is attributed to one cause.
+#include <array>
+#include <string_view>
+
+#include "sim/engine/timeline.hpp"
+#include "sim/program/program.hpp"
+
+namespace trainyard {
+
+// Averages over devices; they sum to the step. Communication counts only while no kernel runs beside it.
+struct Breakdown {
+  Seconds compute{};
+  Seconds exposed_tp{};
+  Seconds exposed_pp{};
+  Seconds exposed_dp{};
+  Seconds exposed_cp{};
+  Seconds exposed_ep{};
+  Seconds bubble{};  // waiting for other ranks
+  Seconds host{};    // the device idle because the host had not issued work yet
+  Seconds optimizer{};
+  Seconds other{};
+
+  struct Part {
+    std::string_view name;
+    Seconds time;
+  };
+  std::array<Part, 10> parts() const;
+  Seconds total() const;
+};
+
+Breakdown break_down(const Program& program, const Timeline& timeline);
+
+}  // namespace trainyard

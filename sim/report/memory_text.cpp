@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "sim/base/quantity_text.hpp"
+#include "sim/report/report.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t kColumns = 8;  // stages beside each other
+
+std::string share_text(Bytes part, Bytes whole) {
+  return fmt::format("{:.1f} %", part / whole * 100.0);
+}
+
+std::string verdict(const MemoryEstimate& memory) {
+  const std::size_t fullest = memory.fullest();
+  return memory.fits()
+             ? fmt::format("  fits: stage {} is the fullest and has {} to spare\n", fullest,
+                           to_text(memory.capacity - memory.peak))
+             : fmt::format("  DOES NOT FIT: stage {} needs {} of {}, {} too much\n", fullest, to_text(memory.peak),
+                           to_text(memory.capacity), to_text(memory.peak - memory.capacity));
+}
+
+// What one line of the summary shows; consecutive stages that show the same share a line.
+std::string stage_figures(const Stage& stage, const StageMemory& memory, Bytes capacity) {
+  return fmt::format("{:>6}  {:>10}  {:>7}{}", stage.layers(), to_text(memory.total),
+                     share_text(memory.total, capacity), memory.total > capacity ? "  does not fit" : "");
+}
+
+std::string table_of_stages(const Layout& layout, const MemoryEstimate& memory, std::size_t first, std::size_t last) {
+  const auto line = [&](std::string_view name, const auto& cell) {
+    std::string out = fmt::format("  {:<26}", name);
+    for (std::size_t s = first; s < last; ++s) {
+      out += fmt::format("{:>11}", cell(s));
+    }
+    return out + "\n";
+  };
+  std::string out = line("", [](std::size_t s) { return fmt::format("stage {}", s); });
+  out += line("layers", [&](std::size_t s) { return fmt::format("{}", layout.stages[s].layers()); });
+  for (const auto& [name, use] : kMemoryUseNames.rows) {
+    const auto bytes_of = [&memory, which = use](std::size_t s) { return memory.stages[s].uses[which]; };
+    out += line(name, [&](std::size_t s) { return bytes_of(s) > Bytes{} ? to_text(bytes_of(s)) : std::string("-"); });
+  }
+  out += line("total", [&](std::size_t s) { return to_text(memory.stages[s].total); });
+  if (memory.stages[first].at) {
+    out += line("reached after", [&](std::size_t s) { return to_text(*memory.stages[s].at); });
+  }
+  out += line("of capacity", [&](std::size_t s) { return share_text(memory.stages[s].total, memory.capacity); });
+  return out;
+}
+
+}  // namespace
+
+std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
+  std::string out = fmt::format("memory per GPU, of {} ({})\n", to_text(memory.capacity), scenario.gpu.name);
+  for (std::size_t first = 0; first < memory.stages.size(); first += kColumns) {
+    out += table_of_stages(layout, memory, first, std::min(first + kColumns, memory.stages.size()));
+  }
+  return out + verdict(memory);
+}
+
+std::string memory_summary_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
+  std::string out = fmt::format("memory per GPU, of {} ({})\n", to_text(memory.capacity), scenario.gpu.name);
+  out += fmt::format("  {:<9}{:>6}  {:>10}  {:>7}\n", "stage", "layers", "total", "share");
+  for (std::size_t first = 0; first < memory.stages.size();) {
+    const std::string figures = stage_figures(layout.stages[first], memory.stages[first], memory.capacity);
+    std::size_t last = first;
+    while (last + 1 < memory.stages.size() &&
+           stage_figures(layout.stages[last + 1], memory.stages[last + 1], memory.capacity) == figures) {
+      ++last;
+    }
+    out += fmt::format("  {:<9}{}\n", first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last),
+                       figures);
+    first = last + 1;
+  }
+  return out + verdict(memory);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,33 @@
+#pragma once
+// Memory over the step: allocations and frees follow the operations of the simulated ranks.
+#include <cstddef>
+#include <vector>
+
+#include "sim/engine/timeline.hpp"
+#include "sim/layout/memory.hpp"
+#include "sim/program/program.hpp"
+
+namespace trainyard {
+
+// What a device holds from a moment on.
+struct MemorySample {
+  Seconds time{};
+  MemoryUses uses;
+};
+
+struct RankMemory {
+  RankId rank;
+  std::size_t stage = 0;
+  std::vector<MemorySample> samples;  // in order of time; the first at zero
+  StageMemory peak;
+};
+
+// Of every simulated rank, in the order of the timeline. A pass takes its memory when its first kernel starts and gives
+// it back when the last kernel of its backward ends.
+std::vector<RankMemory> memory_timelines(const Scenario& scenario, const Layout& layout, const Program& program,
+                                         const Timeline& timeline);
+
+// The fullest moment of every stage.
+MemoryEstimate memory_of(const std::vector<RankMemory>& ranks, const Scenario& scenario, const Layout& layout);
+
+}  // namespace trainyard

@@ -1,0 +1,51 @@
+#pragma once
+// What a timeline means: metrics, breakdown, memory, and where they came from.
+#include "sim/engine/timeline.hpp"
+#include "sim/layout/memory.hpp"
+#include "sim/program/program.hpp"
+#include "sim/report/breakdown.hpp"
+#include "sim/report/critical_path.hpp"
+#include "sim/report/memory_timeline.hpp"
+#include "sim/report/uncertainty.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace trainyard {
+
+struct Report {
+  Seconds step{};
+  double tokens_per_second = 0.0;
+  double samples_per_second = 0.0;
+  FlopsPerSecond model_flops_per_gpu{};  // without recomputation
+  double mfu = 0.0;                      // of the dense peak for the training precision
+  double hfu = 0.0;                      // recomputation counted
+  Breakdown breakdown;
+  MemoryEstimate memory;                  // the fullest moments
+  std::vector<RankMemory> rank_memories;  // of the simulated ranks
+  std::vector<CriticalPart> critical_path;
+  std::vector<LinkUse> links;
+  std::int64_t events = 0;
+  std::int64_t ranks_simulated = 0;
+  std::int64_t ranks = 0;
+  std::int64_t flows_simulated = 0;
+  std::int64_t flows = 0;
+  std::int64_t links_simulated = 0;
+  std::int64_t links_used = 0;
+  std::int64_t micro_batches_simulated = 0;  // of one replica's step
+  std::int64_t micro_batches = 0;
+};
+
+// Everything per second, from the step that the report states.
+void set_rates(Report& report, const Scenario& scenario, const Layout& layout);
+Report make_report(const Scenario& scenario, const Layout& layout, const Program& program, const Timeline& timeline);
+
+// The result contract (SI units, names carry the unit). `wall` is the time the simulation took.
+Json result_json(const Scenario& scenario, const Report& report, const Uncertainty& uncertainty, Seconds wall);
+// The same for people.
+std::string result_text(const Scenario& scenario, const Layout& layout, const Report& report,
+                        const Uncertainty& uncertainty, Seconds wall);
+// Memory of every stage: term by term, and one line each.
+std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory);
+std::string memory_summary_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory);
+Json memory_json(const MemoryEstimate& memory);
+
+}  // namespace trainyard

@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "sim/base/quantity_text.hpp"
+#include "sim/report/report.hpp"
+#include "sim/scenario/pipeline_keys.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t kPathLines = 8;
+constexpr std::size_t kLinkLines = 5;
+constexpr double kBarWidth = 40.0;  // characters of a whole step
+
+std::string percent(double ratio) {
+  return fmt::format("{:5.1f} %", ratio * 100.0);
+}
+
+// What was asked, defaults filled in.
+std::string scenario_text(const Scenario& scenario) {
+  const Parallelism& layout = scenario.layout;
+  const Training& training = scenario.training;
+  std::string out = fmt::format("{} on {} x {} ({}), {}\n", scenario.model.name, scenario.gpus, scenario.gpu.name,
+                                scenario.cluster.name, scenario.framework.name);
+  out += fmt::format("  layout    tp {}  pp {}  vpp {}  cp {}  ep {}  dp {}  sequence parallel {}  order {}\n",
+                     layout.tp, layout.pp, layout.vpp, layout.cp, layout.ep, layout.dp,
+                     layout.sequence_parallel == SequenceParallel::kOn ? "on" : "off", layout.order);
+  out +=
+      fmt::format("  batch     {} sequences of {} tokens: {} micro-batches of {} on each of {} replicas\n",
+                  training.global_batch, training.seq_len, scenario.micro_batches(), training.micro_batch, layout.dp);
+  out += fmt::format("  recipe    {}  {}  recompute {}  ZeRO {}  schedule {}  gradients {}\n",
+                     kPrecisionNames.name_of(training.precision), kOptimizerNames.name_of(training.optimizer),
+                     kRecomputeNames.name_of(training.recompute), training.zero_stage, schedule_text(training),
+                     kPrecisionNames.name_of(training.grad_dtype));
+  return out;
+}
+
+std::string rates_text(const Scenario& scenario, const Report& report, const Uncertainty& uncertainty) {
+  std::string out = fmt::format("step time     {}", to_text(report.step));
+  if (uncertainty.high) {
+    out += fmt::format("  ({} to {})", to_text(uncertainty.low), to_text(*uncertainty.high));
+  }
+  out += fmt::format("\n              {}\n", uncertainty.basis);
+  out += fmt::format("throughput    {:.0f} tokens/s, {:.1f} per GPU; {:.2f} sequences/s\n", report.tokens_per_second,
+                     report.tokens_per_second / static_cast<double>(scenario.gpus), report.samples_per_second);
+  out += fmt::format("utilisation   {} per GPU, MFU {:.1f} %, HFU {:.1f} %\n", to_text(report.model_flops_per_gpu),
+                     report.mfu * 100.0, report.hfu * 100.0);
+  return out;
+}
+
+std::string breakdown_text(const Report& report) {
+  std::string out = "where the step went (average over GPUs)\n";
+  for (const Breakdown::Part& part : report.breakdown.parts()) {
+    if (part.time > Seconds{}) {
+      const double share = part.time / report.step;
+      out += fmt::format("  {:<12} {:>10}  {}  {}\n", part.name, to_text(part.time), percent(share),
+                         std::string(static_cast<std::size_t>(std::lround(std::max(0.0, share) * kBarWidth)), '#'));
+    }
+  }
+  return out;
+}
+
+std::string path_text(const Report& report) {
+  std::string out = "critical path (longest parts)\n";
+  Seconds rest{};
+  for (std::size_t i = 0; i < report.critical_path.size(); ++i) {
+    const CriticalPart& part = report.critical_path[i];
+    if (i < kPathLines) {
+      out += fmt::format("  {:>10}  {}  {:<9} {} x {}\n", to_text(part.time), percent(part.time / report.step),
+                         part.rank_class, part.count, part.operation);
+    } else {
+      rest += part.time;
+    }
+  }
+  if (report.critical_path.size() > kPathLines) {
+    out += fmt::format("  {:>10}  {}  {} others\n", to_text(rest), percent(rest / report.step),
+                       report.critical_path.size() - kPathLines);
+  }
+  return out;
+}
+
+std::string links_text(const Report& report) {
+  std::vector<const LinkUse*> busiest;
+  for (const LinkUse& link : report.links) {
+    busiest.push_back(&link);
+  }
+  std::stable_sort(busiest.begin(), busiest.end(), [](const LinkUse* a, const LinkUse* b) {
+    return b->bytes / b->bandwidth < a->bytes / a->bandwidth;
+  });
+  if (busiest.empty()) {
+    return "";
+  }
+  std::string out = "busiest links (share of the step, bytes, how many alike)\n";
+  for (std::size_t i = 0; i < std::min(kLinkLines, busiest.size()); ++i) {
+    const LinkUse& link = *busiest[i];
+    out += fmt::format("  {}  {:>10} at {:>10}  {:>6} like {}\n", percent(link.bytes / link.bandwidth / report.step),
+                       to_text(link.bytes), to_text(link.bandwidth), link.count, link.name);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string result_text(const Scenario& scenario, const Layout& layout, const Report& report,
+                        const Uncertainty& uncertainty, Seconds wall) {
+  std::string out = scenario_text(scenario);
+  out += "\n" + rates_text(scenario, report, uncertainty);
+  out += "\n" + breakdown_text(report);
+  out += "\n" + memory_summary_text(scenario, layout, report.memory);
+  out += "\n" + path_text(report);
+  const std::string links = links_text(report);
+  out += links.empty() ? "" : "\n" + links;
+  out +=
+      fmt::format("\nsimulated {} of {} ranks, {} of {} flows, {}{} events ({}) in {}\n", report.ranks_simulated,
+                  report.ranks, report.flows_simulated, report.flows,
+                  report.micro_batches_simulated == report.micro_batches
+                      ? ""
+                      : fmt::format("{} of {} micro-batches, ", report.micro_batches_simulated, report.micro_batches),
+                  report.events, kNetworkNames.name_of(scenario.network), to_text(wall));
+  return out;
+}
+
+}  // namespace trainyard
