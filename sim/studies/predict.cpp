@@ -1,0 +1,99 @@
+#include "sim/studies/predict.hpp"
+
+#include <array>
+
+#include "kernels/kernel_costs.hpp"
+#include "sim/engine/simulate.hpp"
+#include "sim/program/build_program.hpp"
+#include "sim/studies/fork_pool.hpp"
+#include "sim/studies/repetition.hpp"
+
+namespace trainyard {
+
+ClusterNetworkCosts::ClusterNetworkCosts(const Scenario& scenario, const Fabric& fabric)
+    : cluster_(scenario.cluster), fabric_(fabric), options_{.nccl_version = scenario.framework.nccl_version} {}
+
+CollectivePlan ClusterNetworkCosts::plan(const CollectiveRequest& request) const {
+  return plan_collective(request, cluster_, fabric_, options_);
+}
+
+namespace {
+
+struct Simulated {
+  Layout layout;
+  Program program;
+  Timeline timeline;
+};
+
+Simulated simulate(const Scenario& scenario) {
+  const auto kernels = calibrated_kernel_costs(scenario.gpu, {.sustained = Sustained::kYes});
+  const Fabric fabric = build_fabric(scenario.cluster, static_cast<int>(scenario.gpus));
+  const ClusterNetworkCosts network(scenario, fabric);
+
+  Layout layout = make_layout(scenario);
+  Program program = build_program(scenario, layout, *kernels);
+  Timeline timeline = scenario.network == Network::kFlow ? simulate_flow(program, fabric, network, scenario.fold)
+                                                         : simulate_analytic(program, fabric, network);
+  return {std::move(layout), std::move(program), std::move(timeline)};
+}
+
+}  // namespace
+
+Prediction predict(const Scenario& scenario) {
+  Simulated done = simulate(scenario);
+  Report report = make_report(scenario, done.layout, done.program, done.timeline);
+  return {std::move(done.layout), std::move(done.program), std::move(done.timeline), std::move(report)};
+}
+
+namespace {
+
+// Both short steps, or nothing where the longer one is not the shorter with a period inserted, or a child died.
+std::optional<Report> extended(const Scenario& scenario, const Layout& layout, const ShortSteps& steps) {
+  const std::array<Scenario, 2> asked = {with_micro_batches(scenario, steps.shorter),
+                                         with_micro_batches(scenario, steps.longer)};
+  const auto outputs = run_in_children(asked.size(), available_processors(), [&](std::size_t task) -> std::string {
+    try {
+      return timeline_bytes(simulate(asked[task]).timeline);
+    } catch (const UserError&) {
+      return {};  // a deadlock: the whole step will say where
+    }
+  });
+  std::array<Program, 2> programs;
+  std::array<Timeline, 2> timelines;
+  const auto kernels = calibrated_kernel_costs(scenario.gpu, {.sustained = Sustained::kYes});
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (!outputs[i] || outputs[i]->empty()) {
+      return std::nullopt;
+    }
+    timelines[i] = timeline_from_bytes(*outputs[i]);
+    programs[i] = build_program(asked[i], layout, *kernels);
+  }
+  if (!repeats(programs[0], timelines[0], programs[1], timelines[1])) {
+    return std::nullopt;
+  }
+  Report report = extend_report(scenario, layout, make_report(asked[0], layout, programs[0], timelines[0]),
+                                make_report(asked[1], layout, programs[1], timelines[1]), steps.times);
+  report.micro_batches = scenario.micro_batches();
+  report.micro_batches_simulated = steps.shorter + steps.longer;
+  report.events = timelines[0].events + timelines[1].events;
+  return report;
+}
+
+}  // namespace
+
+Answer answer(const Scenario& scenario) {
+  Layout layout = make_layout(scenario);
+  if (const auto steps = short_steps(scenario)) {
+    if (auto report = extended(scenario, layout, *steps)) {
+      return {std::move(layout), std::move(*report)};
+    }
+  }
+  Prediction whole = predict(scenario);
+  return {std::move(whole.layout), std::move(whole.report)};
+}
+
+Seconds predict_step(const Scenario& scenario) {
+  return simulate(scenario).timeline.step;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,43 @@
+#pragma once
+// The pipe: scenario -> layout -> program -> timeline -> report.
+#include "sim/collectives/network_costs.hpp"
+#include "sim/report/report.hpp"
+
+namespace trainyard {
+
+struct Prediction {
+  Layout layout;
+  Program program;
+  Timeline timeline;
+  Report report;
+};
+
+// The first part of the pipe, for callers that want the step time alone.
+Seconds predict_step(const Scenario& scenario);
+
+// One flow prediction per process (SimGrid keeps its clock). Throws UserError (exit code 4) on a deadlock.
+Prediction predict(const Scenario& scenario);
+
+// What is wanted of a run when nobody looks at its timeline.
+struct Answer {
+  Layout layout;
+  Report report;
+};
+
+// The same report as predict() within 1e-9, from fewer micro-batches where the pipeline repeats itself
+// (repetition.hpp). What repeats is simulated in children, the rest here. Throws as predict() does.
+Answer answer(const Scenario& scenario);
+
+// What the scenario's cluster charges for communication under its framework's NCCL.
+class ClusterNetworkCosts final : public NetworkCosts {
+ public:
+  ClusterNetworkCosts(const Scenario& scenario, const Fabric& fabric);
+  CollectivePlan plan(const CollectiveRequest& request) const override;
+
+ private:
+  const ClusterSpec& cluster_;
+  const Fabric& fabric_;
+  CollectiveOptions options_;
+};
+
+}  // namespace trainyard

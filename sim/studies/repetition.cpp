@@ -1,0 +1,214 @@
+#include "sim/studies/repetition.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "sim/base/error.hpp"
+
+namespace trainyard {
+namespace {
+
+// Where rounding of times that are sums of up to a million terms ends and a different course of events begins, as a
+// share of the step.
+constexpr double kRounding = 1e-11;
+
+bool same_work(const Operation& a, const Operation& b) {
+  return a.kind == b.kind && a.stream == b.stream && a.name == b.name && a.chunk == b.chunk &&
+         a.run.device == b.run.device && a.run.host == b.run.host && a.communications == b.communications &&
+         a.waits == b.waits;
+}
+
+// One rank. The operations in front keep their times, those behind are later by `later`; together they are all.
+bool repeats_on_rank(const RankProgram& a_program, const RankTimeline& a, const RankProgram& b_program,
+                     const RankTimeline& b, double later, double rounding) {
+  const std::size_t count = a_program.operations.size();
+  if (b_program.operations.size() < count) {
+    return false;
+  }
+  const std::size_t more = b_program.operations.size() - count;
+  const auto same_at = [&](std::size_t i, std::size_t j, double shift) {
+    const auto near = [&](const std::vector<double>& one, const std::vector<double>& other) {
+      return std::abs(one[i] + shift - other[j]) <= rounding;
+    };
+    // A host may issue earlier than a period ago, never later.
+    return same_work(a_program.operations[i], b_program.operations[j]) && near(a.start, b.start) &&
+           near(a.moving, b.moving) && near(a.end, b.end) && b.issued[j] <= a.issued[i] + shift + rounding;
+  };
+  std::size_t front = 0;
+  while (front < count && same_at(front, front, 0.0)) {
+    ++front;
+  }
+  std::size_t back = 0;
+  while (back < count && same_at(count - 1 - back, count - 1 - back + more, later)) {
+    ++back;
+  }
+  return front + back >= count;
+}
+
+template <class T>
+void put(std::string& bytes, const T& value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));  // NOLINT: plain numbers as they lie in memory
+}
+template <class T>
+T take(const std::string& bytes, std::size_t& at) {
+  T value;
+  TY_ASSERT(at + sizeof(T) <= bytes.size());
+  std::memcpy(&value, bytes.data() + at, sizeof(T));
+  at += sizeof(T);
+  return value;
+}
+
+void put_column(std::string& bytes, const std::vector<double>& column) {
+  put(bytes, column.size());
+  for (const double value : column) {
+    put(bytes, value);
+  }
+}
+std::vector<double> take_column(const std::string& bytes, std::size_t& at) {
+  std::vector<double> column(take<std::size_t>(bytes, at));
+  for (double& value : column) {
+    value = take<double>(bytes, at);
+  }
+  return column;
+}
+
+}  // namespace
+
+std::optional<ShortSteps> short_steps(const Scenario& scenario) {
+  // Fewer micro-batches than this are simulated as they are: two short steps would cost as much.
+  constexpr std::int64_t kSteady = 24;  // micro-batches beyond those in flight, for the steady state to settle
+  const std::int64_t period = scenario.layout.pp;
+  const std::int64_t all = scenario.micro_batches();
+  const std::int64_t least = 3 * scenario.layout.pp + kSteady;
+  const std::int64_t shorter = least + (all - least) % period;
+  // A user's table says what its own number of micro-batches does.
+  if (scenario.fold == Fold::kOff || scenario.training.schedule_table || all < 2 * (2 * shorter + period)) {
+    return std::nullopt;
+  }
+  return ShortSteps{.shorter = shorter, .longer = shorter + period, .times = (all - shorter) / period - 1};
+}
+
+Scenario with_micro_batches(const Scenario& scenario, std::int64_t micro_batches) {
+  Scenario changed = scenario;
+  changed.training.global_batch = micro_batches * scenario.training.micro_batch * scenario.layout.dp;
+  TY_ASSERT(changed.micro_batches() == micro_batches);
+  return changed;
+}
+
+bool repeats(const Program& shorter_program, const Timeline& shorter, const Program& longer_program,
+             const Timeline& longer) {
+  if (shorter.ranks.size() != longer.ranks.size() || shorter_program.classes.size() != longer_program.classes.size()) {
+    return false;
+  }
+  const double later = (longer.step - shorter.step).value;
+  for (std::size_t r = 0; r < shorter.ranks.size(); ++r) {
+    const RankTimeline& a = shorter.ranks[r];
+    const RankTimeline& b = longer.ranks[r];
+    if (a.rank != b.rank || a.program_class != b.program_class || a.multiplicity != b.multiplicity ||
+        !repeats_on_rank(shorter_program.classes[a.program_class.index()], a,
+                         longer_program.classes[b.program_class.index()], b, later, longer.step.value * kRounding)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Report extend_report(const Scenario& scenario, const Layout& layout, const Report& shorter, const Report& longer,
+                     std::int64_t times) {
+  const auto extend = [&](auto a, auto b) { return b + static_cast<decltype(b)>(times) * (b - a); };
+  const auto extend_time = [&](Seconds a, Seconds b) { return b + (b - a) * static_cast<double>(times); };
+  Report out = longer;
+  out.step = extend_time(shorter.step, longer.step);
+  set_rates(out, scenario, layout);
+  for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,
+                                   &Breakdown::exposed_dp, &Breakdown::exposed_cp, &Breakdown::exposed_ep,
+                                   &Breakdown::bubble, &Breakdown::host, &Breakdown::optimizer, &Breakdown::other}) {
+    out.breakdown.*part = extend_time(shorter.breakdown.*part, longer.breakdown.*part);
+  }
+  std::map<std::pair<std::string, std::string>, const CriticalPart*> parts;
+  for (const CriticalPart& part : shorter.critical_path) {
+    parts[{part.rank_class, part.operation}] = &part;
+  }
+  for (CriticalPart& part : out.critical_path) {
+    const auto found = parts.find({part.rank_class, part.operation});
+    const CriticalPart before = found == parts.end() ? CriticalPart{} : *found->second;
+    part.time = extend_time(before.time, part.time);
+    part.count = extend(before.count, part.count);
+  }
+  std::stable_sort(out.critical_path.begin(), out.critical_path.end(),
+                   [](const CriticalPart& a, const CriticalPart& b) { return a.time > b.time; });
+  for (std::size_t l = 0; l < out.links.size(); ++l) {
+    out.links[l].bytes.value = extend(shorter.links[l].bytes.value, longer.links[l].bytes.value);
+  }
+  return out;
+}
+
+std::string timeline_bytes(const Timeline& timeline) {
+  std::string bytes;
+  put(bytes, timeline.step.value);
+  for (const std::int64_t number : {timeline.events, timeline.flows_simulated, timeline.flows_real,
+                                    timeline.links_simulated, timeline.links_real}) {
+    put(bytes, number);
+  }
+  put(bytes, timeline.ranks.size());
+  for (const RankTimeline& rank : timeline.ranks) {
+    put(bytes, rank.rank);
+    put(bytes, rank.program_class);
+    put(bytes, rank.multiplicity);
+    for (const auto* column : {&rank.issued, &rank.start, &rank.moving, &rank.end}) {
+      put_column(bytes, *column);
+    }
+    put(bytes, rank.slowed.size());
+    for (const auto& [operation, lost] : rank.slowed) {
+      put(bytes, operation);
+      put(bytes, lost);
+    }
+  }
+  put(bytes, timeline.links.size());
+  for (const LinkUse& link : timeline.links) {
+    put(bytes, link.name.size());
+    bytes += link.name;
+    put(bytes, link.count);
+    put(bytes, link.bytes.value);
+    put(bytes, link.bandwidth.value);
+  }
+  return bytes;
+}
+
+Timeline timeline_from_bytes(const std::string& bytes) {
+  std::size_t at = 0;
+  Timeline timeline;
+  timeline.step = {take<double>(bytes, at)};
+  for (std::int64_t* number : {&timeline.events, &timeline.flows_simulated, &timeline.flows_real,
+                               &timeline.links_simulated, &timeline.links_real}) {
+    *number = take<std::int64_t>(bytes, at);
+  }
+  timeline.ranks.resize(take<std::size_t>(bytes, at));
+  for (RankTimeline& rank : timeline.ranks) {
+    rank.rank = take<RankId>(bytes, at);
+    rank.program_class = take<ClassId>(bytes, at);
+    rank.multiplicity = take<std::int64_t>(bytes, at);
+    for (auto* column : {&rank.issued, &rank.start, &rank.moving, &rank.end}) {
+      *column = take_column(bytes, at);
+    }
+    rank.slowed.resize(take<std::size_t>(bytes, at));
+    for (auto& [operation, lost] : rank.slowed) {
+      operation = take<std::uint32_t>(bytes, at);
+      lost = take<double>(bytes, at);
+    }
+  }
+  timeline.links.resize(take<std::size_t>(bytes, at));
+  for (LinkUse& link : timeline.links) {
+    const auto size = take<std::size_t>(bytes, at);
+    link.name = bytes.substr(at, size);
+    at += size;
+    link.count = take<std::int64_t>(bytes, at);
+    link.bytes = {take<double>(bytes, at)};
+    link.bandwidth = {take<double>(bytes, at)};
+  }
+  return timeline;
+}
+
+}  // namespace trainyard

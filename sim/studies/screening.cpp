@@ -1,0 +1,151 @@
+#include "sim/studies/screening.hpp"
+
+#include <algorithm>
+
+#include "sim/layout/recompute.hpp"
+#include "sim/program/memory_estimate.hpp"
+#include "sim/program/optimizer_step.hpp"
+#include "sim/program/stage_work.hpp"
+
+namespace trainyard {
+
+void apply_choice(Scenario& scenario, const LayoutChoice& choice) {
+  scenario.layout.tp = choice.tp;
+  scenario.layout.pp = choice.pp;
+  scenario.layout.vpp = choice.vpp;
+  scenario.layout.dp = choice.dp;
+  scenario.layout.sequence_parallel =
+      choice.tp > 1 ? scenario.framework.default_sequence_parallel : SequenceParallel::kOff;
+  scenario.training.micro_batch = choice.micro_batch;
+  scenario.training.recompute = choice.recompute;
+  scenario.training.zero_stage = choice.zero_stage;
+  scenario.training.schedule = choice.vpp > 1 ? ScheduleName::kInterleaved : ScheduleName::kOneFOneB;
+}
+
+Screen::Screen(const Scenario& job)
+    : job_(job),
+      fabric_(build_fabric(job.cluster, static_cast<int>(job.gpus))),
+      kernels_(calibrated_kernel_costs(job.gpu, {.sustained = Sustained::kYes})),
+      network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)) {}
+
+// Members stand `stride` ranks apart.
+Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride) {
+  if (members < 2) {
+    return {};
+  }
+  const auto [entry, is_new] = collectives_.try_emplace({op, size.value, members, stride});
+  if (is_new) {
+    std::vector<DeviceId> devices;
+    for (std::int64_t i = 0; i < members; ++i) {
+      devices.push_back(DeviceId::from(static_cast<std::size_t>(i * stride)));
+    }
+    entry->second = uncontended_time(network_->plan({.op = op, .size = size, .members = devices}), fabric_);
+  }
+  return entry->second;
+}
+
+// Ranks of the faster dimensions stand between the members, in Megatron's order.
+Seconds Screen::group_time(const GroupCollective& call) {
+  const Parallelism& layout = job_.layout;
+  switch (call.group) {
+    case ParallelGroup::kTensor:
+      return collective(call.op, call.size, layout.tp, 1);
+    case ParallelGroup::kExpertTensor:
+      return collective(call.op, call.size, layout.etp, 1);
+    case ParallelGroup::kExpert:
+      return collective(call.op, call.size, layout.ep, layout.etp);
+    default:
+      return collective(call.op, call.size, layout.cp, layout.tp);
+  }
+}
+
+const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
+  const auto [entry, is_new] = passes_.try_emplace({choice.tp, choice.micro_batch, choice.recompute});
+  PassTimes& times = entry->second;
+  if (!is_new) {
+    return times;
+  }
+  const Layout layout = make_layout(job_);
+  const PricedModel model = price_model(job_, layout.shard, *kernels_);
+  const auto time_of = [&](const PricedPass& pass) {
+    Seconds host{};
+    Seconds device{};
+    for (const PricedStep& step : pass) {
+      if (const auto* run = std::get_if<PricedRun>(&step)) {
+        host += run->run.host;
+        device += run->run.device;
+      } else if (const auto* call = std::get_if<GroupCollective>(&step)) {
+        host += job_.framework.host.collective;
+        if (call->overlapped_operators == 0) {
+          device += group_time(*call);
+        }
+      }
+    }
+    return max(host, device);
+  };
+  times.embedding = time_of(model.embedding_forward) + time_of(model.embedding_backward.whole);
+  times.head = time_of(model.head_forward) + time_of(model.head_backward.whole);
+  const bool recomputes = recompute_plan(job_.training, 0).granularity != Recompute::kNone;
+  for (const auto& [kind, layer] : model.layers) {
+    times.layers[kind] =
+        time_of(layer.forward) + time_of(recomputes ? layer.recomputed_backward.whole : layer.backward.whole);
+  }
+  const std::int64_t tokens = job_.training.micro_batch * job_.training.seq_len;
+  const bool sliced = job_.layout.sequence_parallel == SequenceParallel::kOn;
+  const Bytes message = layout.shard.activation_element *
+                        (static_cast<double>(tokens * job_.model.hidden) / static_cast<double>(sliced ? choice.tp : 1));
+  const std::int64_t next_stage = std::min(job_.gpus / 2, choice.tp * choice.dp);
+  times.exchange = collective(CollectiveOp::kSendRecv, message, 2, std::max<std::int64_t>(1, next_stage)) * 2.0;
+  return times;
+}
+
+Seconds Screen::step(const LayoutChoice& choice) {
+  apply_choice(job_, choice);
+  const PassTimes& pass = passes(choice);
+  const auto [stages, is_new] = stages_.try_emplace({job_.model.layers, choice.pp, choice.vpp});
+  if (is_new) {
+    stages->second = assign_stages(job_.model.layers, job_.layout);
+  }
+  Seconds slowest{};
+  double most_layers = 0.0;
+  for (const Stage& stage : stages->second) {
+    Seconds time{};
+    for (const Chunk& chunk : stage.chunks) {
+      for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
+        time += pass.layers.size() == 1 ? pass.layers.begin()->second
+                                        : pass.layers.at(layer_kind(job_.model, chunk.first_layer + layer));
+      }
+      time += (chunk.embedding == Holds::kYes ? pass.embedding : Seconds{}) +
+              (chunk.head == Holds::kYes ? pass.head : Seconds{});
+    }
+    slowest = max(slowest, time);
+    most_layers = std::max(most_layers, static_cast<double>(stage.layers()));
+  }
+  const auto micro_batches = static_cast<double>(job_.micro_batches());
+  const double chunks = static_cast<double>(choice.vpp);
+  const double bubble = static_cast<double>(choice.pp - 1) / chunks;
+  // Every chunk of every micro-batch waits for its messages.
+  const Seconds exchanges = choice.pp > 1 ? pass.exchange * (micro_batches * chunks + bubble) : Seconds{};
+  // The fullest stage's share of the layers' parameters, reduced in the gradient's format and gathered in the model's.
+  const double held = static_cast<double>(parameters(job_.model)) / static_cast<double>(job_.model.layers) *
+                      most_layers / static_cast<double>(choice.tp);
+  const Bytes gradients = bytes_per_element(job_.training.grad_dtype) * held;
+  const bool sharded = choice.zero_stage > 0;
+  const Seconds reduction =
+      sharded ? collective(CollectiveOp::kReduceScatter, gradients, choice.dp, choice.tp) +
+                    collective(CollectiveOp::kAllGather, bytes_per_element(job_.training.precision) * held, choice.dp,
+                               choice.tp)
+              : collective(CollectiveOp::kAllReduce, gradients, choice.dp, choice.tp);
+  const OptimizerShard shard{.parameters = sharded ? held / static_cast<double>(choice.dp) : held,
+                             .gradient = bytes_per_element(job_.training.grad_dtype),
+                             .model_copy = bytes_per_element(job_.training.precision)};
+  const Seconds update = optimizer_update(job_, shard, *kernels_).device;
+  return slowest * (micro_batches + bubble) + exchanges + reduction + update;
+}
+
+MemoryEstimate Screen::memory(const LayoutChoice& choice) {
+  apply_choice(job_, choice);
+  return estimate_memory(job_, make_layout(job_));
+}
+
+}  // namespace trainyard

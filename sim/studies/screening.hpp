@@ -1,0 +1,68 @@
+#pragma once
+// The time of a step by formula, for choosing which layouts are worth a simulation. Layers and collectives are priced
+// once for all layouts that share them.
+//
+//   step = (m + (p - 1) / v) * slowest stage's micro-batch + messages + gradient reduction + optimizer
+//
+// with m micro-batches, p stages of v chunks: the pipeline bubble of arXiv 2104.04473, section 2.2. A stage's
+// micro-batch is the sum of its layers, each its kernels at host or device speed, whichever is slower, and its exposed
+// collectives. What it leaves out: waiting that the order of events causes, shared links, overlap cut short.
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "kernels/kernel_costs.hpp"
+#include "models/operators.hpp"
+#include "sim/layout/memory.hpp"
+#include "sim/studies/predict.hpp"
+
+namespace trainyard {
+
+// What distinguishes layouts of one job.
+struct LayoutChoice {
+  std::int64_t tp = 1;
+  std::int64_t pp = 1;
+  std::int64_t vpp = 1;
+  std::int64_t dp = 1;
+  std::int64_t micro_batch = 1;
+  Recompute recompute = Recompute::kNone;
+  int zero_stage = 0;
+  auto operator<=>(const LayoutChoice&) const = default;
+};
+
+// `scenario` with the choice made: degrees, micro-batch, recomputation, ZeRO stage, and the schedule that fits.
+void apply_choice(Scenario& scenario, const LayoutChoice& choice);
+
+class Screen {
+ public:
+  explicit Screen(const Scenario& job);
+
+  // Time of a step; the choice must be legal.
+  Seconds step(const LayoutChoice& choice);
+  // Memory of the fullest stage.
+  MemoryEstimate memory(const LayoutChoice& choice);
+
+ private:
+  struct PassTimes {
+    Seconds embedding{};
+    Seconds head{};
+    std::map<LayerKind, Seconds> layers;  // forward and backward together
+    Seconds exchange{};                   // of one boundary, both ways
+  };
+  using PassKey = std::tuple<std::int64_t, std::int64_t, Recompute>;
+  using CollectiveKey = std::tuple<CollectiveOp, double, std::int64_t, std::int64_t>;
+
+  const PassTimes& passes(const LayoutChoice& choice);
+  Seconds group_time(const GroupCollective& call);
+  Seconds collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride);
+
+  Scenario job_;  // with the choice being looked at
+  Fabric fabric_;
+  std::unique_ptr<KernelCosts> kernels_;
+  std::unique_ptr<ClusterNetworkCosts> network_;
+  std::map<PassKey, PassTimes> passes_;
+  std::map<CollectiveKey, Seconds> collectives_;
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, std::vector<Stage>> stages_;
+};
+
+}  // namespace trainyard
