@@ -1,0 +1,118 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+
+#include "sim/base/files.hpp"
+#include "sim/cli/verbs.hpp"
+#include "sim/collectives/collective_table.hpp"
+#include "sim/collectives/group_table.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr int kMostGpus = 1'000'000;
+constexpr int kMostChannels = 64;
+
+struct CollectiveVerbOptions {
+  std::string op = "all_reduce";
+  std::string cluster;
+  std::string gpus;
+  std::string sizes = "8:16G";
+  std::string nccl_version;
+  std::string algorithm;
+  std::string protocol;
+  std::string channels;
+  std::string plot;
+  std::string counts;
+  std::string group;
+  bool all = false;
+  JsonOutput json;
+};
+
+CollectiveOptions forced(const CollectiveVerbOptions& options) {
+  CollectiveOptions out{.nccl_version = options.nccl_version};
+  if (!options.algorithm.empty()) {
+    out.algorithm = options.algorithm;
+  }
+  if (!options.protocol.empty()) {
+    out.protocol = options.protocol;
+  }
+  if (!options.channels.empty()) {
+    out.channels = whole_number("--channels", options.channels, 1, kMostChannels);
+  }
+  return out;
+}
+
+[[noreturn]] void reject_counts(const CollectiveVerbOptions& options) {
+  throw UserError({.file = "--counts",
+                   .found = options.op,
+                   .allowed = "all_to_all_v",
+                   .problem = "only an all-to-all-v has unequal counts",
+                   .remedy = "add --op all_to_all_v"});
+}
+
+void show_group(const CollectiveVerbOptions& options) {
+  const CollectiveOptions choices = forced(options);
+  const int gpus = whole_number("--gpus", options.gpus, 2, kMostGpus);
+  options.json.check();
+  const GroupTable table = group_table(parse_group(options.group, gpus), load_cluster(options.cluster), gpus, choices);
+  if (!options.json.to_stdout()) {
+    fmt::print("{}", table.text);
+  }
+  options.json.write(table.json);
+}
+
+void show_collective(const CollectiveVerbOptions& options) {
+  if (!options.group.empty()) {
+    show_group(options);
+    return;
+  }
+  const CollectiveOp op = named_choice("--op", options.op, kCollectiveOpNames);
+  const std::vector<Bytes> sizes = parse_sizes(options.sizes);
+  const CollectiveOptions choices = forced(options);
+  const int gpus = whole_number("--gpus", options.gpus, 1, kMostGpus);
+  if (!options.counts.empty() && op != CollectiveOp::kAllToAllV) {
+    reject_counts(options);
+  }
+  options.json.check();
+  if (!options.plot.empty()) {
+    check_writable(options.plot);
+  }
+  const ExchangeWeights weights = options.counts.empty() ? ExchangeWeights() : read_exchange(options.counts, gpus);
+  const CollectiveSweep sweep = collective_sweep(op, load_cluster(options.cluster), gpus, sizes, choices,
+                                                 options.all ? Candidates::kAll : Candidates::kChosen, weights);
+  if (!options.plot.empty()) {
+    write_file(options.plot, draw_sweep(sweep));
+  }
+  if (!options.json.to_stdout()) {
+    fmt::print("{}", sweep.text);
+  }
+  options.json.write(sweep.json);
+}
+
+}  // namespace
+
+void add_collective_verb(CLI::App& app) {
+  auto options = std::make_shared<CollectiveVerbOptions>();
+  CLI::App* verb =
+      app.add_subcommand("collective", "time and bandwidth of a collective over sizes, as nccl-tests prints");
+  verb->add_option("--op", options->op, "all_reduce (default), all_gather, reduce_scatter, ...");
+  verb->add_option("--cluster", options->cluster, "catalogue name or cluster JSON")->required();
+  verb->add_option("--gpus", options->gpus, "number of GPUs")->required();
+  verb->add_option("--sizes", options->sizes, "one size or a range that doubles (default 8:16G)");
+  verb->add_option("--counts", options->counts,
+                   "of an all_to_all_v: even, zipf:S, a share for each receiver (3,1,...), or a CSV table");
+  verb->add_option("--group", options->group,
+                   "calls launched together instead of a sweep: all_reduce:1M,all_gather:4M,sendrecv:64K:0-7");
+  verb->add_option("--nccl-version", options->nccl_version, "instead of the one of the cluster's profile");
+  verb->add_option("--algorithm", options->algorithm, "force one (list algorithms)");
+  verb->add_option("--protocol", options->protocol, "force LL, LL128 or Simple");
+  verb->add_option("--channels", options->channels, "force a number of channels");
+  verb->add_flag("--all", options->all, "every candidate, the chosen one marked");
+  verb->add_option("--plot", options->plot, "draw bus bandwidth over size (SVG)");
+  options->json.add_to(*verb);
+  verb->callback([options] { show_collective(*options); });
+}
+
+}  // namespace trainyard

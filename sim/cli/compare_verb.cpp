@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "sim/base/files.hpp"
+#include "sim/cli/verbs.hpp"
+#include "sim/report/comparison.hpp"
+#include "sim/studies/fork_pool.hpp"
+#include "sim/studies/predict.hpp"
+
+namespace trainyard {
+namespace {
+
+struct CompareOptions {
+  JsonOutput json;
+  std::vector<std::string> files;
+  std::vector<std::string> assignments;
+};
+
+// The file's name without its folder and ".json"; the whole path where two would be called the same.
+std::vector<std::string> names_of(const std::vector<std::string>& files) {
+  std::vector<std::string> names;
+  for (const std::string& file : files) {
+    names.push_back(std::filesystem::path(file).stem().string());
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (std::count(names.begin(), names.end(), std::filesystem::path(files[i]).stem().string()) > 1) {
+      names[i] = files[i];
+    }
+  }
+  return names;
+}
+
+Scenario read(const std::string& file, const std::vector<std::string>& assignments) {
+  Json document = read_json_file(file);
+  for (const std::string& assignment : assignments) {
+    set_key(document, assignment);
+  }
+  return read_scenario(document, file);
+}
+
+// The result as text, or why there is none (a deadlock of the simulated program, for one).
+std::string finished_or_fault(const Scenario& scenario, const std::vector<ValidatedFamily>& accuracy) {
+  try {
+    const Report report = answer(scenario).report;
+    const Uncertainty uncertainty = uncertainty_of(report.step, scenario.framework.name, accuracy);
+    return result_json(scenario, report, uncertainty, {}).dump();
+  } catch (const UserError& error) {
+    return Json{{"fault", error.what()}, {"code", static_cast<int>(error.code())}}.dump();
+  }
+}
+
+// What does not fit is compared all the same; the table says so.
+void compare(const CompareOptions& options) {
+  options.json.check();
+  if (options.files.size() < 2) {
+    throw UserError({.file = "compare",
+                     .found = fmt::format("{} scenario", options.files.size()),
+                     .allowed = "two scenario files or more",
+                     .problem = "there is nothing to compare with"});
+  }
+  std::vector<Scenario> scenarios;
+  for (const std::string& file : options.files) {
+    scenarios.push_back(read(file, options.assignments));
+  }
+  const std::vector<ValidatedFamily> accuracy = load_accuracy();
+  const auto results = run_in_children(scenarios.size(), available_processors(),
+                                       [&](std::size_t i) { return finished_or_fault(scenarios[i], accuracy); });
+  std::vector<ComparedRun> runs;
+  const std::vector<std::string> names = names_of(options.files);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!results[i]) {
+      throw UserError({.file = options.files[i], .problem = "the simulation of this scenario failed"},
+                      ExitCode::kInternal);
+    }
+    Json result = Json::parse(*results[i]);
+    if (result.contains("fault")) {
+      throw UserError({.file = options.files[i], .problem = result.at("fault").get<std::string>()},
+                      static_cast<ExitCode>(result.at("code").get<int>()));
+    }
+    runs.push_back({.name = names[i], .result = std::move(result)});
+  }
+  const Comparison comparison = compare_runs(std::move(runs));
+  if (!options.json.to_stdout()) {
+    fmt::print("{}", comparison_text(comparison));
+  }
+  options.json.write(comparison_json(comparison));
+}
+
+}  // namespace
+
+void add_compare_verb(CLI::App& app) {
+  auto options = std::make_shared<CompareOptions>();
+  CLI::App* verb = app.add_subcommand("compare", "layouts side by side, and why one is faster");
+  options->json.add_to(*verb);
+  verb->add_option("scenarios", options->files, "scenario files, two or more")->required();
+  verb->add_option("--set", options->assignments, "key.path=value in every scenario");
+  verb->callback([options] { compare(*options); });
+}
+
+}  // namespace trainyard

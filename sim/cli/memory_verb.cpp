@@ -1,0 +1,45 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "sim/cli/scenario_options.hpp"
+#include "sim/cli/verbs.hpp"
+#include "sim/program/memory_estimate.hpp"
+#include "sim/report/report.hpp"
+#include "sim/studies/predict.hpp"
+
+namespace trainyard {
+namespace {
+
+struct MemoryOptions {
+  ScenarioOptions scenario;
+  JsonOutput json;
+  bool timeline = false;
+};
+
+// A layout that does not fit is an answer here, not an error.
+void show_memory(const MemoryOptions& options) {
+  options.json.check();
+  const Scenario scenario = options.scenario.read();
+  const Layout layout = make_layout(scenario);
+  const MemoryEstimate memory = options.timeline ? predict(scenario).report.memory : estimate_memory(scenario, layout);
+  if (!options.json.to_stdout()) {
+    fmt::print("{}", memory_text(scenario, layout, memory));
+  }
+  Json document = memory_json(memory);
+  document["scenario"] = scenario.resolved;
+  options.json.write(document);
+}
+
+}  // namespace
+
+void add_memory_verb(CLI::App& app) {
+  auto options = std::make_shared<MemoryOptions>();
+  CLI::App* verb = app.add_subcommand("memory", "memory of every pipeline stage, term by term");
+  options->scenario.add_to(*verb);
+  options->json.add_to(*verb);
+  verb->add_flag("--timeline", options->timeline, "simulate the step and say when each stage is fullest");
+  verb->callback([options] { show_memory(*options); });
+}
+
+}  // namespace trainyard

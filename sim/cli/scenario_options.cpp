@@ -1,0 +1,115 @@
+#include "sim/cli/scenario_options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "sim/base/files.hpp"
+
+namespace trainyard {
+namespace {
+
+struct Flag {
+  const char* flag;
+  const char* path;
+  const char* help;
+};
+
+constexpr auto kFlags = std::to_array<Flag>({
+    {"--model", "model", "catalogue name, catalogue JSON or Hugging Face config.json"},
+    {"--cluster", "cluster", "catalogue name or cluster JSON"},
+    {"--gpu", "gpu", "GPU of the catalogue, instead of the cluster's own"},
+    {"--gpus", "gpus", "number of GPUs"},
+    {"--tp", "layout.tp", "tensor-parallel ranks"},
+    {"--pp", "layout.pp", "pipeline stages"},
+    {"--vpp", "layout.vpp", "model chunks per stage"},
+    {"--cp", "layout.cp", "context-parallel ranks"},
+    {"--cp-type", "layout.cp_type", "ring, all_gather, ulysses or hierarchical"},
+    {"--ep", "layout.ep", "expert-parallel ranks"},
+    {"--etp", "layout.etp", "tensor-parallel ranks within an expert (default: tp)"},
+    {"--tp-overlap", "layout.tp_overlap", "true: tensor-parallel collectives in chunks beside their GEMMs"},
+    {"--dp", "layout.dp", "data-parallel replicas (default: what remains)"},
+    {"--sequence-parallel", "layout.sequence_parallel", "true or false"},
+    {"--order", "layout.order", "rank order, fastest first (default tp-cp-ep-dp-pp)"},
+    {"--seq-len", "training.seq_len", "tokens per sequence"},
+    {"--micro-batch", "training.micro_batch", "sequences per micro-batch"},
+    {"--global-batch", "training.global_batch", "sequences per step"},
+    {"--precision", "training.precision", "fp32, tf32, fp16, bf16, fp8"},
+    {"--grad-dtype", "training.grad_dtype", "format of the gradient buffer"},
+    {"--optimizer", "training.optimizer", "adam or sgd"},
+    {"--recompute", "training.recompute", "none, selective or full"},
+    {"--recompute-method", "training.recompute_method", "full recomputation: uniform or block"},
+    {"--recompute-layers", "training.recompute_layers", "layers of a group (uniform) or of a chunk (block)"},
+    {"--recompute-modules", "training.recompute_modules", "selective recomputation: modules, with commas"},
+    {"--zero", "training.zero_stage", "ZeRO stage"},
+    {"--data-parallel", "training.data_parallel.strategy", "ddp, megatron, deepspeed, fsdp or hsdp"},
+    {"--hsdp-shard", "layout.hsdp_shard", "ranks that share out a copy of the model in hybrid sharding"},
+    {"--schedule", "training.schedule", "pipeline schedule"},
+    {"--framework", "framework", "framework profile"},
+    {"--network", "network", "flow (simulated) or analytic (longest path)"},
+});
+
+}  // namespace
+
+void ScenarioOptions::add_flag_for(CLI::App& verb, const std::string& flag, const std::string& path,
+                                   const std::string& help) {
+  verb.add_option_function<std::string>(
+      flag,
+      [this, flag, path](const std::string& value) {
+        flags_.push_back({flag, path, value});
+      },
+      help);
+}
+
+void ScenarioOptions::add_to(CLI::App& verb) {
+  verb.add_option("scenario", file_, "scenario.json");
+  for (const Flag& flag : kFlags) {
+    add_flag_for(verb, flag.flag, flag.path, flag.help);
+  }
+  verb.add_option_function<std::string>(
+      "--fold",
+      [this](const std::string& value) {
+        flags_.push_back({"--fold", "fold", value == "on" ? "true" : value == "off" ? "false" : value});
+      },
+      "on (default) or off: simulate every rank");
+  add_flag_for(verb, "--seed", "seed", "seed of random choices");
+  verb.add_option("--set", assignments_, "key.path=value in the scenario");
+}
+
+Scenario ScenarioOptions::read(const std::vector<std::string>& more) const {
+  Json document = Json::object();
+  std::string file = "command line";
+  if (!file_.empty()) {
+    document = read_json_file(file_);
+    file = file_;
+  }
+  for (const FlagValue& given : flags_) {
+    set_key(document, fmt::format("{}={}", given.path, given.value));
+  }
+  for (const std::string& assignment : assignments_) {
+    set_key(document, assignment);
+  }
+  for (const std::string& assignment : more) {
+    set_key(document, assignment);
+  }
+  try {
+    return read_scenario(document, file);
+  } catch (const UserError& error) {
+    throw UserError(name_flag(error.fault()), error.code());
+  }
+}
+
+// A value that a flag gave is the flag's fault, not the file's.
+Fault ScenarioOptions::name_flag(Fault fault) const {
+  for (const FlagValue& given : flags_) {
+    std::string pointer = "/" + given.path;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    if (pointer == fault.pointer) {
+      fault.file = given.flag;
+    }
+  }
+  return fault;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,48 @@
+#include "sim/cli/verbs.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <system_error>
+
+#include "sim/base/files.hpp"
+
+namespace trainyard {
+
+int whole_number(const std::string& flag, const std::string& typed, int smallest, int largest) {
+  int value = 0;
+  const char* const end = typed.data() + typed.size();
+  const auto [rest, error] = std::from_chars(typed.data(), end, value);
+  if (error != std::errc() || rest != end || value < smallest || value > largest) {
+    throw UserError({.file = flag,
+                     .found = fmt::format("\"{}\"", typed),
+                     .allowed = fmt::format("{} to {}", smallest, largest),
+                     .problem = "expected a whole number"});
+  }
+  return value;
+}
+
+void JsonOutput::add_to(CLI::App& verb) {
+  verb.add_option("--json", target, "write the result as JSON to a file, or to standard output with -");
+}
+
+void JsonOutput::check() const {
+  if (!target.empty() && !to_stdout()) {
+    check_writable(target);
+  }
+}
+
+void JsonOutput::write(const Json& json) const {
+  if (target.empty()) {
+    return;
+  }
+  const std::string text = json.dump(2) + "\n";
+  if (to_stdout()) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  } else {
+    write_file(target, text);
+  }
+}
+
+}  // namespace trainyard

@@ -1,0 +1,49 @@
+#pragma once
+// What verbs share: where they register their options, and where their output goes.
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sim/base/json_reader.hpp"
+
+namespace trainyard {
+
+// Every verb adds itself as a subcommand and keeps its options in a shared state; the callback does the work.
+void add_run_verb(CLI::App& app);
+void add_compare_verb(CLI::App& app);
+void add_search_verb(CLI::App& app);
+void add_memory_verb(CLI::App& app);
+void add_collective_verb(CLI::App& app);
+void add_topology_verb(CLI::App& app);
+void add_list_verb(CLI::App& app);
+void add_validate_verb(CLI::App& app);
+void add_calibrate_verb(CLI::App& app);
+
+// The value of a flag that takes one of a few names. Throws UserError with the nearest.
+template <class Value, std::size_t N>
+Value named_choice(const std::string& flag, const std::string& typed, const NameTable<Value, N>& table) {
+  if (const auto found = table.find(typed)) {
+    return *found;
+  }
+  const std::vector<std::string> names = table.names();
+  throw UserError({.file = flag,
+                   .found = typed,
+                   .allowed = join_names(names),
+                   .nearest = nearest_name(typed, names).value_or(""),
+                   .problem = "unknown name"});
+}
+
+// The value of a flag that takes a whole number. Throws UserError.
+int whole_number(const std::string& flag, const std::string& typed, int smallest, int largest);
+
+// --json FILE|-: adds the option; write_json writes the document there ('-' is stdout) and does nothing when not asked.
+struct JsonOutput {
+  std::string target;
+  void add_to(CLI::App& verb);
+  bool to_stdout() const { return target == "-"; }
+  void check() const;                  // that the file can be written, before any work
+  void write(const Json& json) const;  // whole or not at all
+};
+
+}  // namespace trainyard
