@@ -1,0 +1,12 @@
+#pragma once
+// What past errors say about future predictions: validation/accuracy.json, which reports read.
+#include "sim/base/json_reader.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace trainyard {
+
+// From the "rows" of validate_runs: the error of each framework profile over the rows that state their recipe and their
+// framework. Rows that assume something are left out: their error is not the simulator's alone.
+Json accuracy_by_framework(const Json& scores, Network network);
+
+}  // namespace trainyard

@@ -1,0 +1,31 @@
+#pragma once
+// Fitting the kernel models to benchmark tables: once to all rows, and once without each fold for honest scores.
+#include <string>
+#include <vector>
+
+#include "validation/kernel_measurements.hpp"
+
+namespace trainyard {
+
+struct KernelFit {
+  std::string name;                  // of the profile: GpuSpec::calibration of the GPU
+  FittedKernels all;                 // fitted to every row
+  std::vector<FittedKernels> folds;  // kFolds of them, each fitted without the rows of its fold
+  Json report;                       // inputs, ranges, errors in and out of sample, what was carried over
+};
+
+// Fits the profile of a catalogue GPU to the rows of the files that it prices. Sections without rows keep what the
+// GPU's present profile says. Throws UserError when the GPU is unknown or no row can be used. Deterministic; takes
+// minutes.
+KernelFit fit_kernels(const std::string& gpu, const std::vector<std::string>& files);
+
+// Writes kernels/calibration/<name>.json and validation/folds/<name>.json below the home folder.
+void save_fit(const KernelFit& fit);
+
+// The cross-validation fits of a profile; empty when it has none.
+std::vector<FittedKernels> load_folds(const std::string& profile);
+
+// What `trainyard calibrate` answers: the profile and how well it fits.
+Json to_json(const KernelFit& fit);
+
+}  // namespace trainyard

@@ -1,0 +1,298 @@
+#include "validation/validate_runs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "sim/program/memory_estimate.hpp"
+#include "sim/studies/fork_pool.hpp"
+#include "sim/studies/predict.hpp"
+#include "validation/run_row.hpp"
+#include "validation/statistics.hpp"
+
+namespace trainyard {
+namespace {
+
+struct Scored {
+  RunRow row;
+  std::optional<double> predicted;            // seconds
+  std::optional<double> predicted_memory_gb;  // 1e9 bytes
+  bool predicted_fits = true;
+  Json breakdown;
+};
+
+Json or_null(std::optional<double> value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+constexpr double kGb = 1e9;
+
+// The figure that the framework's own log would show, in the unit of the table's column.
+double logged_memory_gb(const Scenario& scenario, const MemoryEstimate& memory) {
+  if (scenario.framework.memory.measured == MeasuredMemory::kDevicePeak) {
+    return memory.peak.value / kGb;
+  }
+  constexpr double kGib = 1073741824.0;
+  const StageMemory& first = memory.stages.front();
+  return (first.total - first.uses[MemoryUse::kContext]).value / kGib;
+}
+
+// The child's work: the prediction of one row as JSON, or why there is none.
+std::string simulate_row(const RunRow& row, const std::string& file, Network network) {
+  Json out;
+  try {
+    Scenario scenario = read_scenario(row.scenario, fmt::format("{} {}", file, row.id));
+    scenario.network = network;
+    scenario.framework =
+        without_run(std::move(scenario.framework), std::filesystem::path(file).stem().string(), row.id);
+    const MemoryEstimate memory = estimate_memory(scenario, make_layout(scenario));
+    out["memory_gb"] = logged_memory_gb(scenario, memory);
+    out["fits"] = memory.fits();
+    if (row.out_of_memory) {
+      return out.dump();
+    }
+    const Report report = predict(scenario).report;
+    out["step"] = report.step.value;
+    for (const Breakdown::Part& part : report.breakdown.parts()) {
+      out["breakdown"][std::string(part.name)] = part.time.value;
+    }
+  } catch (const UserError& error) {
+    out["skipped"] = fmt::format("{} {}", error.fault().problem, error.fault().found);
+  }
+  return out.dump();
+}
+
+std::vector<Scored> simulate_table(const CsvTable& table, Network network) {
+  std::vector<Scored> scored(table.rows());
+  std::vector<std::size_t> to_simulate;
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    scored[i].row = read_run_row(table, i);
+    if (scored[i].row.skipped.empty()) {
+      to_simulate.push_back(i);
+    }
+  }
+  const auto results = run_in_children(to_simulate.size(), available_processors(), [&](std::size_t task) {
+    return simulate_row(scored[to_simulate[task]].row, table.file(), network);
+  });
+  for (std::size_t task = 0; task < to_simulate.size(); ++task) {
+    Scored& one = scored[to_simulate[task]];
+    if (!results[task]) {
+      one.row.skipped = "the simulation failed";
+      continue;
+    }
+    const Json result = Json::parse(*results[task]);
+    if (result.contains("skipped")) {
+      one.row.skipped = result["skipped"].get<std::string>();
+      continue;
+    }
+    if (result.contains("step")) {
+      one.predicted = result["step"].get<double>();
+      one.breakdown = result["breakdown"];
+    }
+    one.predicted_memory_gb = result["memory_gb"].get<double>();
+    one.predicted_fits = result["fits"].get<bool>();
+  }
+  return scored;
+}
+
+bool has_error(const Scored& one) {
+  return one.row.skipped.empty() && one.predicted && one.row.step;
+}
+
+ErrorSummary summarize(const std::vector<const Scored*>& rows) {
+  std::vector<double> measured;
+  std::vector<double> predicted;
+  for (const Scored* one : rows) {
+    measured.push_back(*one->row.step);
+    predicted.push_back(*one->predicted);
+  }
+  return summarize_errors(measured, predicted);
+}
+
+// Per group of layouts of one question: how much slower than the best measured layout the one predicted best really
+// was.
+std::vector<double> regrets(const std::vector<const Scored*>& rows) {
+  std::map<std::string, std::vector<const Scored*>> groups;
+  for (const Scored* one : rows) {
+    groups[one->row.group].push_back(one);
+  }
+  std::vector<double> out;
+  for (const auto& [name, group] : groups) {
+    if (group.size() < 2) {
+      continue;
+    }
+    const Scored* predicted = *std::min_element(
+        group.begin(), group.end(), [](const Scored* a, const Scored* b) { return *a->predicted < *b->predicted; });
+    const Scored* best = *std::min_element(
+        group.begin(), group.end(), [](const Scored* a, const Scored* b) { return *a->row.step < *b->row.step; });
+    out.push_back(*predicted->row.step / *best->row.step - 1.0);
+  }
+  return out;
+}
+
+Json group_json(const std::string& name, const std::vector<const Scored*>& rows) {
+  const ErrorSummary summary = summarize(rows);
+  return {{"group", name},
+          {"simulated", summary.count},
+          {"median_abs_error", or_null(summary.median_abs_error)},
+          {"mean_abs_error", or_null(summary.mean_abs_error)},
+          {"p90_abs_error", or_null(summary.p90_abs_error)},
+          {"bias", or_null(summary.bias)}};
+}
+
+Json by_group(const std::vector<const Scored*>& rows, const std::vector<const Scored*>& apart) {
+  std::map<std::string, std::vector<const Scored*>> groups;
+  for (const Scored* one : apart) {
+    groups["apart"].push_back(one);
+  }
+  for (const Scored* one : rows) {
+    groups[fmt::format("gpu {}", one->row.gpu)].push_back(one);
+    groups[one->row.assumed ? "recipe assumed" : "recipe stated"].push_back(one);
+  }
+  Json out = Json::array();
+  for (const auto& [name, group] : groups) {
+    out.push_back(group_json(name, group));
+  }
+  return out;
+}
+
+struct FitCounts {
+  double right = 0;
+  double all = 0;
+  double hits = 0;       // out of memory, and predicted so
+  double predicted = 0;  // predicted out of memory
+  double actual = 0;     // out of memory
+};
+
+FitCounts count_fits(const std::vector<Scored>& scored) {
+  FitCounts counts;
+  for (const Scored& one : scored) {
+    if (!one.row.skipped.empty() || !one.predicted_memory_gb) {
+      continue;
+    }
+    const bool predicted_oom = !one.predicted_fits;
+    counts.all += 1;
+    counts.right += predicted_oom == one.row.out_of_memory ? 1 : 0;
+    counts.hits += predicted_oom && one.row.out_of_memory ? 1 : 0;
+    counts.predicted += predicted_oom ? 1 : 0;
+    counts.actual += one.row.out_of_memory ? 1 : 0;
+  }
+  return counts;
+}
+
+Json ratio(double part, double whole) {
+  return whole > 0 ? Json(part / whole) : Json(nullptr);
+}
+
+Json file_json(const std::string& file, const std::vector<Scored>& scored) {
+  std::vector<const Scored*> rows;
+  std::vector<const Scored*> apart;
+  std::vector<double> memory_errors;
+  std::size_t assumed = 0;
+  std::size_t skipped = 0;
+  for (const Scored& one : scored) {
+    skipped += one.row.skipped.empty() ? 0 : 1;
+    if (has_error(one) && !one.row.apart.empty()) {
+      apart.push_back(&one);
+    } else if (has_error(one)) {
+      rows.push_back(&one);
+      assumed += one.row.assumed ? 1 : 0;
+    }
+    if (one.row.skipped.empty() && one.row.memory_gb && one.predicted_memory_gb && *one.row.memory_gb > 0) {
+      memory_errors.push_back(std::abs(*one.predicted_memory_gb / *one.row.memory_gb - 1.0));
+    }
+  }
+  const ErrorSummary summary = summarize(rows);
+  const std::vector<double> regret = regrets(rows);
+  const FitCounts fits = count_fits(scored);
+  return {{"file", file},
+          {"rows", scored.size()},
+          {"simulated", summary.count},
+          {"assumed", assumed},
+          {"apart", apart.size()},
+          {"skipped", skipped},
+          {"median_abs_error", or_null(summary.median_abs_error)},
+          {"mean_abs_error", or_null(summary.mean_abs_error)},
+          {"p90_abs_error", or_null(summary.p90_abs_error)},
+          {"bias", or_null(summary.bias)},
+          {"spearman", or_null(summary.spearman)},
+          {"regret_median", or_null(quantile(regret, 0.5))},
+          {"regret_max", or_null(quantile(regret, 1.0))},
+          {"regret_groups", regret.size()},
+          {"memory_median_abs_error", or_null(quantile(memory_errors, 0.5))},
+          {"fit_accuracy", ratio(fits.right, fits.all)},
+          {"oom_precision", ratio(fits.hits, fits.predicted)},
+          {"oom_recall", ratio(fits.hits, fits.actual)},
+          {"by_group", by_group(rows, apart)}};
+}
+
+Json row_json(const std::string& file, const Scored& one) {
+  const bool scored = has_error(one);
+  const std::string& reason = one.row.skipped.empty() ? one.row.apart : one.row.skipped;
+  const std::string status = !one.row.skipped.empty() ? "skipped"
+                             : !one.row.apart.empty() ? "apart"
+                             : one.row.assumed        ? "assumed"
+                                                      : "simulated";
+  return {{"file", file},
+          {"id", one.row.id},
+          {"framework", one.row.framework},
+          {"status", status},
+          {"measured", or_null(one.row.step)},
+          {"predicted", or_null(one.predicted)},
+          {"error", scored ? Json(*one.predicted / *one.row.step - 1.0) : Json(nullptr)},
+          {"measured_memory_gb", or_null(one.row.memory_gb)},
+          {"predicted_memory_gb", or_null(one.predicted_memory_gb)},
+          {"reason", reason.empty() ? Json(nullptr) : Json(reason)},
+          {"breakdown_s", one.breakdown}};
+}
+
+std::string percent(const Json& value) {
+  return value.is_null() ? "-" : fmt::format("{:.1f} %", value.get<double>() * 100.0);
+}
+
+std::string file_text(const Json& file) {
+  std::string out = fmt::format("{}: {} rows, {} simulated ({} with assumed recipe), {} apart, {} skipped\n",
+                                file["file"].get<std::string>(), file["rows"].get<int>(), file["simulated"].get<int>(),
+                                file["assumed"].get<int>(), file["apart"].get<int>(), file["skipped"].get<int>());
+  out +=
+      fmt::format("  step time  median {}  mean {}  p90 {}  bias {}  spearman {}\n", percent(file["median_abs_error"]),
+                  percent(file["mean_abs_error"]), percent(file["p90_abs_error"]), percent(file["bias"]),
+                  file["spearman"].is_null() ? "-" : fmt::format("{:.3f}", file["spearman"].get<double>()));
+  out += fmt::format("  regret median {} max {} ({} groups)  memory median {}  fit accuracy {}\n",
+                     percent(file["regret_median"]), percent(file["regret_max"]), file["regret_groups"].get<int>(),
+                     percent(file["memory_median_abs_error"]), percent(file["fit_accuracy"]));
+  return out;
+}
+
+}  // namespace
+
+RunScores validate_runs(std::span<const std::filesystem::path> files, Network network) {
+  RunScores scores;
+  scores.json["files"] = Json::array();
+  scores.json["rows"] = Json::array();
+  for (const std::filesystem::path& file : files) {
+    const CsvTable table = CsvTable::read(file);
+    const std::vector<Scored> scored = simulate_table(table, network);
+    scores.json["files"].push_back(file_json(file.string(), scored));
+    scores.text += file_text(scores.json["files"].back());
+    std::map<std::string, std::size_t> reasons;
+    for (const Scored& one : scored) {
+      scores.json["rows"].push_back(row_json(file.string(), one));
+      if (!one.row.skipped.empty()) {
+        ++reasons[one.row.skipped];
+      }
+      if (has_error(one) && scored.size() <= 64) {
+        scores.text += fmt::format("    {:16} measured {:9.4f} s  predicted {:9.4f} s  error {:+6.1f} %\n", one.row.id,
+                                   *one.row.step, *one.predicted, (*one.predicted / *one.row.step - 1.0) * 100.0);
+      }
+    }
+    for (const auto& [reason, count] : reasons) {
+      scores.text += fmt::format("    skipped {}: {}\n", count, reason);
+    }
+  }
+  return scores;
+}
+
+}  // namespace trainyard
