@@ -1,0 +1,73 @@
+#include <doctest/doctest.h>
+
+#include "tests/models/operator_checks.hpp"
+
+using namespace trainyard;
+using namespace trainyard::checks;
+
+TEST_CASE("vocabulary-parallel loss sums maximum, target logit and exponentials over the ranks") {
+  const ModelSpec model = load_model("gpt3-175b");
+  const ShardShape shape{.micro_batch = 2, .seq_len = 2048, .tp = 8, .padded_vocab = 51200};
+  const auto forward = head_forward(model, shape, megatron_2022());
+  CHECK(count(forward, CollectiveOp::kAllReduce) == 3);
+  CHECK(ring_volume(forward).value == 2.0 * 3 * 2 * 2048 * 4);  // three all-reduces of b s fp32 numbers
+  CHECK(gemms(forward, "logits", Pass::kForward)[0].n == 6400);
+  // Backward: the input's gradient is summed once.
+  const auto backward = head_backward(model, shape, megatron_2022());
+  CHECK(ring_volume(backward).value == 2.0 * 2 * 2048 * 12288 * 2);
+}
+
+TEST_CASE("the fused loss exchanges three numbers per token and rank and skips the fp32 copy") {
+  const ModelSpec model = load_model("llama-3-8b");
+  const ShardShape shape{.micro_batch = 1, .seq_len = 8192, .tp = 4};
+  const OperatorOptions fused{.cross_entropy = Fusion::kOn};
+  const auto forward = head_forward(model, shape, fused);
+  CHECK(count(forward, CollectiveOp::kAllReduce) == 0);
+  CHECK(count(forward, CollectiveOp::kAllGather) == 1);
+  CHECK(ring_volume(forward).value == 4.0 * 3 * 8192 * 4);
+  CHECK(traffic(forward, "logits_to_fp32").value == 0.0);
+  CHECK(traffic(head_forward(model, shape, {}), "logits_to_fp32").value == 6.0 * 8192 * 128256 / 4);
+}
+
+TEST_CASE("on one rank PyTorch's loss moves less than Megatron's and exchanges nothing") {
+  const ModelSpec model = load_model("gpt2");
+  const ShardShape shape{.micro_batch = 4, .seq_len = 1024};
+  const auto total = [&](Presence vocabulary_parallel) {
+    Bytes sum{};
+    for (const Operator& op : head_forward(model, shape, {.vocabulary_parallel = vocabulary_parallel})) {
+      if (const auto* kernel = std::get_if<MemoryBound>(&op.work)) {
+        sum += kernel->traffic;
+      }
+    }
+    return sum;
+  };
+  CHECK(total(Presence::kAbsent) < total(Presence::kPresent));
+  CHECK(ring_volume(head_forward(model, shape, {})).value == 0.0);
+}
+
+TEST_CASE("sequence parallelism gathers the logits' input and hides the backward's collectives behind its GEMMs") {
+  const ModelSpec model = load_model("llama-3-8b");
+  const ShardShape shape{.micro_batch = 1, .seq_len = 8192, .tp = 4, .sequence_parallel = SequenceParallel::kOn};
+  const auto forward = head_forward(model, shape, {.cross_entropy = Fusion::kOn});
+  CHECK(count(forward, CollectiveOp::kAllGather) == 2);
+  const auto backward = head_backward(model, shape, {.cross_entropy = Fusion::kOn});
+  int overlapped = 0;
+  for (const Operator& op : backward) {
+    if (const auto* collective = std::get_if<GroupCollective>(&op.work)) {
+      overlapped += collective->overlapped_operators;
+    }
+  }
+  CHECK(overlapped == 2);  // the gather beside dgrad, the reduce-scatter beside wgrad
+}
+
+TEST_CASE("BERT runs its transform on every token and its pooler on every sequence") {
+  const ModelSpec model = load_model("bert-large");
+  const ShardShape shape{.micro_batch = 16, .seq_len = 512};
+  const auto forward = head_forward(model, shape, {});
+  CHECK(gemms(forward, "mlm_transform", Pass::kForward)[0].m == 16 * 512);
+  CHECK(gemms(forward, "pooler", Pass::kForward)[0].m == 16);
+  // The heads are beyond the model FLOPs, which count layers and logits: 6 h^2 per token and per sequence.
+  const auto backward = head_backward(model, shape, {});
+  CHECK((executed_flops(forward) + executed_flops(backward)).value ==
+        6.0 * 16 * 512 * 1024 * 30522 + 6.0 * 1024 * 1024 * (16 * 512 + 16));
+}

@@ -1,0 +1,52 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "sim/report/uncertainty.hpp"
+#include "sim/scenario/framework.hpp"
+
+using namespace trainyard;
+
+namespace {
+
+const std::vector<ValidatedFamily> kFamilies = {
+    {.framework = "one", .tables = {"a.csv"}, .rows = 10, .p90_abs_error = 0.25},
+    {.framework = "two", .tables = {"b.csv", "c.csv"}, .rows = 20, .p90_abs_error = 0.5}};
+
+}  // namespace
+
+TEST_CASE("the band is where a measurement within the error would lie") {
+  // predicted = measured (1 +- 0.25), so measured is 10 / 1.25 = 8 at least and 10 / 0.75 = 13.33 at most.
+  const Uncertainty band = uncertainty_of(Seconds{10.0}, "one", kFamilies);
+  CHECK(band.low.value == doctest::Approx(8.0));
+  CHECK(band.high->value == doctest::Approx(40.0 / 3.0));
+  CHECK(band.basis.find("a.csv") != std::string::npos);
+  CHECK(band.basis.find("10 measured runs") != std::string::npos);
+}
+
+TEST_CASE("a profile without measured runs gets the widest band and says so") {
+  const Uncertainty band = uncertainty_of(Seconds{10.0}, "three", kFamilies);
+  CHECK(band.low.value == doctest::Approx(10.0 / 1.5));
+  CHECK(band.high->value == doctest::Approx(20.0));
+  CHECK(band.basis.find("no measured runs of three") != std::string::npos);
+  CHECK(band.basis.find("b.csv, c.csv") != std::string::npos);
+}
+
+TEST_CASE("errors of a whole step and more bound nothing from above") {
+  const std::vector<ValidatedFamily> wild = {
+      {.framework = "wild", .tables = {"a.csv"}, .rows = 3, .p90_abs_error = 1.5}};
+  const Uncertainty band = uncertainty_of(Seconds{10.0}, "wild", wild);
+  CHECK(band.low.value == doctest::Approx(4.0));
+  CHECK_FALSE(band.high.has_value());
+}
+
+TEST_CASE("the accuracy that ships is of framework profiles that exist") {
+  const std::vector<std::string> names = framework_names();
+  const std::vector<ValidatedFamily> families = load_accuracy();
+  CHECK_FALSE(families.empty());
+  for (const ValidatedFamily& family : families) {
+    CHECK(std::find(names.begin(), names.end(), family.framework) != names.end());
+    CHECK(family.rows > 0);
+    CHECK_FALSE(family.tables.empty());
+  }
+}

@@ -1,0 +1,60 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "sim/scenario/framework.hpp"
+
+using namespace trainyard;
+
+TEST_CASE("the framework profiles of the field are in the catalogue and complete") {
+  const std::vector<std::string> names = framework_names();
+  for (const std::string_view name : {"megatron-lm-2022", "megatron-core", "megatron-deepspeed", "nanotron"}) {
+    CAPTURE(name);
+    REQUIRE(std::find(names.begin(), names.end(), name) != names.end());
+  }
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    const FrameworkProfile profile = load_framework(name);
+    CHECK(profile.name == name);
+    CHECK_FALSE(profile.description.empty());
+    CHECK_FALSE(profile.nccl_version.empty());
+    CHECK(profile.host.forward_operator > Seconds{});
+    CHECK(profile.host.backward_operator > Seconds{});
+    CHECK(profile.host.collective > Seconds{});
+    CHECK(profile.memory.context > Bytes{});
+    CHECK(profile.vocab_multiple >= 1);
+  }
+}
+
+TEST_CASE("profiles differ where the frameworks do") {
+  const FrameworkProfile old = load_framework("megatron-lm-2022");
+  CHECK(old.operators.attention == AttentionKernel::kUnfusedSoftmaxFused);  // no FlashAttention in 2022's releases
+  CHECK(old.exchange == PipelineExchange::kBatchedSync);
+  CHECK(old.data_parallel.gradient_reduction == GradientReduction::kAfterBackward);
+  const FrameworkProfile core = load_framework("megatron-core");
+  CHECK(core.operators.attention == AttentionKernel::kFlash);
+  CHECK(core.data_parallel.gradient_reduction == GradientReduction::kOverlapped);
+}
+
+TEST_CASE("an unknown framework profile is refused where its name was given") {
+  try {
+    load_framework("megatron-lm-2202", "job.json", "/framework");
+    FAIL("accepted");
+  } catch (const UserError& error) {
+    CHECK(error.code() == ExitCode::kBadInput);
+    CHECK(error.fault().file == "job.json");
+    CHECK(error.fault().pointer == "/framework");
+    CHECK(error.fault().nearest == "megatron-lm-2022");
+  }
+}
+
+TEST_CASE("a strategy's options are written in the schema that reads them") {
+  for (const std::string name : {"ddp", "megatron", "deepspeed", "fsdp", "hsdp"}) {
+    CAPTURE(name);
+    const Json named = name;
+    const Json written = to_json(read_data_parallel(JsonReader(named, "strategy"), {}));
+    CHECK(written["strategy"] == name);
+    CHECK(written.size() > 2);
+    CHECK(to_json(read_data_parallel(JsonReader(written, "written"), {})) == written);
+  }
+}

@@ -1,0 +1,82 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "sim/base/error.hpp"
+#include "sim/base/files.hpp"
+#include "validation/validate_kernels.hpp"
+
+namespace trainyard {
+namespace {
+
+std::string written(std::string_view name, std::string_view content) {
+  const auto path = std::filesystem::temp_directory_path() / name;
+  write_file(path, content);
+  return path.string();
+}
+
+TEST_CASE("a hand-made table is scored row by row and summed up") {
+  const std::string file = written("trainyard_validate_gemm.csv",
+                                   "id,gpu,dtype,m,n,k,batch,layout,time_us,tflops,source_repo,notes\n"
+                                   "a,a100-80,bf16,4096,4096,4096,1,,514,,,\n"
+                                   "b,a100-80,bf16,2048,2048,2048,1,,108.5,,,\n"
+                                   "c,gaudi2,bf16,2048,2048,2048,1,,100,,,\n");
+  const Json result = validate_gemm({file});
+  const Json& summary = result.at("files").at(0);
+  CHECK(summary.at("rows") == 3);
+  CHECK(summary.at("simulated") == 2);
+  CHECK(summary.at("skipped") == 1);
+  CHECK(summary.at("regret_median").is_null());
+  const Json& rows = result.at("rows");
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].at("measured").get<double>() == doctest::Approx(514e-6));
+  CHECK(rows[0].at("error").get<double>() == doctest::Approx(rows[0].at("predicted").get<double>() / 514e-6 - 1.0));
+  CHECK(rows[2].at("status") == "skipped");
+  CHECK(rows[2].at("predicted").is_null());
+  // Two errors: their median is their mean.
+  CHECK(summary.at("median_abs_error").get<double>() == doctest::Approx(summary.at("mean_abs_error").get<double>()));
+  CHECK(kernel_validation_text(result).find("a100-80 bf16") != std::string::npos);
+  std::filesystem::remove(file);
+}
+
+TEST_CASE("the answer has every key of the contract") {
+  const std::string file = written("trainyard_validate_attention.csv",
+                                   "id,gpu,dtype,batch,seq,heads,kv_heads,head_dim,causal,direction,time_us,notes\n"
+                                   "a,a100-80,bf16,1,4096,32,8,128,1,fwd,1000,\n");
+  const Json result = validate_attention({file});
+  for (const char* key : {"file", "rows", "simulated", "assumed", "skipped", "median_abs_error", "mean_abs_error",
+                          "p90_abs_error", "bias", "spearman", "regret_median", "regret_max", "regret_groups",
+                          "memory_median_abs_error", "fit_accuracy", "oom_precision", "oom_recall", "by_group"}) {
+    CAPTURE(key);
+    CHECK(result.at("files").at(0).contains(key));
+  }
+  for (const char* key : {"file", "id", "status", "measured", "predicted", "error", "measured_memory_gb",
+                          "predicted_memory_gb", "reason"}) {
+    CAPTURE(key);
+    CHECK(result.at("rows").at(0).contains(key));
+  }
+  CHECK(result.at("files").at(0).at("spearman").is_null());  // one pair has no order
+  CHECK_THROWS_AS(validate_gemm({file}), UserError);         // attention is no GEMM
+  std::filesystem::remove(file);
+}
+
+// The bars of the project for single kernels, on published tables and parameters that have not seen the scored shape.
+TEST_CASE("published kernel times are met within the project's bars") {
+  const auto folder = home_folder() / "validation/published/kernels";
+  const auto score = [&](const auto& validate, const char* file) {
+    return validate({(folder / file).string()}).at("files").at(0);
+  };
+  for (const char* file : {"gemm_aiconfigurator_a100-80.csv", "gemm_aiconfigurator_h100-sxm.csv",
+                           "gemm_aiconfigurator_b200.csv", "gemm_simumax.csv", "gemm_xla.csv"}) {
+    CAPTURE(file);
+    const Json summary = score(validate_gemm, file);
+    CHECK(summary.at("median_abs_error").template get<double>() < 0.10);
+    CHECK(summary.at("p90_abs_error").template get<double>() < 0.30);
+  }
+  CHECK(score(validate_attention, "attention_flash.csv").at("median_abs_error").get<double>() < 0.08);
+  CHECK(score(validate_attention, "attention_aiconfigurator_a100-80.csv").at("median_abs_error").get<double>() < 0.08);
+  CHECK(score(validate_memory_bound, "membound_aiconfigurator.csv").at("median_abs_error").get<double>() < 0.08);
+}
+
+}  // namespace
+}  // namespace trainyard
