@@ -4,6 +4,8 @@
 #include <map>
 #include <variant>
 
+#include "sim/collectives/algorithms/double_tree.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -78,28 +80,20 @@ Seconds once_round(const MemberGroups& groups, const Fabric& fabric) {
   return sum - least;
 }
 
-// A node's parent in NCCL's binary tree over nodes (src/graph/trees.cc, as described there): clear the lowest set bit
-// and set the next higher one, or only clear it where that node does not exist. Node 0 is the root.
-std::size_t parent_of(std::size_t node, std::size_t nodes) {
-  const std::size_t lowest = node & (~node + 1);
-  const std::size_t up = (node ^ lowest) | (lowest << 1U);
-  return up < nodes ? up : node ^ lowest;
-}
-
-// The longest way from a leaf to the root of either of the two trees; the second is the mirror image of the first.
+// The longest way from a leaf to the root of either of the two trees.
 Seconds to_root(const MemberGroups& groups, const Fabric& fabric) {
   const std::size_t nodes = groups.nodes.size();
   Seconds longest{};
   bool first = true;
-  for (const bool mirrored : {false, true}) {
-    const auto place = [&](std::size_t i) { return mirrored ? nodes - 1 - i : i; };
+  for (const bool second : {false, true}) {
+    const auto place = [&](std::size_t i) { return second ? second_tree_node(i, nodes) : i; };
     std::vector<Seconds> edge(nodes);
     for (std::size_t i = 1; i < nodes; ++i) {
-      edge[i] = between_nodes(groups, place(i), place(parent_of(i, nodes)), fabric);
+      edge[i] = between_nodes(groups, place(i), place(tree_parent(i, nodes)), fabric);
     }
     for (std::size_t i = 1; i < nodes; ++i) {
       Seconds way{};
-      for (std::size_t at = i; at != 0; at = parent_of(at, nodes)) {
+      for (std::size_t at = i; at != 0; at = tree_parent(at, nodes)) {
         way += edge[at];
       }
       longest = first ? way : max(longest, way);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "sim/base/error.hpp"
+#include "sim/collectives/algorithms/double_tree.hpp"
 #include "sim/collectives/algorithms/traffic.hpp"
 #include "sim/collectives/calibration.hpp"
 #include "sim/collectives/collective.hpp"
@@ -277,7 +278,10 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
   const double slowdown =
       options.channels ? std::max(1.0, static_cast<double>(chosen.channels) / *options.channels) : 1.0;
   // All flows end together, `transfer` after their start, unless a link is too slow or too long for that.
-  const Seconds transfer = max(time.transfer * slowdown, window_time(plan, fabric));
+  Seconds transfer = max(time.transfer * slowdown, window_time(plan, fabric));
+  if (groups.nodes.size() > 2 && (chosen.algorithm == "tree" || chosen.algorithm == "nvls_tree")) {
+    transfer = max(transfer, busiest_node_time(plan.flows, groups.nodes.size(), fabric));
+  }
   for (Flow& flow : plan.flows) {
     flow.rate_limit = flow.bytes / transfer;
   }

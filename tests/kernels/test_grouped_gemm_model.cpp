@@ -17,7 +17,7 @@ Seconds price(const GroupedGemm& work, GroupedKernel kernel, const char* gpu_nam
 
 TEST_CASE("one group in one kernel is a GEMM that does not split its depth, and without tokens there is no kernel") {
   const GpuSpec gpu = load_gpu("h100-sxm");
-  const GemmParameters& parameters = calibration_for(gpu).gemm_for(Precision::kBf16);
+  const GemmParameters parameters = calibration_for(gpu).gemm_for(Precision::kBf16);
   const Gemm dense{.m = 4096, .n = 14336, .k = 4096};
   const GroupedGemm grouped{.tokens = {4096}, .n = 14336, .k = 4096};
   CHECK(price(grouped, GroupedKernel::kOneKernel).value ==
