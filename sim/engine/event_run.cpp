@@ -1,5 +1,7 @@
 #include "sim/engine/event_run.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "sim/base/error.hpp"
@@ -16,6 +18,12 @@ std::size_t rank_of(std::int32_t number) {
 }
 std::size_t stream_of(std::int32_t number) {
   return static_cast<std::size_t>(number) % kStreams;
+}
+
+// A link for people: from where to where.
+std::string link_name(const Fabric& fabric, LinkId link) {
+  return fmt::format("{} -> {}", vertex_name(fabric.vertex(fabric.link(link).from)),
+                     vertex_name(fabric.vertex(fabric.link(link).to)));
 }
 
 }  // namespace

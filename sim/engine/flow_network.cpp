@@ -106,20 +106,27 @@ void FlowNetwork::hand_over(std::int32_t first, double now) {
 }
 
 void FlowNetwork::run_in_simgrid(const std::function<void()>& rest) {
-  platform_ = std::make_unique<SimgridPlatform>(quotient_, fabric_);
-  platform_->run(rest);
+  SharedNetwork network;
+  for (const LinkClass& link : quotient_.links) {
+    network.bandwidth.push_back(fabric_.link(link.representative).bandwidth.value);
+  }
+  for (const FlowClass& flow : quotient_.flows) {
+    network.flows.push_back({.rate_limit = flow.rate_limit.value, .links = flow.links});
+  }
+  simgrid_ = share_links_in_simgrid(network);
+  simgrid_->run(rest);
 }
 
 std::optional<FlowNetwork::End> FlowNetwork::wait(double now, double until) {
   if (!handed_over_.empty()) {
-    platform_->sleep_until(now);
+    simgrid_->sleep_until(now);
     for (const HandedOver& flow : handed_over_) {
-      platform_->start_flow(flow.flow, flow.bytes);
+      simgrid_->start_flow(flow.flow, flow.bytes);
     }
     in_simgrid_ += static_cast<std::int32_t>(handed_over_.size());
     handed_over_.clear();
   }
-  const std::optional<std::int32_t> ended = platform_->wait_for_flow(until);
+  const std::optional<std::int32_t> ended = simgrid_->wait_for_flow(until);
   if (!ended) {
     return std::nullopt;
   }
@@ -129,7 +136,7 @@ std::optional<FlowNetwork::End> FlowNetwork::wait(double now, double until) {
   for (const Crossing& crossed : crossings(*ended)) {
     links_[static_cast<std::size_t>(crossed.link)].shared -= 1;
   }
-  return End{.flow = *ended, .time = platform_->clock()};
+  return End{.flow = *ended, .time = simgrid_->clock()};
 }
 
 }  // namespace trainyard

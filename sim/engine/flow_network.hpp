@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "sim/engine/event_queue.hpp"
+#include "sim/engine/link_sharing.hpp"
 #include "sim/engine/quotient.hpp"
-#include "sim/engine/simgrid_platform.hpp"
 
 namespace trainyard {
 
@@ -24,7 +24,7 @@ class FlowNetwork {
   bool end(const QueuedEvent& event);
 
   // Flows were handed over before SimGrid was there to take them: continue within run_in_simgrid().
-  bool needs_simgrid() const { return !handed_over_.empty() && platform_ == nullptr; }
+  bool needs_simgrid() const { return !handed_over_.empty() && simgrid_ == nullptr; }
   void run_in_simgrid(const std::function<void()>& rest);
   bool congested() const { return !handed_over_.empty() || in_simgrid_ > 0; }
   struct End {
@@ -69,7 +69,7 @@ class FlowNetwork {
   };
   std::vector<HandedOver> handed_over_;
   std::int32_t in_simgrid_ = 0;
-  std::unique_ptr<SimgridPlatform> platform_;
+  std::unique_ptr<LinkSharing> simgrid_;
 };
 
 }  // namespace trainyard

@@ -1,20 +1,11 @@
-#include "sim/engine/simgrid_platform.hpp"
+#include "sim/engine/simgrid/simgrid_platform.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
 #include <cmath>
+#include <stdexcept>
 #include <utility>
-
-#include "sim/base/error.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-// SimGrid frees neither its engine nor what its actors last held when the process ends; those are not our leaks.
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libsimgrid";
-}
-#endif
 
 namespace trainyard {
 namespace {
@@ -25,7 +16,9 @@ namespace sg = simgrid::s4u;
 constexpr double kUnlimited = 1e18;
 
 sg::Engine* make_engine() {
-  TY_ASSERT(!sg::Engine::is_initialized() && "one flow simulation per process");
+  if (sg::Engine::is_initialized()) {
+    throw std::logic_error("one flow simulation per process");
+  }
   // A simulated deadlock is reported by FlowRun in the program's words, not by SimGrid in its own.
   static std::array<std::string, 3> arguments = {"trainyard", "--log=root.thresh:critical",
                                                  "--log=ker_engine.app:file:/dev/null"};
@@ -49,41 +42,35 @@ sg::Engine* make_engine() {
 
 }  // namespace
 
-std::string link_name(const Fabric& fabric, LinkId link) {
-  return fmt::format("{} -> {}", vertex_name(fabric.vertex(fabric.link(link).from)),
-                     vertex_name(fabric.vertex(fabric.link(link).to)));
+sg::Link* SimgridPlatform::make_link(const std::string& name, double bandwidth) {
+  return links_zone_->create_link(name, bandwidth)->seal();
 }
 
-sg::Link* SimgridPlatform::make_link(const std::string& name, BytesPerSecond bandwidth) {
-  return links_zone_->create_link(name, bandwidth.value)->seal();
-}
-
-SimgridPlatform::SimgridPlatform(const Quotient& quotient, const Fabric& fabric) : engine_(make_engine()) {
+SimgridPlatform::SimgridPlatform(const SharedNetwork& network) : engine_(make_engine()) {
   sg::NetZone* root = sg::create_empty_zone("root");
   links_zone_ = sg::create_full_zone("links")->set_parent(root);
   actor_host_ = links_zone_->create_host("actors", 1.0)->seal();
 
   std::vector<sg::Link*> links;
-  for (std::size_t l = 0; l < quotient.links.size(); ++l) {
-    links.push_back(make_link(fmt::format("link{}", l), fabric.link(quotient.links[l].representative).bandwidth));
+  for (std::size_t l = 0; l < network.bandwidth.size(); ++l) {
+    links.push_back(make_link(fmt::format("link{}", l), network.bandwidth[l]));
   }
   std::vector<sg::Link*> limits;
-  for (std::size_t f = 0; f < quotient.flows.size(); ++f) {
-    const BytesPerSecond limit = quotient.flows[f].rate_limit;
-    if (quotient.flows[f].links.empty()) {
+  for (std::size_t f = 0; f < network.flows.size(); ++f) {
+    const double limit = network.flows[f].rate_limit;
+    if (network.flows[f].links.empty()) {
       limits.push_back(nullptr);
       continue;
     }
-    limits.push_back(
-        make_link(fmt::format("limit{}", f), limit > BytesPerSecond{} ? limit : BytesPerSecond{kUnlimited}));
+    limits.push_back(make_link(fmt::format("limit{}", f), limit > 0.0 ? limit : kUnlimited));
   }
   links_zone_->seal();
 
-  couriers_.resize(quotient.flows.size());
+  couriers_.resize(network.flows.size());
   // Every flow class has a zone of two hosts and one route: its limit, then each link as often as one such link carries
   // flows of the class, which is the weight of the flow in the link's constraint.
-  for (std::size_t f = 0; f < quotient.flows.size(); ++f) {
-    const FlowClass& flow = quotient.flows[f];
+  for (std::size_t f = 0; f < network.flows.size(); ++f) {
+    const SharedFlow& flow = network.flows[f];
     if (flow.links.empty()) {
       continue;  // it shares nothing
     }
@@ -103,25 +90,25 @@ SimgridPlatform::SimgridPlatform(const Quotient& quotient, const Fabric& fabric)
   root->seal();
 }
 
-void SimgridPlatform::deliver(std::int32_t flow_class) {
-  Courier& courier = couriers_[static_cast<std::size_t>(flow_class)];
+void SimgridPlatform::deliver(std::int32_t flow_number) {
+  Courier& courier = couriers_[static_cast<std::size_t>(flow_number)];
   while (true) {
     courier.wake->acquire();
     const sg::CommPtr flow = sg::Comm::sendto_init(courier.from, courier.to);
     flow->set_payload_size(static_cast<std::uint64_t>(std::llround(courier.bytes)));
     flow->wait();
-    ended_.push_back(flow_class);
+    ended_.push_back(flow_number);
     wake_->release();
   }
 }
 
-void SimgridPlatform::start_flow(std::int32_t flow_class, double bytes) {
-  Courier& courier = couriers_[static_cast<std::size_t>(flow_class)];
+void SimgridPlatform::start_flow(std::int32_t flow_number, double bytes) {
+  Courier& courier = couriers_[static_cast<std::size_t>(flow_number)];
   courier.bytes = bytes;
   if (!courier.wake) {
     courier.wake = sg::Semaphore::create(0);
     // A daemon ends with the last other actor.
-    sg::Actor::create("courier", actor_host_, [this, flow_class] { deliver(flow_class); })->daemonize();
+    sg::Actor::create("courier", actor_host_, [this, flow_number] { deliver(flow_number); })->daemonize();
   }
   courier.wake->release();
 }
@@ -155,3 +142,7 @@ void SimgridPlatform::run(const std::function<void()>& conductor) {
 }
 
 }  // namespace trainyard
+
+extern "C" trainyard::LinkSharing* trainyard_make_link_sharing(const trainyard::SharedNetwork& network) {
+  return new trainyard::SimgridPlatform(network);  // NOLINT: whoever loads the module owns it
+}

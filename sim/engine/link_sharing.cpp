@@ -1,0 +1,40 @@
+#include "sim/engine/link_sharing.hpp"
+
+#include <dlfcn.h>
+
+#include <stdexcept>
+#include <string>
+
+#if defined(__SANITIZE_ADDRESS__)
+// SimGrid frees neither its engine nor what its actors last held when the process ends; those are not our leaks.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libsimgrid";
+}
+#endif
+
+namespace trainyard {
+namespace {
+
+// Symbols are bound when they are first called: a tenth of SimGrid's libraries is ever used.
+void* load_module() {
+  void* module = ::dlopen(TRAINYARD_SIMGRID_MODULE, RTLD_LAZY | RTLD_LOCAL);
+  if (module == nullptr) {
+    throw std::runtime_error(std::string("cannot load the part that speaks to SimGrid: ") + ::dlerror());
+  }
+  return module;
+}
+
+}  // namespace
+
+std::unique_ptr<LinkSharing> share_links_in_simgrid(const SharedNetwork& network) {
+  using Make = LinkSharing* (*)(const SharedNetwork&);
+  static void* const module = load_module();
+  const auto make = reinterpret_cast<Make>(::dlsym(module, "trainyard_make_link_sharing"));  // NOLINT: as dlsym(3) asks
+  if (make == nullptr) {
+    throw std::runtime_error(TRAINYARD_SIMGRID_MODULE " is not this build's");
+  }
+  return std::unique_ptr<LinkSharing>(make(network));
+}
+
+}  // namespace trainyard
