@@ -74,11 +74,6 @@ const Rule* find_rule(const std::vector<Rule>& rules, const CsvTable& table, std
   return found == rules.end() ? nullptr : &*found;
 }
 
-// Names in the tables beside those of CollectiveOp.
-std::optional<CollectiveOp> op_of(const std::string& name) {
-  return name == "alltoall" ? CollectiveOp::kAllToAll : kCollectiveOpNames.find(name);
-}
-
 CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std::vector<Rule>& rules) {
   CollectiveMeasurement out;
   out.id = table.text(row, "id");
@@ -97,7 +92,7 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
   const std::string& protocol_free_name = table.text(row, "algorithm");
   std::transform(protocol_free_name.begin(), protocol_free_name.end(), std::back_inserter(out.algorithm),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const auto op = op_of(rule->op.value_or(table.text(row, "collective")));
+  const auto op = collective_op_named(rule->op.value_or(table.text(row, "collective")));
   const auto ranks = rule->ranks ? std::optional<std::int64_t>(*rule->ranks) : table.integer(row, "ranks");
   const auto nodes = rule->nodes ? std::optional<std::int64_t>(*rule->nodes) : table.integer(row, "nodes");
   const auto size = table.number(row, "size_bytes");
@@ -110,10 +105,8 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
     return out;
   }
   out.op = *op;
-  const bool reduces = out.op == CollectiveOp::kAllReduce || out.op == CollectiveOp::kReduceScatter;
-  if (reduces && table.text(row, "notes").find("dtype int8") != std::string::npos) {
-    // Source: NCCL 2.27 src/enqueue.cc, ncclNvlsSupported: 8-bit integers cannot be reduced in the switch.
-    out.excluded = {"nvls", "nvls_tree"};
+  if (table.text(row, "notes").find("dtype int8") != std::string::npos) {
+    exclude_for_type(out, "int8");
   }
   out.ranks = static_cast<int>(*ranks);
   out.nodes = static_cast<int>(*nodes);
@@ -125,6 +118,19 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
 }
 
 }  // namespace
+
+void exclude_for_type(CollectiveMeasurement& row, std::string dtype) {
+  const bool reduces = row.op == CollectiveOp::kAllReduce || row.op == CollectiveOp::kReduceScatter;
+  if (reduces && (dtype == "int8" || dtype == "uint8")) {
+    // Source: NCCL 2.27 src/enqueue.cc, ncclNvlsSupported: 8-bit integers cannot be reduced in the switch.
+    row.excluded = {"nvls", "nvls_tree"};
+  }
+  row.dtype = std::move(dtype);
+}
+
+std::optional<CollectiveOp> collective_op_named(const std::string& name) {
+  return name == "alltoall" ? CollectiveOp::kAllToAll : kCollectiveOpNames.find(name);
+}
 
 std::vector<CollectiveMeasurement> read_collective_measurements(const std::vector<std::filesystem::path>& files) {
   const std::vector<Rule> rules = read_rules();

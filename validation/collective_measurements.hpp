@@ -1,6 +1,7 @@
 #pragma once
 // Published collective benchmarks: which catalogue cluster each row was measured on, and how its source counts.
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,15 @@ struct CollectiveMeasurement {
   Seconds time{};
   std::string algorithm;              // forced by the measurement; empty: NCCL's choice
   std::vector<std::string> excluded;  // algorithms that cannot serve the row's number format
+  std::string dtype;                  // where it is stated
   std::string why_skipped;            // not empty: the row is not predicted
 };
+
+// Sets the number format and with it the algorithms that cannot reduce it.
+void exclude_for_type(CollectiveMeasurement& row, std::string dtype);
+
+// An operation by its own name or by that of nccl-tests' program; nothing when there is none.
+std::optional<CollectiveOp> collective_op_named(const std::string& name);
 
 // Reads files with the columns of nccl_*.csv. What the rows' sources leave unsaid is in
 // validation/published/collectives/systems.json.

@@ -9,6 +9,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "validation/fit_inputs.hpp"
 #include "validation/kernel_fitter.hpp"
 #include "validation/statistics.hpp"
 
@@ -126,7 +127,7 @@ std::filesystem::path folds_path(const std::string& profile) {
 
 KernelFit fit_kernels(const std::string& gpu_name, const std::vector<std::string>& files) {
   const GpuSpec gpu = load_gpu(gpu_name);
-  const std::vector<KernelMeasurement> measurements = read_kernel_measurements(files);
+  const std::vector<KernelMeasurement> measurements = read_kernel_measurements(files, &gpu);
   Rows rows;
   std::map<std::string, std::size_t> inputs;
   for (const KernelMeasurement& row : measurements) {
@@ -143,6 +144,7 @@ KernelFit fit_kernels(const std::string& gpu_name, const std::vector<std::string
                      .problem = "nothing to fit",
                      .remedy = "give tables whose column gpu names this GPU"});
   }
+  Json left_out = check_fit_inputs(rows, files.front());
   const std::map<std::string, Harness> harnesses = load_harnesses();
   FittedKernels start{.calibration = calibration_for(gpu)};
   const std::string base = start.calibration.name;
@@ -168,12 +170,14 @@ KernelFit fit_kernels(const std::string& gpu_name, const std::vector<std::string
   fit.report = {
       {"inputs", std::move(input_list)},
       {"sections_without_rows_from", base},
+      {"sections_with_too_few_rows", std::move(left_out)},
       {"harnesses", harnesses_json(fit.all.harnesses)},
       {"long_half_precision_gemms", long_kernels_json(rows, fit.all)},
       {"in_sample", errors_json(rows, [&](const KernelMeasurement&) -> const FittedKernels& { return fit.all; })},
-      {"cross_validated", errors_json(rows, [&](const KernelMeasurement& row) -> const FittedKernels& {
-         return fit.folds[fold_of(row)];
-       })}};
+      {"cross_validated",
+       errors_json(rows,
+                   [&](const KernelMeasurement& row) -> const FittedKernels& { return fit.folds[fold_of(row)]; })},
+      {"valid_range", valid_range(rows)}};
   return fit;
 }
 
@@ -190,6 +194,21 @@ void save_fit(const KernelFit& fit) {
   }
   write_file(home_folder() / kCalibrationFolder / fmt::format("{}.json", fit.name), to_json(fit).dump(2) + "\n");
   write_file(folds_path(fit.name), folds.dump(1) + "\n");
+}
+
+std::set<std::string> fit_inputs(const std::string& profile) {
+  std::set<std::string> files;
+  const std::filesystem::path path = home_folder() / kCalibrationFolder / fmt::format("{}.json", profile);
+  if (!std::filesystem::exists(path)) {
+    return files;
+  }
+  const Json document = read_json_file(path);
+  if (const auto fit = JsonReader(document, path.string()).find("fit")) {
+    for (const JsonReader& input : fit->at("inputs").elements()) {
+      files.insert(input.at("file").text());
+    }
+  }
+  return files;
 }
 
 std::vector<FittedKernels> load_folds(const std::string& profile) {

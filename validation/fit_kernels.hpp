@@ -1,5 +1,6 @@
 #pragma once
 // Fitting the kernel models to benchmark tables: once to all rows, and once without each fold for honest scores.
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ void save_fit(const KernelFit& fit);
 
 // The cross-validation fits of a profile; empty when it has none.
 std::vector<FittedKernels> load_folds(const std::string& profile);
+
+// File names of the tables that a catalogue profile was fitted to; empty when it is of no fit, or there is none.
+std::set<std::string> fit_inputs(const std::string& profile);
 
 // What `trainyard calibrate` answers: the profile and how well it fits.
 Json to_json(const KernelFit& fit);

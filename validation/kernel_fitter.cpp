@@ -236,7 +236,7 @@ class Fitter {
   }
 
   void fit_memory_bound(MemoryBoundKind kind, const Rows& rows) {
-    if (rows.size() < 3) {
+    if (rows.size() < kFewestMemoryBoundRows) {
       return;
     }
     MemoryBoundCalibration& calibration = fitted_.calibration.memory_bound;

@@ -11,7 +11,10 @@ namespace trainyard {
 
 using MeasurementRows = std::vector<const KernelMeasurement*>;
 
-inline constexpr std::size_t kFewestRows = 12;  // fewer rows do not make a fit
+// Fewer rows do not make a fit: two for each of the six parameters that a GEMM's time has at least (more of them are
+// turned when there are more rows), four for each of three of attention's, three for the one of memory-bound kernels.
+inline constexpr std::size_t kFewestRows = 12;
+inline constexpr std::size_t kFewestMemoryBoundRows = 3;
 
 // Fits every section of `start` that the rows say something about and leaves the others. Rows are not skipped ones.
 // Deterministic.

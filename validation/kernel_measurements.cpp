@@ -8,6 +8,7 @@
 #include "kernels/grouped_gemm_model.hpp"
 #include "sim/base/csv.hpp"
 #include "sim/base/error.hpp"
+#include "validation/suite_records.hpp"
 
 namespace trainyard {
 namespace {
@@ -26,15 +27,21 @@ constexpr Bytes kStreamTraffic{8.0 * 1073741824.0};
 
 class Reader {
  public:
-  Reader(const CsvTable& table, const std::map<std::string, Harness>& harnesses)
-      : table_(table), harnesses_(harnesses) {}
+  Reader(const CsvTable& table, const std::map<std::string, Harness>& harnesses, const GpuSpec* measured)
+      : table_(table), harnesses_(harnesses), measured_(measured) {}
 
   KernelMeasurement row(std::size_t index) {
     index_ = index;
     KernelMeasurement out{.file = table_.file(),
                           .id = table_.text(index, "id"),
                           .source = table_.text(index, "source_repo"),
-                          .gpu_name = table_.text(index, "gpu")};
+                          .gpu_name = table_.text(index, "gpu"),
+                          .variant = fmt::format("{} {} {} {} {}", table_.text(index, "source_repo"),
+                                                 table_.text(index, "layout"), table_.text(index, "direction"),
+                                                 table_.text(index, "causal"), table_.text(index, "notes"))};
+    if (measured_ != nullptr && !table_.has_column("gpu")) {
+      out.gpu_name = measured_->name;
+    }
     const auto harness = harnesses_.find(out.source);
     harness_ = harness == harnesses_.end() ? Harness{} : harness->second;
     for (const auto& [word, gpu] : harness_.gpu_in_notes) {
@@ -205,6 +212,7 @@ class Reader {
 
   const CsvTable& table_;
   const std::map<std::string, Harness>& harnesses_;
+  const GpuSpec* measured_;
   Harness harness_;
   std::size_t index_ = 0;
 };
@@ -226,18 +234,26 @@ Seconds predicted_attention(const KernelMeasurement& row, const MeasuredAttentio
 
 }  // namespace
 
-std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::string>& files) {
+std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::string>& files,
+                                                        const GpuSpec* measured) {
   const std::map<std::string, Harness> harnesses = load_harnesses();
   std::vector<KernelMeasurement> rows;
   for (const std::string& file : files) {
+    if (is_suite_output(file)) {
+      for (KernelMeasurement& row : read_suite(file, measured).kernels) {
+        rows.push_back(std::move(row));
+      }
+      continue;
+    }
     const CsvTable table = CsvTable::read(file);
-    const bool is_kernel_table = table.has_column("gpu") && (table.has_column("time_us") || table.has_column("gbps"));
+    const bool says_gpu = table.has_column("gpu") || measured != nullptr;
+    const bool is_kernel_table = says_gpu && (table.has_column("time_us") || table.has_column("gbps"));
     if (!is_kernel_table) {
       throw UserError({.file = file,
                        .allowed = "columns gpu and time_us (or gbps) and the shape's columns",
                        .problem = "this is not a table of kernel measurements"});
     }
-    Reader reader(table, harnesses);
+    Reader reader(table, harnesses, measured);
     for (std::size_t index = 0; index < table.rows(); ++index) {
       rows.push_back(reader.row(index));
     }

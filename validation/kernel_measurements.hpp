@@ -41,14 +41,17 @@ struct KernelMeasurement {
   Seconds measured{};
   std::string skipped;        // why the row cannot be priced; empty when it can
   std::string group;          // GPU and operand format or kernel, for summaries
+  std::string variant;        // what else tells two rows of one shape apart: layout, direction, notes
   std::string configuration;  // the shape alone, whatever GPU, format and source: rows of one shape share a fold
 
   KernelKind kind() const { return static_cast<KernelKind>(work.index()); }
 };
 
-// The rows of every file, in order. The kind of a file follows from its columns. Throws UserError for files that are no
-// kernel tables or have malformed numbers.
-std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::string>& files);
+// The rows of every file, in order: tables (CSV), whose kind follows from their columns, and the microbenchmark suite's
+// output (.jsonl). `measured` is the GPU that files without a column gpu were measured on. Throws UserError for files
+// that are neither or have malformed numbers.
+std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::string>& files,
+                                                        const GpuSpec* measured = nullptr);
 
 inline constexpr std::size_t kFolds = 5;
 // The fold that a row belongs to: parameters of that fold were fitted to rows of the other folds only.

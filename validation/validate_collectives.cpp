@@ -8,14 +8,12 @@
 #include <set>
 
 #include "sim/base/files.hpp"
-#include "validation/collective_measurements.hpp"
-#include "validation/fit_collectives.hpp"
+#include "validation/collective_folds.hpp"
 #include "validation/statistics.hpp"
 
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kFolds = 5;
 constexpr double kLarge = 1048576.0;  // bytes: the bar differs from 1 MiB on
 constexpr double kMissed = 0.30;
 
@@ -28,49 +26,16 @@ struct Prediction {
   double error() const { return held_out / row.time - 1.0; }
 };
 
-// Configurations in the order of (operation, ranks, size) are dealt out in turn, so that every fold spans all sizes.
-std::vector<std::size_t> folds_of(const std::vector<CollectiveMeasurement>& rows) {
-  std::map<std::tuple<CollectiveOp, int, double>, std::size_t> configurations;
-  for (const CollectiveMeasurement& row : rows) {
-    configurations[{row.op, row.ranks, row.size.value}] = 0;
-  }
-  std::size_t next = 0;
-  for (auto& [configuration, fold] : configurations) {
-    // Source of the stride: any number coprime to the folds; two steps apart keeps neighbours in different folds.
-    fold = next++ * 2 % kFolds;
-  }
-  std::vector<std::size_t> folds;
-  for (const CollectiveMeasurement& row : rows) {
-    folds.push_back(configurations.at({row.op, row.ranks, row.size.value}));
-  }
-  return folds;
-}
-
 std::vector<Prediction> predict_system(const std::vector<CollectiveMeasurement>& rows,
                                        CollectiveLaboratory& laboratory) {
   std::vector<Prediction> out;
-  const std::vector<std::size_t> folds = folds_of(rows);
-  for (const CollectiveMeasurement& row : rows) {
-    out.push_back({.row = row});
-  }
-  for (std::size_t fold = 0; fold < kFolds; ++fold) {
-    std::vector<CollectiveSample> seen;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (folds[i] != fold) {
-        seen.push_back(laboratory.estimate(rows[i]));
-      }
-    }
-    const CollectiveCalibration calibration = fit_collectives("fold", seen);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (folds[i] == fold) {
-        out[i].held_out = laboratory.predict(rows[i], &calibration);
-        out[i].plan = laboratory.plan(rows[i], &calibration);
-      }
-    }
-  }
-  for (Prediction& p : out) {
-    p.shipped = laboratory.predict_shipped(p.row);
-    p.bound = laboratory.link_bound(p.row);
+  const std::vector<HeldOutCollective> held_out = predict_held_out(rows, laboratory);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    out.push_back({.row = rows[i],
+                   .plan = held_out[i].plan,
+                   .held_out = held_out[i].time,
+                   .shipped = laboratory.predict_shipped(rows[i]),
+                   .bound = laboratory.link_bound(rows[i])});
   }
   return out;
 }

@@ -2,10 +2,14 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sim/base/files.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "validation/calibrate_collectives.hpp"
 #include "validation/fit_collectives.hpp"
 #include "validation/fit_framework.hpp"
 #include "validation/fit_kernels.hpp"
@@ -19,6 +23,9 @@ struct CalibrateOptions {
   std::vector<std::string> parameters;
   std::string network = "analytic";
   bool collectives = false;
+  std::string cluster;
+  std::string op;
+  std::string out;
   bool save = false;
   std::vector<std::string> files;
   JsonOutput json;
@@ -32,33 +39,35 @@ Json calibrate_kernels(const CalibrateOptions& options) {
   return to_json(fit);
 }
 
+// A user's own cluster: an nccl-tests log, or the microbenchmark suite's output.
+Json calibrate_cluster(const CalibrateOptions& options) {
+  std::optional<CollectiveOp> op;
+  if (!options.op.empty()) {
+    op = named_choice("--op", options.op, kCollectiveOpNames);
+  }
+  return calibrate_collectives({.cluster = options.cluster, .files = options.files, .op = op});
+}
+
 // The catalogue's own list says which systems each calibration is fitted to, and they are always saved.
-Json calibrate_collectives(const CalibrateOptions& options) {
+Json calibrate_catalogue(const CalibrateOptions& options) {
   const std::vector<std::filesystem::path> paths(options.files.begin(), options.files.end());
   return {{"saved", fit_catalogue_calibrations(paths)}};
 }
 
 Json calibrate_framework(const CalibrateOptions& options) {
-  const auto network = kNetworkNames.find(options.network);
-  if (!network) {
-    throw UserError({.file = "--network",
-                     .found = options.network,
-                     .allowed = join_names(kNetworkNames.names()),
-                     .problem = "unknown network"});
-  }
   return fit_framework({.framework = options.framework,
                         .tables = {options.files.begin(), options.files.end()},
-                        .network = *network,
+                        .network = named_choice("--network", options.network, kNetworkNames),
                         .parameters = options.parameters});
 }
 
 void check_choice(const CalibrateOptions& options) {
-  const std::string remedy = "name one of --gpu G, --framework F --parameters P,..., --collectives --save";
-  const int choices =
-      (options.gpu.empty() ? 0 : 1) + (options.framework.empty() ? 0 : 1) + (options.collectives ? 1 : 0);
+  const std::string remedy = "name one of --gpu G, --cluster C, --framework F --parameters P,..., --collectives --save";
+  const int choices = (options.gpu.empty() ? 0 : 1) + (options.cluster.empty() ? 0 : 1) +
+                      (options.framework.empty() ? 0 : 1) + (options.collectives ? 1 : 0);
   if (choices != 1) {
     throw UserError({.file = "command line",
-                     .found = fmt::format("{} of --gpu, --framework and --collectives", choices),
+                     .found = fmt::format("{} of --gpu, --cluster, --framework and --collectives", choices),
                      .allowed = "exactly one",
                      .problem = "say what to calibrate",
                      .remedy = remedy});
@@ -81,10 +90,17 @@ void check_choice(const CalibrateOptions& options) {
 void calibrate(const CalibrateOptions& options) {
   check_choice(options);
   options.json.check();
-  const Json result = options.collectives          ? calibrate_collectives(options)
+  if (!options.out.empty()) {
+    check_writable(options.out);
+  }
+  const Json result = options.collectives          ? calibrate_catalogue(options)
+                      : !options.cluster.empty()   ? calibrate_cluster(options)
                       : !options.framework.empty() ? calibrate_framework(options)
                                                    : calibrate_kernels(options);
-  if (!options.json.to_stdout()) {
+  if (!options.out.empty()) {
+    write_file(options.out, result.dump(2) + "\n");
+    fmt::print(options.json.to_stdout() ? stderr : stdout, "{} written\n", options.out);
+  } else if (!options.json.to_stdout()) {
     fmt::print("{}\n", result.dump(2));
   }
   options.json.write(result);
@@ -97,13 +113,19 @@ void add_calibrate_verb(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("calibrate", "fit kernel, collective or framework models to tables of measurements (minutes)");
   verb->add_option("--gpu", options->gpu, "GPU of the catalogue whose kernels to fit");
+  verb->add_option("--cluster", options->cluster,
+                   "cluster of the catalogue whose collectives to fit to nccl-tests logs or suite output");
+  verb->add_option("--op", options->op, "operation of logs that do not say it");
   verb->add_option("--framework", options->framework,
                    "framework profile whose host costs and kernel rate to fit to runs");
   verb->add_option("--parameters", options->parameters, "which of them, separated by commas")->delimiter(',');
   verb->add_option("--network", options->network, "analytic (default) or flow, for --framework");
   verb->add_flag("--collectives", options->collectives, "fit the catalogue's collective calibrations");
   verb->add_flag("--save", options->save, "write the fit into the catalogue");
-  verb->add_option("files", options->files, "tables of measurements (CSV)")->required();
+  verb->add_option("--out", options->out, "write the profile here");
+  verb->add_option("files", options->files,
+                   "tables of measurements (CSV), output of the microbenchmark suite (.jsonl), nccl-tests logs")
+      ->required();
   options->json.add_to(*verb);
   verb->callback([options] { calibrate(*options); });
 }

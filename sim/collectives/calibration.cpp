@@ -41,7 +41,7 @@ TimeCurve CollectiveCalibration::find(CollectiveOp op, std::string_view algorith
 }
 
 CollectiveCalibration read_calibration(const std::string& name, const JsonReader& json) {
-  json.expect_keys({"source", "curves"});
+  json.expect_keys({"source", "curves", "fit"});
   CollectiveCalibration out;
   out.name = name;
   for (const JsonReader& row : json.at("curves").elements()) {
