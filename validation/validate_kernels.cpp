@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <set>
 
 #include "sim/base/error.hpp"
 #include "validation/fit_kernels.hpp"
@@ -28,7 +30,20 @@ class Fits {
     return found->second[fold_of(row)];
   }
 
+  // How a row's prediction avoided the row, in words.
+  std::string note(const KernelMeasurement& row) {
+    if (row.kind() == KernelKind::kGroupedGemm) {
+      return "one constant chosen on these rows (kernels/grouped_gemm_model.cpp)";
+    }
+    const std::string& profile = scoring(row).calibration.name;
+    const auto inputs = inputs_.try_emplace(profile, fit_inputs(profile)).first;
+    const bool seen =
+        inputs->second.contains(std::filesystem::path(row.file).filename().string()) && row.gpu->calibration == profile;
+    return seen ? fmt::format("{} folds by shape", kFolds) : fmt::format("none, priced by {}", profile);
+  }
+
  private:
+  std::map<std::string, std::set<std::string>> inputs_;
   std::map<std::string, std::vector<FittedKernels>> fits_;
 };
 
@@ -66,8 +81,11 @@ Json error_json(const Series& series) {
           {"spearman", number_or_null(summary.spearman)}};
 }
 
-Json row_json(const KernelMeasurement& row, std::optional<Seconds> predicted) {
+Json row_json(const KernelMeasurement& row, std::optional<Seconds> predicted, const std::string& fit) {
   Json out = {{"file", row.file}, {"id", row.id}, {"status", predicted ? "simulated" : "skipped"}};
+  out["group"] = row.group;
+  out["configuration"] = row.configuration;
+  out["fit"] = fit.empty() ? Json(nullptr) : Json(fit);
   const bool has_time = row.measured > Seconds{};
   out["measured"] = has_time ? Json(row.measured.value) : Json(nullptr);
   out["predicted"] = predicted ? Json(predicted->value) : Json(nullptr);
@@ -126,6 +144,7 @@ Json validate(KernelKind kind, const std::string& what, const std::vector<std::s
         throw UserError({.file = file, .problem = fmt::format("this is not a table of {} measurements", what)});
       }
       std::optional<Seconds> predicted;
+      std::string fit;
       if (row.skipped.empty()) {
         const FittedKernels& fitted = fits.scoring(row);
         const std::vector<std::string>& seen = fitted.calibration.derived_from;
@@ -133,10 +152,11 @@ Json validate(KernelKind kind, const std::string& what, const std::vector<std::s
           row.skipped = "the GPU's profile was derived from this row";
         } else {
           predicted = predicted_time(row, fitted);
+          fit = fits.note(row);
         }
       }
       score.add(row, predicted);
-      result["rows"].push_back(row_json(row, predicted));
+      result["rows"].push_back(row_json(row, predicted, fit));
     }
     result["files"].push_back(score.json(file));
   }

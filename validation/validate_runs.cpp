@@ -244,6 +244,8 @@ Json row_json(const std::string& file, const Scored& one) {
           {"error", scored ? Json(*one.predicted / *one.row.step - 1.0) : Json(nullptr)},
           {"measured_memory_gb", or_null(one.row.memory_gb)},
           {"predicted_memory_gb", or_null(one.predicted_memory_gb)},
+          {"out_of_memory", one.row.out_of_memory},
+          {"predicted_oom", !one.predicted_fits},
           {"reason", reason.empty() ? Json(nullptr) : Json(reason)},
           {"breakdown_s", one.breakdown}};
 }

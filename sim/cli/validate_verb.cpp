@@ -8,8 +8,12 @@
 #include "sim/base/files.hpp"
 #include "sim/cli/verbs.hpp"
 #include "validation/accuracy.hpp"
+#include "validation/score_guard.hpp"
+#include "validation/scoreboard.hpp"
+#include "validation/scoreboard_page.hpp"
 #include "validation/validate_collectives.hpp"
 #include "validation/validate_kernels.hpp"
+#include "validation/validate_memory.hpp"
 #include "validation/validate_runs.hpp"
 
 namespace trainyard {
@@ -19,6 +23,8 @@ struct ValidateOptions {
   std::vector<std::string> files;
   std::string network = "flow";
   std::string accuracy;  // where to write it
+  std::string write;     // the scoreboard's page
+  std::string check;     // committed scores
   JsonOutput json;
 
   std::vector<std::filesystem::path> paths() const { return {files.begin(), files.end()}; }
@@ -46,6 +52,54 @@ void score_runs(const ValidateOptions& options) {
 void score_collectives(const ValidateOptions& options) {
   const CollectiveValidation scores = validate_collectives(options.paths());
   publish(options.json, scores.text, scores.json);
+}
+
+void score_memory(const ValidateOptions& options) {
+  const MemoryValidation scores = validate_memory(options.paths());
+  publish(options.json, scores.text, scores.json);
+}
+
+// Says what got worse; a scoreboard that lost accuracy is no success.
+void guard(const Scoreboard& board, const std::string& file, const Json& committed, bool partial) {
+  if (committed.at("network") != board.scores.at("network")) {
+    throw UserError({.file = file,
+                     .found = "scores of network " + committed.at("network").get<std::string>(),
+                     .allowed = "scores of network " + board.scores.at("network").get<std::string>(),
+                     .problem = "these scores cannot be compared",
+                     .remedy = "choose the same with --network"});
+  }
+  const std::vector<std::string> worse = worse_scores(committed, board.scores, partial);
+  for (const std::string& line : worse) {
+    fmt::print(stderr, "worse  {}\n", line);
+  }
+  if (!worse.empty()) {
+    throw UserError({.file = file,
+                     .found = fmt::format("{} figures that got worse", worse.size()),
+                     .allowed = "half a percentage point",
+                     .problem = "accuracy was lost",
+                     .remedy = "mend the model; where the loss is meant, commit new scores: trainyard validate all "
+                               "--write validation/SCOREBOARD.md"},
+                    ExitCode::kInternal);
+  }
+}
+
+void score_all(const ValidateOptions& options) {
+  const Network network = named_choice("--network", options.network, kNetworkNames);
+  if (!options.write.empty()) {
+    check_writable(options.write);
+  }
+  const Json committed = options.check.empty() ? Json() : read_json_file(options.check);
+  const bool partial = !options.files.empty();
+  const std::vector<std::filesystem::path> tables = partial ? options.paths() : published_tables();
+  const Scoreboard board = make_scoreboard(tables, network);
+  if (!options.write.empty()) {
+    write_scoreboard(board, options.write);
+  }
+  publish(options.json, options.write.empty() ? scoreboard_page(board) : fmt::format("{} written\n", options.write),
+          board.scores);
+  if (!options.check.empty()) {
+    guard(board, options.check, committed, partial);
+  }
 }
 
 template <Json (*validate)(const std::vector<std::string>&)>
@@ -81,7 +135,15 @@ void add_validate_verb(CLI::App& app) {
   add_kind(*verb, "collectives", "collective benchmarks", score_collectives);
   add_kind(*verb, "gemm", "matrix multiplication benchmarks", score_kernels<validate_gemm>);
   add_kind(*verb, "attention", "attention benchmarks", score_kernels<validate_attention>);
+  add_kind(*verb, "memory", "published figures of activations and model states", score_memory);
   add_kind(*verb, "membound", "benchmarks of kernels bound by memory", score_kernels<validate_memory_bound>);
+  const auto [all, everything] =
+      add_kind(*verb, "all", "every table of validation/published, as a scoreboard (minutes)", score_all);
+  all->get_option("files")->required(false);
+  all->add_option("--network", everything->network, "flow or analytic");
+  all->add_option("--write", everything->write,
+                  "write the page here and scores.json, accuracy.json, results and figures beside it");
+  all->add_option("--check", everything->check, "fail when a figure is worse than in these scores");
 }
 
 }  // namespace trainyard

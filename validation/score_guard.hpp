@@ -1,0 +1,19 @@
+#pragma once
+// Whether accuracy was kept: fresh scores against the committed ones.
+#include <string>
+#include <vector>
+
+#include "sim/base/json_reader.hpp"
+
+namespace trainyard {
+
+inline constexpr double kScoreTolerance = 0.005;  // half a percentage point
+// The section of scores over all tables; it means nothing when only some were run.
+inline constexpr const char* kOverallSection = "overall";
+
+// One line for every committed figure that got worse by more than the tolerance: errors, bias and regret that grew,
+// rank correlation and right answers that shrank, rows that are not scored any more, scores that are gone. Both are
+// documents of scores.json. `partial`: not all tables were run, so scores that `fresh` lacks are not missed.
+std::vector<std::string> worse_scores(const Json& committed, const Json& fresh, bool partial);
+
+}  // namespace trainyard

@@ -1,0 +1,178 @@
+#include "validation/scoreboard_page.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "validation/score_guard.hpp"
+#include "validation/scoreboard.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t kWorstRows = 25;  // of each section
+
+std::string percent(const Json& entry, const char* key) {
+  const auto found = entry.find(key);
+  return found == entry.end() || found->is_null() ? "-" : fmt::format("{:.1f} %", 100.0 * found->get<double>());
+}
+
+std::string signed_percent(double fraction) {
+  return fmt::format("{:+.1f} %", 100.0 * fraction);
+}
+
+std::string bias_of(const Json& entry) {
+  return entry.at("bias").is_null() ? "-" : signed_percent(entry.at("bias").get<double>());
+}
+
+std::string rank_of(const Json& entry) {
+  return entry.at("spearman").is_null() ? "-" : fmt::format("{:.3f}", entry.at("spearman").get<double>());
+}
+
+int count_of(const Json& entry, const char* key) {
+  return entry.at(key).get<int>();
+}
+
+std::string errors_of(const Json& entry) {
+  return fmt::format("{} | {} | {} | {} | {}", percent(entry, "median_abs_error"), percent(entry, "mean_abs_error"),
+                     percent(entry, "p90_abs_error"), bias_of(entry), rank_of(entry));
+}
+
+std::string run_table(const Json& scores) {
+  std::string out =
+      "| table | rows | scored | of these assumed | apart | skipped | median | mean | p90 | bias | rank corr. | regret "
+      "median | regret worst | memory median | fit / OOM right | OOM precision | OOM recall | fit |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+  for (const Json& entry : scores) {
+    out +=
+        fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                    entry.at("name").get<std::string>(), count_of(entry, "rows"), count_of(entry, "simulated"),
+                    count_of(entry, "assumed"), count_of(entry, "apart"), count_of(entry, "skipped"), errors_of(entry),
+                    percent(entry, "regret_median"), percent(entry, "regret_max"),
+                    percent(entry, "memory_median_abs_error"), percent(entry, "fit_accuracy"),
+                    percent(entry, "oom_precision"), percent(entry, "oom_recall"), entry.at("fit").get<std::string>());
+  }
+  return out;
+}
+
+std::string plain_table(const Json& scores) {
+  std::string out =
+      "| score | rows | scored | median | mean | p90 | bias | rank corr. | fit "
+      "|\n|---|---|---|---|---|---|---|---|---|\n";
+  for (const Json& entry : scores) {
+    out += fmt::format("| {} | {} | {} | {} | {} |\n", entry.at("name").get<std::string>(), count_of(entry, "rows"),
+                       count_of(entry, "simulated"), errors_of(entry), entry.at("fit").get<std::string>());
+  }
+  return out;
+}
+
+std::string mechanism_table(const Json& mechanisms) {
+  std::string out = "| mechanism | degree | rows | median | mean | p90 | bias |\n|---|---|---|---|---|---|---|\n";
+  for (const Json& entry : mechanisms) {
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", entry.at("mechanism").get<std::string>(),
+                       entry.at("name").get<std::string>(), count_of(entry, "simulated"),
+                       percent(entry, "median_abs_error"), percent(entry, "mean_abs_error"),
+                       percent(entry, "p90_abs_error"), bias_of(entry));
+  }
+  return out;
+}
+
+std::string worst_rows(const ScoreSection& section) {
+  std::vector<const ScoredRow*> rows;
+  for (const ScoredRow& row : section.rows) {
+    rows.push_back(&row);
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const ScoredRow* a, const ScoredRow* b) {
+    return std::abs(std::log(a->predicted / a->measured)) > std::abs(std::log(b->predicted / b->measured));
+  });
+  rows.resize(std::min(rows.size(), kWorstRows));
+  std::string out = fmt::format(
+      "The {} worst rows:\n\n| score | row | what | measured | predicted | error |\n"
+      "|---|---|---|---|---|---|\n",
+      rows.size());
+  for (const ScoredRow* row : rows) {
+    out += fmt::format("| {} | {} | {} | {:.4g} | {:.4g} | {} |\n", row->score, row->id, row->what, row->measured,
+                       row->predicted, signed_percent(row->error()));
+  }
+  return out;
+}
+
+std::string skipped_table(const Json& skipped) {
+  std::string out =
+      "Rows that cannot be simulated, by the first reason found:\n\n| table | rows | reason |\n|---|---|---|\n";
+  for (const Json& entry : skipped) {
+    out += fmt::format("| {} | {} | {} |\n", entry.at("table").get<std::string>(), count_of(entry, "rows"),
+                       entry.at("reason").get<std::string>());
+  }
+  return out;
+}
+
+struct Words {
+  std::string_view section;
+  std::string_view title;
+  std::string_view text;
+};
+constexpr std::array<Words, 6> kWords = {
+    {{"runs", "Training runs",
+      "Every run that states enough is simulated from its row, the catalogues and the framework profiles; nothing is "
+      "set by row. *Assumed*: a value that matters is not stated and the profile's default holds. *Apart*: rows that a "
+      "rule of the whole table sets apart (`published/runs/scopes.json`), predicted and in `results/runs.csv`, not in "
+      "the "
+      "table's figures. *Regret*: how much slower than the measured best layout of a question the predicted best "
+      "really was. "
+      "*Fit*: how the fitted values behind a table's predictions avoided its rows: *none*: they come from other "
+      "tables; "
+      "*folds by id*: a row is predicted with values fitted without its fold."},
+     {"memory", "Memory",
+      "The first pipeline stage against the paper's figures; nothing is fitted. Measured memory of whole "
+      "runs is in the table above."},
+     {"collectives", "Collectives",
+      "Each row is predicted by curves fitted to the other four fifths of its system's rows, cut by configuration."},
+     {"gemm", "GEMM",
+      "Five folds by shape: a row is predicted with parameters fitted without its fold, on whichever GPU the shape was "
+      "measured. *None, priced by X*: the GPU has no fit of its own and is priced by X's."},
+     {"attention", "Attention", "Folds as for GEMM."},
+     {"membound", "Kernels bound by memory", "Folds as for GEMM."}}};
+
+std::string section_text(const Scoreboard& board, const ScoreSection& section) {
+  const auto* words =
+      std::find_if(kWords.begin(), kWords.end(), [&](const Words& one) { return one.section == section.name; });
+  TY_ASSERT(words != kWords.end());
+  std::string out = fmt::format("\n## {}\n\n{}\n\n", words->title, words->text);
+  out += section.name == "runs" ? run_table(section.scores) : plain_table(section.scores);
+  out +=
+      fmt::format("\n![predicted against measured](figures/{0}_predicted.svg)\n\n![errors](figures/{0}_errors.svg)\n\n",
+                  section.name);
+  if (section.name == "runs") {
+    out += mechanism_table(board.scores.at("runs_by_mechanism")) + "\n";
+  }
+  out += worst_rows(section);
+  if (section.name == "runs") {
+    out += "\n" + skipped_table(board.scores.at("runs_skipped"));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string scoreboard_page(const Scoreboard& board) {
+  std::string out = fmt::format(
+      "# Scoreboard\n\nHow far predictions are from every committed measurement (`published`), losing rows included. "
+      "Written, together with `scores.json`, `accuracy.json`, `results/runs.csv` and the figures, by\n\n"
+      "    ./trainyard validate all --write validation/SCOREBOARD.md\n\n"
+      "Errors are predicted / measured - 1; medians, means and ninetieth percentiles (p90) are of their absolute "
+      "values, the bias "
+      "is the mean with its sign. Runs were simulated with `--network {}`. A test fails when a figure here gets worse "
+      "by more "
+      "than half a percentage point (`trainyard validate all --check validation/scores.json`).\n",
+      board.scores.at("network").get<std::string>());
+  out += "\n## Overall\n\n" + plain_table(board.scores.at("sections").at(kOverallSection));
+  for (const ScoreSection& section : board.sections) {
+    out += section_text(board, section);
+  }
+  return out;
+}
+
+}  // namespace trainyard
