@@ -1,6 +1,7 @@
 #include "sim/layout/layout.hpp"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace trainyard {
@@ -14,6 +15,14 @@ std::int64_t padded_vocab(const Scenario& scenario) {
   return (scenario.model.vocab + multiple - 1) / multiple * multiple;
 }
 
+ParameterShare sum_of(const std::vector<ParameterUnit>& units) {
+  ParameterShare total;
+  for (const ParameterUnit& unit : units) {
+    total += unit.share;
+  }
+  return total;
+}
+
 }  // namespace
 
 std::int64_t tied_embedding_parameters(const Scenario& scenario) {
@@ -23,6 +32,7 @@ std::int64_t tied_embedding_parameters(const Scenario& scenario) {
 std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
   const ModelSpec& model = scenario.model;
   std::vector<ParameterUnit> units;
+  std::map<LayerKind, ParameterShare> of_kind;
   // The matrix that both ends share counts once, whichever of them comes first on the stage.
   const bool has_embedding = std::any_of(stage.chunks.begin(), stage.chunks.end(),
                                          [](const Chunk& chunk) { return chunk.embedding == Holds::kYes; });
@@ -33,8 +43,12 @@ std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage
       units.push_back({index, UnitKind::kEmbedding, embedding_share(model, shard)});
     }
     for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
-      units.push_back(
-          {index, UnitKind::kLayer, layer_share(model, layer_kind(model, chunk.first_layer + layer), shard)});
+      const LayerKind kind = layer_kind(model, chunk.first_layer + layer);
+      const auto [share, is_new] = of_kind.try_emplace(kind);
+      if (is_new) {
+        share->second = layer_share(model, kind, shard);
+      }
+      units.push_back({index, UnitKind::kLayer, share->second});
     }
     if (chunk.head == Holds::kYes) {
       ParameterShare head = head_share(model, shard);
@@ -47,14 +61,6 @@ std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage
     }
   }
   return units;
-}
-
-ParameterShare stage_share(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
-  ParameterShare total;
-  for (const ParameterUnit& unit : parameter_units(scenario, stage, shard)) {
-    total += unit.share;
-  }
-  return total;
 }
 
 namespace {
@@ -120,7 +126,7 @@ Layout make_layout(const Scenario& scenario) {
   layout.expert_shards = loaded_shards(scenario, layout.shard);
   for (const Stage& stage : layout.stages) {
     layout.units.push_back(parameter_units(scenario, stage, layout.shard));
-    layout.stage_shares.push_back(stage_share(scenario, stage, layout.shard));
+    layout.stage_shares.push_back(sum_of(layout.units.back()));
     layout.stage_parameters.push_back(layout.stage_shares.back().total());
   }
   return layout;

@@ -36,11 +36,9 @@ struct Layout {
 // Ranks 0, 1, ... are devices 0, 1, ... of the fabric.
 Layout make_layout(const Scenario& scenario);
 
-// The parts of a stage chunk by chunk, in the order of the forward pass, and their sum. Tp-sharded matrices and
-// replicated norms are counted as they are stored. A tied output matrix counts on the last stage too when that is not
-// the first.
+// The parts of a stage chunk by chunk, in the order of the forward pass. Tp-sharded matrices and replicated norms are
+// counted as they are stored. A tied output matrix counts on the last stage too when that is not the first.
 std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage& stage, const ShardShape& shard);
-ParameterShare stage_share(const Scenario& scenario, const Stage& stage, const ShardShape& shard);
 
 // Parameters that stage 0 and the last stage hold twice because input and output embedding are tied: one rank's share.
 std::int64_t tied_embedding_parameters(const Scenario& scenario);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "models/activations.hpp"
 #include "sim/base/quantity_text.hpp"
@@ -30,12 +31,18 @@ namespace {
 
 constexpr Bytes kFp32{4.0};
 
-ChunkHoldings chunk_holdings(const Scenario& scenario, const ShardShape& shard, const Chunk& chunk) {
+ChunkHoldings holdings_of_rank(const Scenario& scenario, const ShardShape& shard, const Chunk& chunk) {
   const OperatorOptions& options = scenario.framework.operators;
   const ChunkActivations layers = chunk_activations(scenario, shard, chunk);
   ChunkHoldings out{.activations = layers.kept, .recompute = layers.rebuilt};
+  std::map<LayerKind, Bytes> of_kind;
   for (std::int64_t i = 0; i < chunk.layers; ++i) {
-    out.for_weights += weight_gradient_bytes(scenario, layer_kind(scenario.model, chunk.first_layer + i), shard);
+    const LayerKind kind = layer_kind(scenario.model, chunk.first_layer + i);
+    const auto [entry, is_new] = of_kind.try_emplace(kind);
+    if (is_new) {
+      entry->second = weight_gradient_bytes(scenario, kind, shard);
+    }
+    out.for_weights += entry->second;
   }
   out.for_weights = min(out.for_weights, layers.kept + layers.rebuilt);
   if (chunk.embedding == Holds::kYes) {
@@ -50,11 +57,15 @@ ChunkHoldings chunk_holdings(const Scenario& scenario, const ShardShape& shard, 
   return out;
 }
 
-// Of the fullest rank where experts get unequal numbers of tokens.
-ChunkHoldings fullest_holdings(const Scenario& scenario, const Layout& layout, const Chunk& chunk) {
-  ChunkHoldings out = chunk_holdings(scenario, layout.shard, chunk);
+// Full hidden tensors that sequence parallelism's linears hand to reduce-scatters: two in a layer's forward.
+constexpr double kScatteredTensorsPerLayer = 2.0;
+
+}  // namespace
+
+ChunkHoldings chunk_holdings(const Scenario& scenario, const Layout& layout, const Chunk& chunk) {
+  ChunkHoldings out = holdings_of_rank(scenario, layout.shard, chunk);
   for (const ShardShape& shard : layout.expert_shards) {
-    const ChunkHoldings one = chunk_holdings(scenario, shard, chunk);
+    const ChunkHoldings one = holdings_of_rank(scenario, shard, chunk);
     if (one.activations + one.recompute > out.activations + out.recompute) {
       out = one;
     }
@@ -62,12 +73,15 @@ ChunkHoldings fullest_holdings(const Scenario& scenario, const Layout& layout, c
   return out;
 }
 
-// Full hidden tensors that sequence parallelism's linears hand to reduce-scatters: two in a layer's forward.
-constexpr double kScatteredTensorsPerLayer = 2.0;
-
-}  // namespace
-
 StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  StageHoldings out = holdings_beside_chunks(scenario, layout, stage);
+  for (const Chunk& chunk : layout.stages[stage].chunks) {
+    out.chunks.push_back(chunk_holdings(scenario, layout, chunk));
+  }
+  return out;
+}
+
+StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& layout, std::size_t stage) {
   const FrameworkMemory& framework = scenario.framework.memory;
   const ShardShape& shard = layout.shard;
   const ModelStates states = model_states(scenario, layout, stage);
@@ -79,9 +93,6 @@ StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std
   out.resident[MemoryUse::kGatheredWeights] = states.gathered_weights;
   out.resident[MemoryUse::kCommunication] = states.gradient_buckets;
   out.resident[MemoryUse::kContext] = framework.context;
-  for (const Chunk& chunk : layout.stages[stage].chunks) {
-    out.chunks.push_back(fullest_holdings(scenario, layout, chunk));
-  }
   const Bytes autograd = storage_bytes_per_element(scenario.training.precision) *
                          static_cast<double>(layout.stage_shares[stage].trainable());
   if (framework.autograd_gradients == Presence::kPresent) {

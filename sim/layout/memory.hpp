@@ -76,6 +76,11 @@ struct StageHoldings {
 
 // Sources: model states (Megatron dist_optimizer.md, ZeRO arXiv 1910.02054), activations (arXiv 2205.05198).
 StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std::size_t stage);
+// Its parts, for callers that look at many layouts: what does not depend on micro-batch and recomputation but for the
+// buffers of collectives, and what one pass of a chunk holds (of the fullest rank where experts get unequal numbers of
+// tokens), which depends on the chunk's layers alone.
+StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& layout, std::size_t stage);
+ChunkHoldings chunk_holdings(const Scenario& scenario, const Layout& layout, const Chunk& chunk);
 
 // The fullest moment of a device of a stage.
 struct StageMemory {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "sim/layout/recompute.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "sim/program/optimizer_step.hpp"
 #include "sim/program/stage_work.hpp"
 
@@ -26,7 +25,8 @@ Screen::Screen(const Scenario& job)
     : job_(job),
       fabric_(build_fabric(job.cluster, static_cast<int>(job.gpus))),
       kernels_(calibrated_kernel_costs(job.gpu, {.sustained = Sustained::kYes})),
-      network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)) {}
+      network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)),
+      parameters_(static_cast<double>(parameters(job.model))) {}
 
 // Members stand `stride` ranks apart.
 Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride) {
@@ -102,13 +102,9 @@ const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
 Seconds Screen::step(const LayoutChoice& choice) {
   apply_choice(job_, choice);
   const PassTimes& pass = passes(choice);
-  const auto [stages, is_new] = stages_.try_emplace({job_.model.layers, choice.pp, choice.vpp});
-  if (is_new) {
-    stages->second = assign_stages(job_.model.layers, job_.layout);
-  }
   Seconds slowest{};
   double most_layers = 0.0;
-  for (const Stage& stage : stages->second) {
+  for (const Stage& stage : memory_.layout(job_).stages) {
     Seconds time{};
     for (const Chunk& chunk : stage.chunks) {
       for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
@@ -127,8 +123,8 @@ Seconds Screen::step(const LayoutChoice& choice) {
   // Every chunk of every micro-batch waits for its messages.
   const Seconds exchanges = choice.pp > 1 ? pass.exchange * (micro_batches * chunks + bubble) : Seconds{};
   // The fullest stage's share of the layers' parameters, reduced in the gradient's format and gathered in the model's.
-  const double held = static_cast<double>(parameters(job_.model)) / static_cast<double>(job_.model.layers) *
-                      most_layers / static_cast<double>(choice.tp);
+  const double held =
+      parameters_ / static_cast<double>(job_.model.layers) * most_layers / static_cast<double>(choice.tp);
   const Bytes gradients = bytes_per_element(job_.training.grad_dtype) * held;
   const bool sharded = choice.zero_stage > 0;
   const Seconds reduction =
@@ -143,9 +139,9 @@ Seconds Screen::step(const LayoutChoice& choice) {
   return slowest * (micro_batches + bubble) + exchanges + reduction + update;
 }
 
-MemoryEstimate Screen::memory(const LayoutChoice& choice) {
+Bytes Screen::memory(const LayoutChoice& choice) {
   apply_choice(job_, choice);
-  return estimate_memory(job_, make_layout(job_));
+  return memory_.peak(job_);
 }
 
 }  // namespace trainyard

@@ -13,7 +13,7 @@
 
 #include "kernels/kernel_costs.hpp"
 #include "models/operators.hpp"
-#include "sim/layout/memory.hpp"
+#include "sim/studies/memory_screen.hpp"
 #include "sim/studies/predict.hpp"
 
 namespace trainyard {
@@ -40,7 +40,7 @@ class Screen {
   // Time of a step; the choice must be legal.
   Seconds step(const LayoutChoice& choice);
   // Memory of the fullest stage.
-  MemoryEstimate memory(const LayoutChoice& choice);
+  Bytes memory(const LayoutChoice& choice);
 
  private:
   struct PassTimes {
@@ -62,7 +62,8 @@ class Screen {
   std::unique_ptr<ClusterNetworkCosts> network_;
   std::map<PassKey, PassTimes> passes_;
   std::map<CollectiveKey, Seconds> collectives_;
-  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, std::vector<Stage>> stages_;
+  MemoryScreen memory_;
+  double parameters_ = 0.0;  // of the model
 };
 
 }  // namespace trainyard

@@ -75,7 +75,8 @@ std::vector<LayoutChoice> legal_layouts(const Scenario& job) {
         }
         const std::int64_t micro_batches = job.training.global_batch / (micro_batch * dp);
         for (const std::int64_t vpp : divisors(job.model.layers, job.model.layers / pp)) {
-          const bool interleaves = pp > 1 && job.model.layers % (pp * vpp) == 0 && micro_batches % pp == 0;
+          const bool interleaves = pp > 1 && job.model.layers % (pp * vpp) == 0 && micro_batches % pp == 0 &&
+                                   job.framework.stage_split == StageSplit::kEven;
           if (vpp > 1 && !interleaves) {
             continue;
           }
@@ -98,14 +99,13 @@ std::vector<LayoutChoice> legal_layouts(const Scenario& job) {
 }
 
 SearchResult search_layouts(const Scenario& job, std::size_t simulated) {
-  SearchResult result;
+  SearchResult result{.capacity = job.gpu.memory};
   const auto begin = std::chrono::steady_clock::now();
   Screen screen(job);
   for (const LayoutChoice& choice : legal_layouts(job)) {
-    const MemoryEstimate memory = screen.memory(choice);
-    result.capacity = memory.capacity;
+    const Bytes memory = screen.memory(choice);
     result.layouts.push_back(
-        {.choice = choice, .step = screen.step(choice), .memory = memory.peak, .fits = memory.fits()});
+        {.choice = choice, .step = screen.step(choice), .memory = memory, .fits = memory <= result.capacity});
   }
   result.screening = {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
   std::stable_sort(result.layouts.begin(), result.layouts.end(),
