@@ -92,10 +92,8 @@ const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
   }
   const std::int64_t tokens = job_.training.micro_batch * job_.training.seq_len;
   const bool sliced = job_.layout.sequence_parallel == SequenceParallel::kOn;
-  const Bytes message = layout.shard.activation_element *
-                        (static_cast<double>(tokens * job_.model.hidden) / static_cast<double>(sliced ? choice.tp : 1));
-  const std::int64_t next_stage = std::min(job_.gpus / 2, choice.tp * choice.dp);
-  times.exchange = collective(CollectiveOp::kSendRecv, message, 2, std::max<std::int64_t>(1, next_stage)) * 2.0;
+  times.message = layout.shard.activation_element *
+                  (static_cast<double>(tokens * job_.model.hidden) / static_cast<double>(sliced ? choice.tp : 1));
   return times;
 }
 
@@ -121,7 +119,9 @@ Seconds Screen::step(const LayoutChoice& choice) {
   const double chunks = static_cast<double>(choice.vpp);
   const double bubble = static_cast<double>(choice.pp - 1) / chunks;
   // Every chunk of every micro-batch waits for its messages.
-  const Seconds exchanges = choice.pp > 1 ? pass.exchange * (micro_batches * chunks + bubble) : Seconds{};
+  const std::int64_t next_stage = std::max<std::int64_t>(1, std::min(job_.gpus / 2, choice.tp * choice.dp));
+  const Seconds exchange = collective(CollectiveOp::kSendRecv, pass.message, 2, next_stage) * 2.0;  // both ways
+  const Seconds exchanges = choice.pp > 1 ? exchange * (micro_batches * chunks + bubble) : Seconds{};
   // The fullest stage's share of the layers' parameters, reduced in the gradient's format and gathered in the model's.
   const double held =
       parameters_ / static_cast<double>(job_.model.layers) * most_layers / static_cast<double>(choice.tp);

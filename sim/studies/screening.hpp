@@ -47,7 +47,7 @@ class Screen {
     Seconds embedding{};
     Seconds head{};
     std::map<LayerKind, Seconds> layers;  // forward and backward together
-    Seconds exchange{};                   // of one boundary, both ways
+    Bytes message{};                      // over one boundary, one way
   };
   using PassKey = std::tuple<std::int64_t, std::int64_t, Recompute>;
   using CollectiveKey = std::tuple<CollectiveOp, double, std::int64_t, std::int64_t>;
