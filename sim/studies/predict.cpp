@@ -83,8 +83,8 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
 
 Answer answer(const Scenario& scenario) {
   Layout layout = make_layout(scenario);
-  if (const auto steps = short_steps(scenario)) {
-    if (auto report = extended(scenario, layout, *steps)) {
+  for (const ShortSteps& steps : short_steps(scenario)) {
+    if (auto report = extended(scenario, layout, steps)) {
       return {std::move(layout), std::move(*report)};
     }
   }

@@ -1,6 +1,7 @@
 #include "sim/studies/repetition.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -20,7 +21,39 @@ bool same_work(const Operation& a, const Operation& b) {
          a.waits == b.waits;
 }
 
-// One rank. The operations in front keep their times, those behind are later by `later`; together they are all.
+// Operation j of `b` does what operation i of `a` does, later by `shift`.
+struct Comparison {
+  const RankProgram& a_program;
+  const RankTimeline& a;
+  const RankProgram& b_program;
+  const RankTimeline& b;
+  double rounding;
+
+  bool same(std::size_t i, std::size_t j, double shift) const {
+    const auto near = [&](const std::vector<double>& one, const std::vector<double>& other) {
+      return std::abs(one[i] + shift - other[j]) <= rounding;
+    };
+    // A host that runs ahead may do something earlier than a period ago, never later.
+    const auto no_later = [&](const std::vector<double>& one, const std::vector<double>& other) {
+      return other[j] <= one[i] + shift + rounding;
+    };
+    if (!same_work(a_program.operations[i], b_program.operations[j]) || !no_later(a.issued, b.issued)) {
+      return false;
+    }
+    switch (a_program.operations[i].kind) {
+      case OperationKind::kHostWork:
+        return no_later(a.end, b.end);
+      case OperationKind::kHostWait:
+        return no_later(a.start, b.start) && near(a.end, b.end);
+      default:
+        return near(a.start, b.start) && near(a.moving, b.moving) && near(a.end, b.end);
+    }
+  }
+};
+
+// One rank. The operations in front keep their times, those behind are later by `later`; together they are all. What is
+// inserted between them repeats the period before it: where a host gains on its device, the kernels that wait for it
+// may still become fewer, although what comes behind shows nothing of it.
 bool repeats_on_rank(const RankProgram& a_program, const RankTimeline& a, const RankProgram& b_program,
                      const RankTimeline& b, double later, double rounding) {
   const std::size_t count = a_program.operations.size();
@@ -28,23 +61,25 @@ bool repeats_on_rank(const RankProgram& a_program, const RankTimeline& a, const 
     return false;
   }
   const std::size_t more = b_program.operations.size() - count;
-  const auto same_at = [&](std::size_t i, std::size_t j, double shift) {
-    const auto near = [&](const std::vector<double>& one, const std::vector<double>& other) {
-      return std::abs(one[i] + shift - other[j]) <= rounding;
-    };
-    // A host may issue earlier than a period ago, never later.
-    return same_work(a_program.operations[i], b_program.operations[j]) && near(a.start, b.start) &&
-           near(a.moving, b.moving) && near(a.end, b.end) && b.issued[j] <= a.issued[i] + shift + rounding;
-  };
+  const Comparison steps{a_program, a, b_program, b, rounding};
   std::size_t front = 0;
-  while (front < count && same_at(front, front, 0.0)) {
+  while (front < count && steps.same(front, front, 0.0)) {
     ++front;
   }
   std::size_t back = 0;
-  while (back < count && same_at(count - 1 - back, count - 1 - back + more, later)) {
+  while (back < count && steps.same(count - 1 - back, count - 1 - back + more, later)) {
     ++back;
   }
-  return front + back >= count;
+  if (front + back < count || front < more) {
+    return false;
+  }
+  const Comparison periods{b_program, b, b_program, b, rounding};
+  for (std::size_t i = front - more; i < front; ++i) {
+    if (!periods.same(i, i + more, later)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 template <class T>
@@ -76,18 +111,26 @@ std::vector<double> take_column(const std::string& bytes, std::size_t& at) {
 
 }  // namespace
 
-std::optional<ShortSteps> short_steps(const Scenario& scenario) {
-  // Fewer micro-batches than this are simulated as they are: two short steps would cost as much.
-  constexpr std::int64_t kSteady = 24;  // micro-batches beyond those in flight, for the steady state to settle
+std::vector<ShortSteps> short_steps(const Scenario& scenario) {
+  // Micro-batches beyond those in flight, for the steady state to settle. Most pipelines settle with the first; hosts
+  // that gain on their devices and zero-bubble schedules take longer.
+  constexpr std::array<std::int64_t, 2> kSteady = {24, 144};
   const std::int64_t period = scenario.layout.pp;
   const std::int64_t all = scenario.micro_batches();
-  const std::int64_t least = 3 * scenario.layout.pp + kSteady;
-  const std::int64_t shorter = least + (all - least) % period;
+  std::vector<ShortSteps> out;
   // A user's table says what its own number of micro-batches does.
-  if (scenario.fold == Fold::kOff || scenario.training.schedule_table || all < 2 * (2 * shorter + period)) {
-    return std::nullopt;
+  if (scenario.fold == Fold::kOff || scenario.training.schedule_table) {
+    return out;
   }
-  return ShortSteps{.shorter = shorter, .longer = shorter + period, .times = (all - shorter) / period - 1};
+  for (const std::int64_t steady : kSteady) {
+    const std::int64_t least = 3 * scenario.layout.pp + steady;
+    const std::int64_t shorter = least + (all - least) % period;
+    // Where two short steps cost half of the whole or more it is simulated as it is.
+    if (all >= 2 * (2 * shorter + period)) {
+      out.push_back({.shorter = shorter, .longer = shorter + period, .times = (all - shorter) / period - 1});
+    }
+  }
+  return out;
 }
 
 Scenario with_micro_batches(const Scenario& scenario, std::int64_t micro_batches) {

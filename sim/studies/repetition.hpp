@@ -4,12 +4,13 @@
 // by one period, it is checked that the longer one is the shorter one with a period inserted, and what the report says
 // is extended from them: times, counts and bytes grow by the same amount with every further period.
 //
-// Why the check is enough: when every operation before the insertion keeps its times and every operation after it is
-// later by the same time, all streams and the network stand after the inserted period as they stood before it, and will
-// do so again after the next one. Only a host that runs ahead of its device does not return to the same state; its lead
-// must not shrink.
-#include <functional>
-#include <optional>
+// Why the check is enough: when every operation before the insertion keeps its times, the inserted ones repeat the
+// period before them, and every operation after it is later by the same time, all streams and the network stand after
+// the inserted period as they stood before it, and will do so again after the next one. Only a host that runs ahead of
+// its device does not return to the same state; its lead must not shrink.
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "sim/report/report.hpp"
 
@@ -22,8 +23,9 @@ struct ShortSteps {
   std::int64_t times = 0;  // (micro-batches of the scenario - longer) / (longer - shorter), a whole number
 };
 
-// Nothing when the step is short itself, when it is not folded, or when its schedule has no steady state.
-std::optional<ShortSteps> short_steps(const Scenario& scenario);
+// What to try, cheapest first: the steady state may take some micro-batches to settle. Nothing when the step is short
+// itself, or when it is not folded.
+std::vector<ShortSteps> short_steps(const Scenario& scenario);
 // The same step with another number of micro-batches.
 Scenario with_micro_batches(const Scenario& scenario, std::int64_t micro_batches);
 
