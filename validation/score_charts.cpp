@@ -13,8 +13,9 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::string_view, 10> kColours = {"#2166ac", "#b2182b", "#1b7837", "#e08214", "#762a83",
-                                                       "#3fa7b8", "#8a6238", "#c23b8e", "#5aae61", "#555555"};
+constexpr std::array<std::string_view, 12> kColours = {"#2166ac", "#b2182b", "#1b7837", "#e08214",
+                                                       "#762a83", "#3fa7b8", "#8a6238", "#c23b8e",
+                                                       "#5aae61", "#555555", "#c9b458", "#9970ab"};
 constexpr std::string_view kGrid = "#dddddd";
 
 std::string open_svg(double width, double height, const std::string& title) {

@@ -121,7 +121,7 @@ std::vector<Work> tasks_for(const std::map<std::string, Paths>& by_section) {
 std::vector<ChartSeries> chart_series(const ScoreSection& section, bool by_table) {
   std::map<std::string, ChartSeries> series;
   for (const ScoredRow& row : section.rows) {
-    const std::string& name = by_table ? row.table : row.score;
+    const std::string name = !by_table ? row.score : row.table + (row.apart ? ", apart" : "");
     ChartSeries& one = series[name];
     one.name = name;
     one.measured.push_back(row.measured);
