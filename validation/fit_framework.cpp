@@ -172,6 +172,19 @@ std::vector<FittedParameter> chosen_parameters(const FrameworkFitRequest& reques
   return chosen;
 }
 
+// What a fold's fit begins with, and keeps of the values it does not turn: those of an earlier fit to these tables that
+// has not seen the fold either, else the profile's.
+FittedValues start_without(const FrameworkProfile& profile, const FrameworkFitRequest& request, std::size_t fold) {
+  for (const FrameworkFit& fit : profile.fits) {
+    const bool is_of_table = std::any_of(request.tables.begin(), request.tables.end(),
+                                         [&](const auto& path) { return path.stem().string() == fit.table; });
+    if (is_of_table && fit.held_out.size() == request.folds) {
+      return fit.held_out[fold];
+    }
+  }
+  return {.host = profile.host, .kernel_rate = profile.kernel_rate};
+}
+
 }  // namespace
 
 std::vector<std::string> fitted_parameter_names() {
@@ -207,8 +220,8 @@ Json fit_framework(const FrameworkFitRequest& request) {
   Json held_out = Json::array();
   double error = 0.0;
   for (std::size_t fold = 0; fold < request.folds; ++fold) {
-    const FittedValues values =
-        minimise(select([&](const FitRow& row) { return row.fold != fold; }), parameters, all, request.network);
+    const FittedValues values = minimise(select([&](const FitRow& row) { return row.fold != fold; }), parameters,
+                                         start_without(profile, request, fold), request.network);
     const auto unseen = select([&](const FitRow& row) { return row.fold == fold; });
     const std::vector<double> steps = predict_rows(unseen, values, request.network);
     for (std::size_t i = 0; i < unseen.size(); ++i) {

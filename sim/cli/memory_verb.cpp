@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "sim/base/quantity_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/program/memory_estimate.hpp"
@@ -23,10 +24,17 @@ void show_memory(const MemoryOptions& options) {
   const Scenario scenario = options.scenario.read();
   const Layout layout = make_layout(scenario);
   const MemoryEstimate memory = options.timeline ? predict(scenario).report.memory : estimate_memory(scenario, layout);
+  const MemoryUncertainty uncertainty = uncertainty_of(memory.peak, scenario.framework.name, load_accuracy());
   if (!options.json.to_stdout()) {
     fmt::print("{}", memory_text(scenario, layout, memory));
+    if (uncertainty.high) {
+      fmt::print("  measured, the fullest stage would have {} to {}:\n", to_text(uncertainty.low),
+                 to_text(*uncertainty.high));
+    }
+    fmt::print("  {}\n", uncertainty.basis);
   }
   Json document = memory_json(memory);
+  document["uncertainty"] = to_json(uncertainty);
   document["scenario"] = scenario.resolved;
   options.json.write(document);
 }

@@ -7,6 +7,7 @@
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/report/uncertainty.hpp"
 #include "sim/studies/search.hpp"
 
 namespace trainyard {
@@ -30,7 +31,7 @@ std::string line_of(const SearchedLayout& one) {
       one.choice.zero_stage);
 }
 
-std::string search_text(const Scenario& job, const SearchResult& result) {
+std::string search_text(const Scenario& job, const SearchResult& result, const std::vector<ValidatedFamily>& accuracy) {
   std::size_t fitting = 0;
   std::size_t simulated = 0;
   for (const SearchedLayout& one : result.layouts) {
@@ -54,10 +55,16 @@ std::string search_text(const Scenario& job, const SearchResult& result) {
   for (const std::size_t i : result.front) {
     out += line_of(result.layouts[i]);
   }
+  // The band is a share of the step, alike for every layout: that of the fastest says it for all.
+  if (!result.layouts.empty()) {
+    const Uncertainty band = uncertainty_of(result.layouts.front().best_known(), job.framework.name, accuracy);
+    out += fmt::format("\nhow far steps may be off: {}\n", band.basis);
+  }
   return out;
 }
 
-Json layout_json(const SearchedLayout& one) {
+Json layout_json(const SearchedLayout& one, const std::string& framework,
+                 const std::vector<ValidatedFamily>& accuracy) {
   return {{"tp", one.choice.tp},
           {"pp", one.choice.pp},
           {"vpp", one.choice.vpp},
@@ -67,6 +74,7 @@ Json layout_json(const SearchedLayout& one) {
           {"zero_stage", one.choice.zero_stage},
           {"formula_s", one.step.value},
           {"step_time_s", one.simulated ? Json(one.simulated->value) : Json(nullptr)},
+          {"uncertainty", one.simulated ? to_json(uncertainty_of(*one.simulated, framework, accuracy)) : Json(nullptr)},
           {"mfu", one.simulated ? Json(one.mfu) : Json(nullptr)},
           {"memory_bytes", one.memory.value},
           {"fits", one.fits}};
@@ -111,13 +119,14 @@ void search(const SearchOptions& options) {
                      .remedy = "use more or larger GPUs, a smaller model or a shorter sequence"},
                     ExitCode::kInfeasible);
   }
+  const std::vector<ValidatedFamily> accuracy = load_accuracy();
   if (!options.json.to_stdout()) {
-    fmt::print("{}", search_text(job, result));
+    fmt::print("{}", search_text(job, result, accuracy));
   }
   Json document;
   document["layouts"] = Json::array();
   for (const SearchedLayout& one : result.layouts) {
-    document["layouts"].push_back(layout_json(one));
+    document["layouts"].push_back(layout_json(one, job.framework.name, accuracy));
   }
   document["pareto_front"] = result.front;
   document["capacity_bytes"] = result.capacity.value;

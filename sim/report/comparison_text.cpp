@@ -47,6 +47,13 @@ std::string table(const Comparison& comparison) {
   std::string out = line(comparison, "", [](const ComparedRun& run) { return run.name; });
   out += line(comparison, "step time",
               [](const ComparedRun& run) { return to_text(Seconds{run.result.at("step_time_s").get<double>()}); });
+  out += line(comparison, "measured, at least", [](const ComparedRun& run) {
+    return to_text(Seconds{run.result.at("uncertainty").at("low_s").get<double>()});
+  });
+  out += line(comparison, "measured, at most", [](const ComparedRun& run) {
+    const Json& high = run.result.at("uncertainty").at("high_s");
+    return high.is_null() ? std::string("-") : to_text(Seconds{high.get<double>()});
+  });
   out += line(comparison, "tokens/s per GPU", [](const ComparedRun& run) {
     return fmt::format("{:.1f}", run.result.at("tokens_per_s_per_gpu").get<double>());
   });
@@ -84,6 +91,20 @@ std::string table(const Comparison& comparison) {
   out += line(comparison, "fits", [](const ComparedRun& run) {
     return std::string(run.result.at("memory").at("fits").get<bool>() ? "yes" : "NO");
   });
+  return out;
+}
+
+// What the bands rest on, once for runs that share it.
+std::string bases(const Comparison& comparison) {
+  std::vector<std::string> said;
+  std::string out;
+  for (const ComparedRun& run : comparison.runs) {
+    const std::string basis = run.result.at("uncertainty").at("basis").get<std::string>();
+    if (std::find(said.begin(), said.end(), basis) == said.end()) {
+      out += fmt::format("  {}\n", basis);
+      said.push_back(basis);
+    }
+  }
   return out;
 }
 
@@ -129,7 +150,7 @@ std::string explanation_text(const Comparison& comparison, const Explanation& on
 }  // namespace
 
 std::string comparison_text(const Comparison& comparison) {
-  std::string out = table(comparison);
+  std::string out = table(comparison) + bases(comparison);
   for (const Explanation& one : comparison.explanations) {
     out += "\n" + explanation_text(comparison, one);
   }

@@ -51,9 +51,7 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
   out["hfu"] = report.hfu;
   out["breakdown_s"] = std::move(breakdown);
   out["memory"] = memory_json(report.memory);
-  out["uncertainty"] = {{"low_s", uncertainty.low.value},
-                        {"high_s", uncertainty.high ? Json(uncertainty.high->value) : Json(nullptr)},
-                        {"basis", uncertainty.basis}};
+  out["uncertainty"] = to_json(uncertainty);
   out["critical_path"] = std::move(path);
   out["links"] = std::move(links);
   out["sim"] = {{"wall_s", wall.value},

@@ -2,25 +2,75 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "sim/base/files.hpp"
 
 namespace trainyard {
+namespace {
+
+ErrorBand read_band(const JsonReader& json) {
+  return {.rows = json.at("rows").integer(1, std::int64_t{1} << 40),
+          .p90_abs_error = json.at("p90_abs_error").number(0.0, 1e6)};
+}
+
+const ErrorBand* band_of(const ValidatedFamily& family, Seconds /*predicted*/) {
+  return &family.step;
+}
+
+const ErrorBand* band_of(const ValidatedFamily& family, Bytes /*predicted*/) {
+  return family.memory ? &*family.memory : nullptr;
+}
+
+// The framework's own family where it has rows of this kind, else the one with the widest band.
+template <class Quantity>
+Interval<Quantity> interval_of(Quantity predicted, std::string_view framework,
+                               std::span<const ValidatedFamily> families, std::string_view rows_are) {
+  const ValidatedFamily* nearest = nullptr;
+  for (const ValidatedFamily& family : families) {
+    const ErrorBand* band = band_of(family, predicted);
+    if (band == nullptr) {
+      continue;
+    }
+    const bool is_own = family.framework == framework;
+    if (nearest == nullptr || is_own ||
+        (nearest->framework != framework && band->p90_abs_error > band_of(*nearest, predicted)->p90_abs_error)) {
+      nearest = &family;
+    }
+  }
+  if (nearest == nullptr) {
+    return {.basis = fmt::format("no {} to judge by", rows_are)};
+  }
+  const ErrorBand& band = *band_of(*nearest, predicted);
+  Interval<Quantity> interval{.low = predicted / (1.0 + band.p90_abs_error)};
+  if (band.p90_abs_error < 1.0) {
+    interval.high = predicted / (1.0 - band.p90_abs_error);
+  }
+  const std::string evidence = fmt::format("nine of ten of {} {} of {} were within {:.1f} % ({})", band.rows, rows_are,
+                                           nearest->framework, band.p90_abs_error * 100.0, join_names(nearest->tables));
+  interval.basis = nearest->framework == framework
+                       ? evidence
+                       : fmt::format("no {} of {}; the widest band known: {}", rows_are, framework, evidence);
+  return interval;
+}
+
+}  // namespace
 
 std::vector<ValidatedFamily> read_accuracy(const JsonReader& json) {
   json.expect_keys({"network", "families"});
   std::vector<ValidatedFamily> families;
   for (const JsonReader& element : json.at("families").elements()) {
-    element.expect_keys({"framework", "tables", "rows", "median_abs_error", "p90_abs_error", "bias"});
+    element.expect_keys({"framework", "tables", "rows", "median_abs_error", "p90_abs_error", "bias", "memory"});
     ValidatedFamily& family = families.emplace_back();
     family.framework = element.at("framework").text();
     for (const JsonReader& table : element.at("tables").elements()) {
       family.tables.push_back(table.text());
     }
-    family.rows = element.at("rows").integer(1, std::int64_t{1} << 40);
-    family.p90_abs_error = element.at("p90_abs_error").number(0.0, 1e6);
+    family.step = read_band(element);
+    if (const auto memory = element.find("memory")) {
+      memory->expect_keys({"rows", "median_abs_error", "p90_abs_error", "bias"});
+      family.memory = read_band(*memory);
+    }
   }
   return families;
 }
@@ -35,28 +85,23 @@ std::vector<ValidatedFamily> load_accuracy() {
 }
 
 Uncertainty uncertainty_of(Seconds step, std::string_view framework, std::span<const ValidatedFamily> families) {
-  if (families.empty()) {
-    return {.basis = "no measured runs to judge by"};
-  }
-  auto family = std::find_if(families.begin(), families.end(),
-                             [&](const ValidatedFamily& one) { return one.framework == framework; });
-  const bool is_own = family != families.end();
-  if (!is_own) {
-    family = std::max_element(families.begin(), families.end(), [](const ValidatedFamily& a, const ValidatedFamily& b) {
-      return a.p90_abs_error < b.p90_abs_error;
-    });
-  }
-  Uncertainty uncertainty;
-  uncertainty.low = step / (1.0 + family->p90_abs_error);
-  if (family->p90_abs_error < 1.0) {
-    uncertainty.high = step / (1.0 - family->p90_abs_error);
-  }
-  const std::string evidence =
-      fmt::format("nine of ten of {} measured runs of {} were within {:.1f} % ({})", family->rows, family->framework,
-                  family->p90_abs_error * 100.0, join_names(family->tables));
-  uncertainty.basis =
-      is_own ? evidence : fmt::format("no measured runs of {}; the widest band known: {}", framework, evidence);
-  return uncertainty;
+  return interval_of(step, framework, families, "measured runs");
+}
+
+MemoryUncertainty uncertainty_of(Bytes memory, std::string_view framework, std::span<const ValidatedFamily> families) {
+  return interval_of(memory, framework, families, "measured peaks of memory");
+}
+
+Json to_json(const Uncertainty& uncertainty) {
+  return {{"low_s", uncertainty.low.value},
+          {"high_s", uncertainty.high ? Json(uncertainty.high->value) : Json(nullptr)},
+          {"basis", uncertainty.basis}};
+}
+
+Json to_json(const MemoryUncertainty& uncertainty) {
+  return {{"low_bytes", uncertainty.low.value},
+          {"high_bytes", uncertainty.high ? Json(uncertainty.high->value) : Json(nullptr)},
+          {"basis", uncertainty.basis}};
 }
 
 }  // namespace trainyard

@@ -13,6 +13,7 @@ Json result_of(double compute, double bubble, double weights, int pp) {
   out["step_time_s"] = compute + bubble;
   out["tokens_per_s_per_gpu"] = 100.0;
   out["mfu"] = 0.4;
+  out["uncertainty"] = {{"low_s", 0.8 * (compute + bubble)}, {"high_s", nullptr}, {"basis", "ten measured runs"}};
   out["breakdown_s"] = {{"compute", compute}, {"bubble", bubble}};
   out["memory"] = {{"peak_bytes", weights},
                    {"fits", true},
@@ -82,6 +83,11 @@ TEST_CASE("the text names both runs, the seconds between them and the reasons") 
       comparison_text(compare_runs({{"deep", result_of(1.0, 0.5, 8.0, 4)}, {"flat", result_of(1.1, 0.1, 16.0, 2)}}));
   CAPTURE(text);
   CHECK(text.find("why flat is faster than deep: 300 ms of 1.5 s (20.0 %)") != std::string::npos);
+  // 80 % of 1.5 s and of 1.2 s; what both bands rest on is said once.
+  CHECK(text.find("1.2 s") != std::string::npos);
+  CHECK(text.find("960 ms") != std::string::npos);
+  CHECK(text.find("ten measured runs") == text.rfind("ten measured runs"));
+  CHECK(text.find("ten measured runs") != std::string::npos);
   CHECK(text.find("/layout/pp is 2 instead of 4") != std::string::npos);
   CHECK(text.find("bubble") < text.find("operations of the critical path"));
 }

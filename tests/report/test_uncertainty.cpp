@@ -10,8 +10,11 @@ using namespace trainyard;
 namespace {
 
 const std::vector<ValidatedFamily> kFamilies = {
-    {.framework = "one", .tables = {"a.csv"}, .rows = 10, .p90_abs_error = 0.25},
-    {.framework = "two", .tables = {"b.csv", "c.csv"}, .rows = 20, .p90_abs_error = 0.5}};
+    {.framework = "one", .tables = {"a.csv"}, .step = {.rows = 10, .p90_abs_error = 0.25}},
+    {.framework = "two",
+     .tables = {"b.csv", "c.csv"},
+     .step = {.rows = 20, .p90_abs_error = 0.5},
+     .memory = ErrorBand{.rows = 4, .p90_abs_error = 0.25}}};
 
 }  // namespace
 
@@ -32,9 +35,27 @@ TEST_CASE("a profile without measured runs gets the widest band and says so") {
   CHECK(band.basis.find("b.csv, c.csv") != std::string::npos);
 }
 
+TEST_CASE("memory has a band of its own, and a profile whose memory was never measured gets the widest") {
+  // Within a quarter: 10 / 1.25 = 8 to 10 / 0.75.
+  const MemoryUncertainty own = uncertainty_of(Bytes{10.0}, "two", kFamilies);
+  CHECK(own.low.value == doctest::Approx(8.0));
+  CHECK(own.high->value == doctest::Approx(40.0 / 3.0));
+  CHECK(own.basis.find("4 measured peaks of memory of two") != std::string::npos);
+  const MemoryUncertainty other = uncertainty_of(Bytes{10.0}, "one", kFamilies);
+  CHECK(other.low.value == doctest::Approx(8.0));
+  CHECK(other.basis.find("no measured peaks of memory of one") != std::string::npos);
+  CHECK(to_json(other).at("low_bytes") == other.low.value);
+}
+
+TEST_CASE("nothing to judge by says so") {
+  const Uncertainty none = uncertainty_of(Seconds{10.0}, "one", {});
+  CHECK(none.basis.find("no measured runs") != std::string::npos);
+  CHECK_FALSE(none.high.has_value());
+}
+
 TEST_CASE("errors of a whole step and more bound nothing from above") {
   const std::vector<ValidatedFamily> wild = {
-      {.framework = "wild", .tables = {"a.csv"}, .rows = 3, .p90_abs_error = 1.5}};
+      {.framework = "wild", .tables = {"a.csv"}, .step = {.rows = 3, .p90_abs_error = 1.5}}};
   const Uncertainty band = uncertainty_of(Seconds{10.0}, "wild", wild);
   CHECK(band.low.value == doctest::Approx(4.0));
   CHECK_FALSE(band.high.has_value());
@@ -46,7 +67,7 @@ TEST_CASE("the accuracy that ships is of framework profiles that exist") {
   CHECK_FALSE(families.empty());
   for (const ValidatedFamily& family : families) {
     CHECK(std::find(names.begin(), names.end(), family.framework) != names.end());
-    CHECK(family.rows > 0);
+    CHECK(family.step.rows > 0);
     CHECK_FALSE(family.tables.empty());
   }
 }
