@@ -215,7 +215,7 @@ void EventRun::finish(std::size_t rank, std::size_t stream) {
   if (loaded) {
     reload(rank);
   }
-  for (std::size_t s = 0; s < kStreams; ++s) {
+  for (const std::size_t s : state.used_streams()) {
     try_start(rank, s);
   }
 }
@@ -301,7 +301,7 @@ void EventRun::account_links() {
 
 Timeline EventRun::run() {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    for (std::size_t s = 0; s < kStreams; ++s) {
+    for (const std::size_t s : ranks_[r].used_streams()) {
       try_start(r, s);
     }
   }

@@ -13,6 +13,11 @@ ClassStreams::ClassStreams(const RankProgram& program) : position(program.operat
       stream.push_back(static_cast<std::uint32_t>(i));
     }
   }
+  for (std::size_t s = 0; s < kStreams; ++s) {
+    if (!operations[s].empty()) {
+      used.push_back(s);
+    }
+  }
 }
 
 bool RankState::next_is_ready(std::size_t s) const {
@@ -46,7 +51,7 @@ void RankState::finish(std::size_t s, double now) {
 void RankState::resume_host(double now) {
   const auto is_over = [this](std::size_t s) { return at_end(s) || next(s) >= clock_.issued(); };
   while (host_waiting_) {
-    for (std::size_t s = 0; s < kStreams; ++s) {
+    for (const std::size_t s : class_streams_->used) {
       if (!is_over(s)) {
         return;
       }
@@ -59,9 +64,9 @@ void RankState::resume_host(double now) {
 
 GpuLoad RankState::load() const {
   GpuLoad sum;
-  for (const StreamState& stream : streams_) {
-    sum.multiprocessors += stream.load.multiprocessors;
-    sum.memory_rate += stream.load.memory_rate;
+  for (const std::size_t s : class_streams_->used) {
+    sum.multiprocessors += streams_[s].load.multiprocessors;
+    sum.memory_rate += streams_[s].load.memory_rate;
   }
   return sum;
 }

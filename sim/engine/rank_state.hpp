@@ -14,6 +14,7 @@ struct ClassStreams {
   explicit ClassStreams(const RankProgram& program);
   std::array<std::vector<std::uint32_t>, kStreams> operations;
   std::vector<std::uint32_t> position;  // of every operation in its stream; of host operations kOnHost
+  std::vector<std::size_t> used;        // streams that have operations: most classes leave most of them idle
 
   static constexpr std::uint32_t kOnHost = 0xffffffffU;
 };
@@ -41,6 +42,7 @@ class RankState {
   StreamState& stream(std::size_t s) { return streams_[s]; }
   const RankProgram& program() const { return *program_; }
 
+  const std::vector<std::size_t>& used_streams() const { return class_streams_->used; }
   bool at_end(std::size_t s) const { return streams_[s].next >= class_streams_->operations[s].size(); }
   // The next operation of a stream that has one.
   std::uint32_t next(std::size_t s) const { return class_streams_->operations[s][streams_[s].next]; }
