@@ -114,7 +114,7 @@ std::vector<double> take_column(const std::string& bytes, std::size_t& at) {
 std::vector<ShortSteps> short_steps(const Scenario& scenario) {
   // Micro-batches beyond those in flight, for the steady state to settle. Most pipelines settle with the first; hosts
   // that gain on their devices and zero-bubble schedules take longer.
-  constexpr std::array<std::int64_t, 2> kSteady = {24, 144};
+  constexpr std::array<std::int64_t, 3> kSteady = {8, 24, 144};
   const std::int64_t period = scenario.layout.pp;
   const std::int64_t all = scenario.micro_batches();
   std::vector<ShortSteps> out;
