@@ -141,14 +141,17 @@ FrameworkProfile load_framework(std::string_view name, std::string_view file, st
   const auto path = catalogue_path(kFolder, "framework profile", name, file, pointer);
   const Json document = read_json_file(path);
   const JsonReader json(document, path.string());
-  json.expect_keys({"description", "operators", "host", "kernel_rate", "fits", "pipeline", "data_parallel",
-                    "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
+  json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "fits", "pipeline",
+                    "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
   FrameworkProfile profile;
   profile.name = name;
   profile.description = json.at("description").text();
   profile.operators = read_operators(json.at("operators"));
   profile.host = read_host(json.at("host"));
   profile.kernel_rate = json.at("kernel_rate").number(0.1, 1.5);
+  if (const auto kernel = json.find("attention_kernel")) {
+    profile.attention_kernel = kernel->text();
+  }
   if (const auto fits = json.find("fits")) {
     profile.fits = read_fits(*fits);
   }

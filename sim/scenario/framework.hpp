@@ -78,6 +78,9 @@ struct FrameworkProfile {
   OperatorOptions operators;
   HostCosts host;
   double kernel_rate = 1.0;  // share of its isolated rate that a kernel reaches inside a training step
+  // The fused attention kernel it calls, as calibration profiles name it; empty, or one that was never measured on the
+  // GPU: the GPU's default.
+  std::string attention_kernel;
   std::vector<FrameworkFit> fits;
   PipelineExchange exchange = PipelineExchange::kBatchedSync;
   ScatterGather scatter_gather = ScatterGather::kOff;

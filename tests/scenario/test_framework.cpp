@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/calibration.hpp"
+#include "kernels/gpu.hpp"
 #include "sim/scenario/framework.hpp"
 
 using namespace trainyard;
@@ -34,6 +36,17 @@ TEST_CASE("profiles differ where the frameworks do") {
   const FrameworkProfile core = load_framework("megatron-core");
   CHECK(core.operators.attention == AttentionKernel::kFlash);
   CHECK(core.data_parallel.gradient_reduction == GradientReduction::kOverlapped);
+}
+
+TEST_CASE("the attention kernel that a profile names was measured on some GPU") {
+  for (const std::string& name : framework_names()) {
+    CAPTURE(name);
+    const FrameworkProfile profile = load_framework(name);
+    const std::vector<std::string> gpus = gpu_names();
+    CHECK((profile.attention_kernel.empty() || std::any_of(gpus.begin(), gpus.end(), [&](const std::string& gpu) {
+             return calibration_for(load_gpu(gpu)).attention.contains(profile.attention_kernel);
+           })));
+  }
 }
 
 TEST_CASE("an unknown framework profile is refused where its name was given") {
