@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "validation/score_guard.hpp"
 #include "validation/scoreboard.hpp"
@@ -12,7 +13,8 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kWorstRows = 25;  // of each section
+constexpr std::size_t kWorstRows = 25;    // of each section
+constexpr std::size_t kWorstOfTable = 5;  // of each table of runs
 
 std::string percent(const Json& entry, const char* key) {
   const auto found = entry.find(key);
@@ -79,19 +81,33 @@ std::string mechanism_table(const Json& mechanisms) {
   return out;
 }
 
-std::string worst_rows(const ScoreSection& section) {
+// The worst of the rows first, at most so many of one score.
+std::vector<const ScoredRow*> worst_of(const ScoreSection& section, std::size_t most_of_one) {
   std::vector<const ScoredRow*> rows;
   for (const ScoredRow& row : section.rows) {
     rows.push_back(&row);
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const ScoredRow* a, const ScoredRow* b) {
-    return std::abs(std::log(a->predicted / a->measured)) > std::abs(std::log(b->predicted / b->measured));
-  });
-  rows.resize(std::min(rows.size(), kWorstRows));
+  const auto ratio = [](const ScoredRow& row) { return std::abs(std::log(row.predicted / row.measured)); };
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](const ScoredRow* a, const ScoredRow* b) { return ratio(*a) > ratio(*b); });
+  std::map<std::string, std::size_t> listed;
+  std::erase_if(rows, [&](const ScoredRow* row) { return ++listed[row->score] > most_of_one; });
+  return rows;
+}
+
+// Of runs the worst of every table, of kernels and collectives the worst of all.
+std::string worst_rows(const ScoreSection& section) {
+  const bool by_table = section.name == "runs";
+  std::vector<const ScoredRow*> rows = worst_of(section, by_table ? kWorstOfTable : kWorstRows);
+  if (by_table) {
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const ScoredRow* a, const ScoredRow* b) { return a->score < b->score; });
+  } else {
+    rows.resize(std::min(rows.size(), kWorstRows));
+  }
   std::string out = fmt::format(
-      "The {} worst rows:\n\n| score | row | what | measured | predicted | error |\n"
-      "|---|---|---|---|---|---|\n",
-      rows.size());
+      "The {} worst rows{}:\n\n| score | row | what | measured | predicted | error |\n|---|---|---|---|---|---|\n",
+      by_table ? kWorstOfTable : rows.size(), by_table ? " of each table" : "");
   for (const ScoredRow* row : rows) {
     out += fmt::format("| {} | {} | {} | {:.4g} | {:.4g} | {} |\n", row->score, row->id, row->what, row->measured,
                        row->predicted, signed_percent(row->error()));
