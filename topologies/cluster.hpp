@@ -27,6 +27,9 @@ struct NodeTraits {
   BytesPerSecond cpu_interconnect_bandwidth{};  // between sockets; zero with one socket
   int nics = 0;
   BytesPerSecond nic_bandwidth{};
+  BytesPerSecond host_link{};       // of data between a GPU and its host's memory; zero: the node has no host
+  Bytes host_memory{};              // of all sockets of the node; zero: not stated
+  BytesPerSecond host_bandwidth{};  // nominal, of all memory channels of the node; zero: not stated
 };
 
 struct ClusterSpec {

@@ -132,6 +132,12 @@ std::vector<LinkId> Fabric::route(DeviceId from, DeviceId to) const {
   return std::visit([&](const auto& routing) { return find_route(routing, from.index(), to.index()); }, routing_);
 }
 
+std::vector<LinkId> Fabric::host_route(DeviceId device, HostWay way) const {
+  TY_ASSERT(device.index() < devices_.size());
+  const auto* nodes = std::get_if<NodeRouting>(&routing_);
+  return nodes == nullptr ? std::vector<LinkId>{} : find_host_route(*nodes, device.index(), way);
+}
+
 int Fabric::rail_of(DeviceId device) const {
   const auto* nodes = std::get_if<NodeRouting>(&routing_);
   if (nodes == nullptr) {

@@ -23,9 +23,10 @@ inline constexpr NameTable<VertexKind, 8> kVertexKindNames{{{{"gpu", VertexKind:
                                                              {"leaf", VertexKind::kLeaf},
                                                              {"spine", VertexKind::kSpine},
                                                              {"core", VertexKind::kCore}}}};
-enum class LinkKind { kNvLink, kPcie, kCpuInterconnect, kNetwork };
-inline constexpr NameTable<LinkKind, 4> kLinkKindNames{{{{"nvlink", LinkKind::kNvLink},
+enum class LinkKind { kNvLink, kPcie, kChipToChip, kCpuInterconnect, kNetwork };
+inline constexpr NameTable<LinkKind, 5> kLinkKindNames{{{{"nvlink", LinkKind::kNvLink},
                                                          {"pcie", LinkKind::kPcie},
+                                                         {"chip-to-chip", LinkKind::kChipToChip},
                                                          {"cpu-interconnect", LinkKind::kCpuInterconnect},
                                                          {"network", LinkKind::kNetwork}}}};
 
@@ -71,6 +72,8 @@ class Fabric {
 
   // Links from one device to another in order, by the routing of the fabric; empty when they are the same device.
   std::vector<LinkId> route(DeviceId from, DeviceId to) const;
+  // Links between a device and the memory of its own socket; empty where the fabric describes no host.
+  std::vector<LinkId> host_route(DeviceId device, HostWay way) const;
 
   // The graph for searches, maximum flows and reports: vertex and edge descriptors follow the numbering of vertices()
   // and links(). Built at each call, because the simulation itself only needs the tables.

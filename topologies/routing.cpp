@@ -142,6 +142,15 @@ std::vector<LinkId> find_route(const NodeRouting& routing, std::size_t from, std
   return route;
 }
 
+std::vector<LinkId> find_host_route(const NodeRouting& routing, std::size_t device, HostWay way) {
+  const auto& node = routing.nodes[static_cast<std::size_t>(routing.node_of_device[device])];
+  const NodePaths& shape = routing.shapes[static_cast<std::size_t>(node.paths)];
+  const PathTable& paths = way == HostWay::kToHost ? shape.device_to_host : shape.host_to_device;
+  std::vector<LinkId> route;
+  append(route, paths[device - static_cast<std::size_t>(node.first_device)], node.first_link);
+  return route;
+}
+
 std::vector<LinkId> find_route(const TorusRouting& routing, std::size_t from, std::size_t to) {
   std::vector<LinkId> route;
   const std::size_t dimensions = routing.dimensions.size();

@@ -23,6 +23,9 @@ inline constexpr NameTable<RoutingPolicy, 4> kRoutingPolicyNames{{{{"static-rail
                                                                    {"adaptive", RoutingPolicy::kAdaptive},
                                                                    {"shortest-path", RoutingPolicy::kShortestPath}}}};
 
+// Which way data passes between a device and the memory of its host.
+enum class HostWay { kToHost, kFromHost };
+
 // Several lists in one allocation.
 class PathTable {
  public:
@@ -43,6 +46,8 @@ struct NodePaths {
   PathTable device_to_device;               // [from * devices + to]
   PathTable device_to_nic;                  // [device * nics + nic]
   PathTable nic_to_device;                  // [nic * devices + device]
+  PathTable device_to_host;                 // [device], to the nearest socket; empty paths without one
+  PathTable host_to_device;
   // Whether data may first hop to the peer that owns the destination's rail (NCCL's PXN): all pairs joined by NVLink.
   bool peers_joined = false;
 };
@@ -106,6 +111,7 @@ struct ShortestPathRouting {
 using Routing = std::variant<ShortestPathRouting, NodeRouting, TorusRouting>;
 
 std::vector<LinkId> find_route(const NodeRouting& routing, std::size_t from, std::size_t to);
+std::vector<LinkId> find_host_route(const NodeRouting& routing, std::size_t device, HostWay way);
 std::vector<LinkId> find_route(const TorusRouting& routing, std::size_t from, std::size_t to);
 std::vector<LinkId> find_route(const ShortestPathRouting& routing, std::size_t from, std::size_t to);
 

@@ -35,9 +35,11 @@ struct CollectiveRequest {
   BufferUse buffers = BufferUse::kCopied;
   std::span<const Transfer> transfers;  // of an all-to-all-v; empty: the even exchange of `size`
   int calls = 1;                        // that the library has aggregated into this one (grouped.hpp)
+  std::optional<HostWay> host;          // no collective: `size` is copied between the only member and its host
 };
 
-// Bytes that pass from one device to another during the whole collective, all channels together.
+// Bytes that pass from one device to another during the whole collective, all channels together; of a copy to or from
+// the host both ends are the device, and the route says the rest.
 struct Flow {
   DeviceId from;
   DeviceId to;

@@ -10,6 +10,7 @@
 #include "sim/collectives/calibration.hpp"
 #include "sim/collectives/collective.hpp"
 #include "sim/collectives/footprint.hpp"
+#include "sim/collectives/host_copy.hpp"
 #include "sim/collectives/max_min.hpp"
 #include "sim/collectives/path_latency.hpp"
 #include "sim/collectives/point_to_point.hpp"
@@ -247,6 +248,9 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
                      .found = fmt::format("{}", *options.channels),
                      .allowed = "1 or more",
                      .problem = "a collective runs on at least one channel"});
+  }
+  if (asked.host) {
+    return plan_host_copy(asked, fabric);
   }
   if (asked.members.size() < 2 || asked.size.value <= 0.0) {
     return {};

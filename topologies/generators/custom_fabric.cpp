@@ -45,6 +45,8 @@ NodeTraits custom_traits(const JsonReader& fabric) {
       case LinkKind::kPcie:
         traits.pcie_bandwidth = link.nominal;
         break;
+      case LinkKind::kChipToChip:
+        break;  // leads to a host's memory, not to other devices
       case LinkKind::kCpuInterconnect:
         traits.cpu_interconnect_bandwidth = link.nominal;
         break;

@@ -5,7 +5,7 @@ namespace trainyard {
 
 NodeShape make_explicit_node(const JsonReader& node) {
   node.expect_keys({"generator", "scale_up", "scale_up_links", "scale_up_link_bandwidth", "scale_up_link_payload",
-                    "pcie_bandwidth", "vertices", "links", "nics", "source"});
+                    "pcie_bandwidth", "vertices", "links", "host", "nics", "source"});
   constexpr int kMostVertices = 65536;
   NodeShape shape;
   for (const JsonReader& vertex : node.at("vertices").elements()) {

@@ -7,7 +7,7 @@
 namespace trainyard {
 
 NodeShape make_mesh_node(const JsonReader& node) {
-  node.expect_keys({"generator", "gpus", "nvlink", "mesh", "pcie", "cpus", "nics", "source"});
+  node.expect_keys({"generator", "gpus", "nvlink", "mesh", "pcie", "chip_to_chip", "cpus", "host", "nics", "source"});
   NodeShape shape;
   const int gpus = static_cast<int>(node.at("gpus").integer(1, 1024));
   for (int g = 0; g < gpus; ++g) {

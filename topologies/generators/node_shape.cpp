@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "sim/base/error.hpp"
 
@@ -18,6 +19,8 @@ double step_cost(LinkKind kind) {
       return 1.0;
     case LinkKind::kPcie:
       return 1.5;
+    case LinkKind::kChipToChip:
+      return 2.5;  // before the two PCIe links to a socket, after the two NVLinks to a peer
     case LinkKind::kCpuInterconnect:
       return 4.0;
     case LinkKind::kNetwork:
@@ -161,6 +164,38 @@ bool reaches_all_devices(const NodeShape& shape) {
   return true;
 }
 
+namespace {
+
+// The socket with the shortest path; nothing in a node without sockets. Links come in pairs, one for each direction, so
+// the way back is the pairs' other halves.
+std::vector<std::int32_t> path_to_host(const NodeShape& shape, int device) {
+  const Search search = search_from(shape, device, false);
+  std::optional<std::size_t> nearest;
+  for (std::size_t v = 0; v < shape.vertices.size(); ++v) {
+    const bool reached = shape.vertices[v].kind == VertexKind::kCpu && search.last_link[v] >= 0;
+    if (reached && (!nearest || search.cost[v] < search.cost[*nearest])) {
+      nearest = v;
+    }
+  }
+  return nearest ? path_to(shape, search, device, static_cast<int>(*nearest)) : std::vector<std::int32_t>{};
+}
+
+}  // namespace
+
+void describe_host(NodeShape& shape, const JsonReader& node) {
+  const std::vector<std::int32_t> path = path_to_host(shape, shape.devices.front());
+  for (const std::int32_t link : path) {
+    const BytesPerSecond bandwidth = shape.links[static_cast<std::size_t>(link)].bandwidth;
+    BytesPerSecond& slowest = shape.traits.host_link;
+    slowest = slowest.value > 0.0 ? min(slowest, bandwidth) : bandwidth;
+  }
+  if (const auto host = node.find("host")) {
+    host->expect_keys({"memory", "bandwidth", "source"});
+    shape.traits.host_memory = host->at("memory").bytes();
+    shape.traits.host_bandwidth = host->at("bandwidth").bytes_per_second();
+  }
+}
+
 NodePaths node_paths(const NodeShape& shape) {
   NodePaths paths;
   paths.devices = static_cast<int>(shape.devices.size());
@@ -177,6 +212,15 @@ NodePaths node_paths(const NodeShape& shape) {
     for (const int goal : shape.nics) {
       paths.device_to_nic.add(path_to(shape, to_nics, source, goal));
     }
+  }
+  for (const int device : shape.devices) {
+    std::vector<std::int32_t> path = path_to_host(shape, device);
+    paths.device_to_host.add(path);
+    std::reverse(path.begin(), path.end());
+    for (std::int32_t& link : path) {
+      link ^= 1;
+    }
+    paths.host_to_device.add(path);
   }
   for (const int source : shape.nics) {
     const Search from_nic = search_from(shape, source, false);
@@ -219,6 +263,13 @@ void add_host(NodeShape& shape, const JsonReader& node) {
     shape.add_link(shape.devices[g], pcie_switch[g / per_switch], LinkKind::kPcie, slot.payload, slot.latency);
   }
   shape.traits.pcie_bandwidth = slot.nominal;
+  if (const auto chip_to_chip = node.find("chip_to_chip")) {
+    chip_to_chip->expect_keys({"bandwidth", "efficiency", "latency", "source"});
+    const LinkReading link = read_link(*chip_to_chip);
+    for (std::size_t g = 0; g < gpus; ++g) {
+      shape.add_link(shape.devices[g], cpu[g * sockets / gpus], LinkKind::kChipToChip, link.payload, link.latency);
+    }
+  }
   if (const auto nics = node.find("nics")) {
     nics->expect_keys({"count", "links", "bandwidth", "efficiency", "latency", "source"});
     const LinkReading port = read_link(*nics);
@@ -240,7 +291,9 @@ NodeShape make_node(const JsonReader& node) {
   std::vector<std::string> names;
   for (const NodeGenerator& generator : kNodeGenerators) {
     if (generator.name == wanted) {
-      return generator.make(node);
+      NodeShape shape = generator.make(node);
+      describe_host(shape, node);
+      return shape;
     }
     names.emplace_back(generator.name);
   }

@@ -37,8 +37,12 @@ LinkReading read_link(const JsonReader& json);
 // other GPUs.
 NodePaths node_paths(const NodeShape& shape);
 
-// Adds CPU sockets, PCIe switches and NICs as the keys "pcie", "cpus" and "nics" say; shared by several generators.
+// Adds CPU sockets, PCIe switches and NICs as the keys "pcie", "chip_to_chip", "cpus" and "nics" say; shared by several
+// generators.
 void add_host(NodeShape& shape, const JsonReader& node);
+
+// What the key "host" says of the node's memory, and how fast a GPU reaches it.
+void describe_host(NodeShape& shape, const JsonReader& node);
 
 NodeShape make_nvswitch_node(const JsonReader& node);
 NodeShape make_mesh_node(const JsonReader& node);
