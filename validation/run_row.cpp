@@ -14,7 +14,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::string_view, 4> kArchitectures = {"gpt", "llama", "mixtral", "bert"};
+constexpr std::array<std::string_view, 5> kArchitectures = {"gpt", "llama", "mixtral", "bert", "mpt"};
 
 // The cluster of a row that names none: the first of the catalogue with that GPU, systems of the GPU's vendor first.
 std::optional<std::string> default_cluster(const std::string& gpu) {

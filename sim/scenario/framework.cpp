@@ -11,6 +11,8 @@ constexpr std::string_view kFolder = "sim/scenario/frameworks";
 constexpr NameTable<AttentionKernel, 3> kAttentionNames{{{{"unfused", AttentionKernel::kUnfused},
                                                           {"fused-softmax", AttentionKernel::kUnfusedSoftmaxFused},
                                                           {"flash", AttentionKernel::kFlash}}}};
+constexpr NameTable<GroupedKernel, 2> kGroupedKernelNames{
+    {{{"one-kernel", GroupedKernel::kOneKernel}, {"many-streams", GroupedKernel::kManyStreams}}}};
 constexpr NameTable<StageSplit, 2> kStageSplitNames{{{{"even", StageSplit::kEven}, {"by-cost", StageSplit::kByCost}}}};
 constexpr std::int64_t kMostBuffers = 10'000;
 constexpr NameTable<MeasuredMemory, 2> kMeasuredNames{
@@ -141,8 +143,8 @@ FrameworkProfile load_framework(std::string_view name, std::string_view file, st
   const auto path = catalogue_path(kFolder, "framework profile", name, file, pointer);
   const Json document = read_json_file(path);
   const JsonReader json(document, path.string());
-  json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "fits", "pipeline",
-                    "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
+  json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "grouped_kernel", "fits",
+                    "pipeline", "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
   FrameworkProfile profile;
   profile.name = name;
   profile.description = json.at("description").text();
@@ -151,6 +153,9 @@ FrameworkProfile load_framework(std::string_view name, std::string_view file, st
   profile.kernel_rate = json.at("kernel_rate").number(0.1, 1.5);
   if (const auto kernel = json.find("attention_kernel")) {
     profile.attention_kernel = kernel->text();
+  }
+  if (const auto grouped = json.find("grouped_kernel")) {
+    profile.grouped_kernel = grouped->choice(kGroupedKernelNames);
   }
   if (const auto fits = json.find("fits")) {
     profile.fits = read_fits(*fits);

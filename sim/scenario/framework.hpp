@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/kernel_costs.hpp"
 #include "models/operators.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/base/quantity.hpp"
@@ -81,6 +82,7 @@ struct FrameworkProfile {
   // The fused attention kernel it calls, as calibration profiles name it; empty, or one that was never measured on the
   // GPU: the GPU's default.
   std::string attention_kernel;
+  GroupedKernel grouped_kernel = GroupedKernel::kManyStreams;
   std::vector<FrameworkFit> fits;
   PipelineExchange exchange = PipelineExchange::kBatchedSync;
   ScatterGather scatter_gather = ScatterGather::kOff;
@@ -98,6 +100,13 @@ struct FrameworkProfile {
   Precision default_grad_dtype = Precision::kFp32;
   int default_zero_stage = 0;
 };
+
+// Kernels as the framework's jobs run them, for hours on end.
+inline KernelCostOptions kernel_options(const FrameworkProfile& framework) {
+  return {.sustained = Sustained::kYes,
+          .attention_kernel = framework.attention_kernel,
+          .grouped_kernel = framework.grouped_kernel};
+}
 
 FrameworkProfile load_framework(std::string_view name, std::string_view file = "--framework",
                                 std::string_view pointer = "");

@@ -26,8 +26,7 @@ struct Simulated {
 };
 
 Simulated simulate(const Scenario& scenario) {
-  const auto kernels = calibrated_kernel_costs(
-      scenario.gpu, {.sustained = Sustained::kYes, .attention_kernel = scenario.framework.attention_kernel});
+  const auto kernels = calibrated_kernel_costs(scenario.gpu, kernel_options(scenario.framework));
   const Fabric fabric = build_fabric(scenario.cluster, static_cast<int>(scenario.gpus));
   const ClusterNetworkCosts network(scenario, fabric);
 
@@ -61,8 +60,7 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
   });
   std::array<Program, 2> programs;
   std::array<Timeline, 2> timelines;
-  const auto kernels = calibrated_kernel_costs(
-      scenario.gpu, {.sustained = Sustained::kYes, .attention_kernel = scenario.framework.attention_kernel});
+  const auto kernels = calibrated_kernel_costs(scenario.gpu, kernel_options(scenario.framework));
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if (!outputs[i] || outputs[i]->empty()) {
       return std::nullopt;

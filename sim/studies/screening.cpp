@@ -24,8 +24,7 @@ void apply_choice(Scenario& scenario, const LayoutChoice& choice) {
 Screen::Screen(const Scenario& job)
     : job_(job),
       fabric_(build_fabric(job.cluster, static_cast<int>(job.gpus))),
-      kernels_(calibrated_kernel_costs(
-          job.gpu, {.sustained = Sustained::kYes, .attention_kernel = job.framework.attention_kernel})),
+      kernels_(calibrated_kernel_costs(job.gpu, kernel_options(job.framework))),
       network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)),
       parameters_(static_cast<double>(parameters(job.model))) {}
 

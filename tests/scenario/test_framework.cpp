@@ -10,7 +10,8 @@ using namespace trainyard;
 
 TEST_CASE("the framework profiles of the field are in the catalogue and complete") {
   const std::vector<std::string> names = framework_names();
-  for (const std::string_view name : {"megatron-lm-2022", "megatron-core", "megatron-deepspeed", "nanotron"}) {
+  for (const std::string_view name : {"megatron-lm-2022", "megatron-core", "megatron-deepspeed", "nanotron",
+                                      "torchtitan", "fsdp", "composer-fsdp", "deepspeed", "internevo", "jax"}) {
     CAPTURE(name);
     REQUIRE(std::find(names.begin(), names.end(), name) != names.end());
   }
@@ -36,6 +37,14 @@ TEST_CASE("profiles differ where the frameworks do") {
   const FrameworkProfile core = load_framework("megatron-core");
   CHECK(core.operators.attention == AttentionKernel::kFlash);
   CHECK(core.data_parallel.gradient_reduction == GradientReduction::kOverlapped);
+  CHECK(core.grouped_kernel == GroupedKernel::kManyStreams);  // cuBLAS under Transformer Engine
+  // A compiled step: next to nothing on the host for every kernel, and experts in one kernel.
+  const FrameworkProfile jax = load_framework("jax");
+  CHECK(jax.host.forward_operator < 0.1 * core.host.forward_operator);
+  CHECK(jax.grouped_kernel == GroupedKernel::kOneKernel);
+  const FrameworkProfile internevo = load_framework("internevo");
+  CHECK(internevo.data_parallel.overlap_comm == CommunicationOverlap::kOn);
+  CHECK(internevo.default_zero_stage == 1);
 }
 
 TEST_CASE("the attention kernel that a profile names was measured on some GPU") {
