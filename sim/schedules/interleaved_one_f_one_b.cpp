@@ -37,7 +37,8 @@ class Interleaving {
         passes_(virtual_passes(shape)),
         actions_(shape, stage) {
     const std::int32_t group = shape.group > 0 ? shape.group : shape.stages;
-    const std::int32_t needed = (shape.stages - stage - 1) * 2 + (shape.chunks - 1) * group;
+    const std::int32_t ahead = shape.pairs == Pairs::kJoined ? 1 : 0;
+    const std::int32_t needed = (shape.stages - stage - 1) * 2 + (shape.chunks - 1) * group + ahead;
     // With as many micro-batches as stages all forwards come before all backwards.
     all_warm_up_ = shape.micro_batches == shape.stages || needed >= total_;
     warm_up_ = all_warm_up_ ? total_ : needed;
@@ -47,7 +48,7 @@ class Interleaving {
     PassOrder out;
     for (std::int32_t k = 0; k < total_ + warm_up_; ++k) {
       if (k < total_) {
-        out.push_back({PassKind::kForward, micro_batch(k), chunk(k)});
+        out.push_back({PassKind::kForward, micro_batch(k), chunk(k), k >= warm_up_ ? joined() : Joined::kNo});
       }
       if (k >= warm_up_) {
         out.push_back({PassKind::kBackward, micro_batch(k - warm_up_), backward_chunk(k - warm_up_)});
@@ -89,8 +90,10 @@ class Interleaving {
   std::int32_t chunk(std::int32_t k) const { return passes_[static_cast<std::size_t>(k)].second; }
   std::int32_t backward_chunk(std::int32_t k) const { return shape_.chunks - 1 - chunk(k); }
 
+  Joined joined() const { return shape_.pairs == Pairs::kJoined ? Joined::kWithNext : Joined::kNo; }
+
   void steady(std::int32_t backward, std::int32_t forward) {
-    actions_.forward(micro_batch(forward), chunk(forward));
+    actions_.forward(micro_batch(forward), chunk(forward), joined());
     actions_.backward(micro_batch(backward), backward_chunk(backward));
     actions_.send_forward(micro_batch(forward), chunk(forward));
     actions_.send_backward(micro_batch(backward), backward_chunk(backward));

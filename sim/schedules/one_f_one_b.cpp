@@ -9,7 +9,25 @@
 
 namespace trainyard {
 
+namespace {
+
+// Of a single stage, whose forward passes depend on no other stage.
+PassOrder joined_pairs(std::int32_t micro_batches) {
+  PassOrder order = one_forward_one_backward(micro_batches, 1, PassKind::kBackward);
+  for (std::size_t i = 1; i + 1 < order.size(); ++i) {
+    if (order[i].kind == PassKind::kForward) {
+      order[i].joined = Joined::kWithNext;
+    }
+  }
+  return order;
+}
+
+}  // namespace
+
 std::vector<PassOrder> one_f_one_b(const ScheduleShape& shape) {
+  if (shape.stages == 1 && shape.pairs == Pairs::kJoined) {
+    return {joined_pairs(shape.micro_batches)};
+  }
   std::vector<PassOrder> orders;
   for (std::int32_t stage = 0; stage < shape.stages; ++stage) {
     orders.push_back(one_forward_one_backward(shape.micro_batches, shape.stages - stage - 1, PassKind::kBackward));
@@ -21,6 +39,13 @@ StageActionList one_f_one_b_exchanges(const ScheduleShape& shape, std::int32_t s
   const std::int32_t warm_up = std::min(shape.stages - stage - 1, shape.micro_batches);
   const std::int32_t steady = shape.micro_batches - warm_up;
   StageActions actions(shape, stage);
+  if (shape.stages == 1 && shape.pairs == Pairs::kJoined) {
+    for (const StagePass& pass : joined_pairs(shape.micro_batches)) {
+      pass.kind == PassKind::kForward ? actions.forward(pass.micro_batch, 0, pass.joined)
+                                      : actions.backward(pass.micro_batch, 0);
+    }
+    return actions.take();
+  }
   for (std::int32_t m = 0; m < warm_up; ++m) {
     actions.receive_forward(m, 0);
     actions.exchange();

@@ -7,12 +7,18 @@
 
 namespace trainyard {
 
+// Whether a schedule that alternates forward and backward passes joins each two that follow one another. They must not
+// depend on each other, so one more forward pass goes ahead. Source: Megatron-LM core/pipeline_parallel/schedules.py,
+// get_pp_rank_microbatches, and combined_1f1b.py.
+enum class Pairs { kApart, kJoined };
+
 struct ScheduleShape {
   std::int32_t stages = 1;
   std::int32_t chunks = 1;  // model chunks per stage
   std::int32_t micro_batches = 1;
   Placement placement = Placement::kLooped;
   std::int32_t group = 0;  // micro-batches that visit a chunk in turn when interleaved; 0: as many as stages
+  Pairs pairs = Pairs::kApart;
 };
 
 inline std::int32_t model_chunk_of(const ScheduleShape& shape, std::int32_t stage, std::int32_t chunk) {

@@ -11,7 +11,9 @@ class StageActions {
  public:
   StageActions(const ScheduleShape& shape, std::int32_t stage) : shape_(shape), stage_(stage) {}
 
-  void forward(std::int32_t micro_batch, std::int32_t chunk) { pass({PassKind::kForward, micro_batch, chunk}); }
+  void forward(std::int32_t micro_batch, std::int32_t chunk, Joined joined = Joined::kNo) {
+    pass({PassKind::kForward, micro_batch, chunk, joined});
+  }
   void backward(std::int32_t micro_batch, std::int32_t chunk) { pass({PassKind::kBackward, micro_batch, chunk}); }
 
   // Messages of the exchange that is being collected; none is added where the model begins or ends.

@@ -35,6 +35,7 @@ inline Case any_case() {
     shape.group = *rc::gen::inRange(shape.stages, 2 * shape.stages + 1);
     const int rest = *rc::gen::inRange(shape.stages - 1, shape.group);
     shape.micro_batches = shape.group * *rc::gen::inRange(1, 4) + (rest < shape.stages ? 0 : rest);
+    shape.pairs = *rc::gen::element(Pairs::kApart, Pairs::kJoined);
   } else if (out.name == ScheduleName::kDualPipe) {
     shape.stages = 2 * *rc::gen::inRange(1, 6);
     shape.micro_batches = 2 * (shape.stages + *rc::gen::inRange(0, 8));

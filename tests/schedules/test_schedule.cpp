@@ -202,3 +202,41 @@ TEST_CASE("micro-batch groups order virtual passes as Megatron's schedule table 
       std::find_if(order.begin(), order.end(), [](const StagePass& pass) { return pass.kind == PassKind::kBackward; });
   CHECK(first - order.begin() == 2 + 3 + 1);
 }
+
+TEST_CASE("joined pairs are those of the steady state, one forward pass further ahead") {
+  for (const std::int32_t p : {2, 4, 8}) {
+    CAPTURE(p);
+    ScheduleShape apart = shape_for(ScheduleName::kInterleaved, p, 2, 4 * p);
+    ScheduleShape joined = apart;
+    joined.pairs = Pairs::kJoined;
+    for (std::size_t stage = 0; stage < static_cast<std::size_t>(p); ++stage) {
+      const PassOrder order = pass_orders(ScheduleName::kInterleaved, joined)[stage];
+      const auto before = pass_orders(ScheduleName::kInterleaved, apart)[stage];
+      CHECK(most_in_flight(order).passes() == most_in_flight(before).passes() + 1);
+      std::ptrdiff_t pairs = 0;
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        if (order[i].joined == Joined::kWithNext) {
+          ++pairs;
+          CHECK(order[i].kind == PassKind::kForward);
+          REQUIRE(i + 1 < order.size());
+          CHECK(order[i + 1].kind == PassKind::kBackward);
+          // The two are of different passes through the stage.
+          CHECK(std::pair{order[i].micro_batch, order[i].chunk} !=
+                std::pair{order[i + 1].micro_batch, order[i + 1].chunk});
+        }
+      }
+      // All but the warm-up: 2 (p - i - 1) + (v - 1) p + 1 of 2 * 4 p forward passes.
+      CHECK(pairs == 8 * p - (2 * (p - static_cast<std::ptrdiff_t>(stage) - 1) + p + 1));
+    }
+  }
+  // A single stage: one ahead.
+  ScheduleShape single = shape_for(ScheduleName::kOneFOneB, 1, 1, 3);
+  single.pairs = Pairs::kJoined;
+  CHECK(pass_orders(ScheduleName::kOneFOneB, single)[0] == PassOrder{{PassKind::kForward, 0, 0},
+                                                                     {PassKind::kForward, 1, 0, Joined::kWithNext},
+                                                                     {PassKind::kBackward, 0, 0},
+                                                                     {PassKind::kForward, 2, 0, Joined::kWithNext},
+                                                                     {PassKind::kBackward, 1, 0},
+                                                                     {PassKind::kBackward, 2, 0}});
+  CHECK(schedule_actions(ScheduleName::kOneFOneB, single, PipelineExchange::kBatched)[0].size() == 6);
+}
