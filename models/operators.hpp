@@ -189,12 +189,21 @@ struct ParameterShare {
   std::int64_t experts = 0;
   std::int64_t trainable_shared = 0;
   std::int64_t trainable_experts = 0;
+  // Of the trainable ones, those that all tensor-parallel ranks hold alike while each sees only a part of what their
+  // gradients are sums over, a part of the tokens with sequence parallelism (norms, biases of row-parallel linears,
+  // routers, down-projections of latent attention) or a part of the heads (norms of queries and keys): the gradients
+  // are summed over the ranks. How many numbers, and in how many tensors. Source: Megatron-LM
+  // core/distributed/finalize_model_grads.py, _allreduce_non_tensor_model_parallel_grads.
+  std::int64_t alike = 0;
+  std::int64_t alike_tensors = 0;
 
   std::int64_t total() const { return shared + experts; }
   std::int64_t trainable() const { return trainable_shared + trainable_experts; }
   ParameterShare& operator+=(const ParameterShare& other);
 };
 ParameterShare layer_share(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape);
+// Of a layer's shared parameters, those in tensors of at most `most` elements on this rank.
+std::int64_t small_parameters(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape, double most);
 // Beside the layers of the first stage and of the last; the latter has the output matrix whether it is tied or not.
 ParameterShare embedding_share(const ModelSpec& model, const ShardShape& shape);
 ParameterShare head_share(const ModelSpec& model, const ShardShape& shape);

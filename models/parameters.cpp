@@ -16,7 +16,13 @@ ShardShape whole() {
   return {};
 }
 
-ParameterShare sum(const ModelSpec& model, const std::vector<Weight>& weights) {
+bool is_summed(AcrossRanks across, const ShardShape& shape) {
+  const bool sees_part_of_tokens = shape.sequence_parallel == SequenceParallel::kOn;
+  return shape.tp > 1 &&
+         (across == AcrossRanks::kAlikeOverHeads || (across == AcrossRanks::kAlikeOverTokens && sees_part_of_tokens));
+}
+
+ParameterShare sum(const ModelSpec& model, const std::vector<Weight>& weights, const ShardShape& shape) {
   ParameterShare share;
   for (const Weight& weight : weights) {
     const bool trains = !model.adapters || weight.training == Training::kAdapter;
@@ -24,12 +30,25 @@ ParameterShare sum(const ModelSpec& model, const std::vector<Weight>& weights) {
     if (trains) {
       (weight.owner == Owner::kShared ? share.trainable_shared : share.trainable_experts) += weight.elements;
     }
+    if (trains && is_summed(weight.across, shape)) {
+      share.alike += weight.elements;
+      share.alike_tensors += weight.tensors;
+    }
   }
   return share;
 }
 
 ParameterShare outside_layers(const ModelSpec& model, std::int64_t elements) {
   return {.shared = elements, .trainable_shared = model.adapters ? 0 : elements};
+}
+
+// What norms outside of layers, which are counted elsewhere, add to the gradients that ranks hold alike.
+ParameterShare alike_norms(const ModelSpec& model, std::int64_t norms, const ShardShape& shape) {
+  if (model.adapters || !is_summed(AcrossRanks::kAlikeOverTokens, shape)) {
+    return {};
+  }
+  const std::int64_t elements = norms * norm_elements(model, model.hidden);
+  return {.alike = elements, .alike_tensors = elements / model.hidden};
 }
 
 std::int64_t adapters_of_layer(const ModelSpec& model, const LayerKind& kind) {
@@ -65,9 +84,13 @@ std::int64_t embedding_extras(const ModelSpec& model) {
          if_present(model.embedding_norm, norm_elements(model, model.hidden));
 }
 
+// One each of encoder and decoder.
+std::int64_t final_norms(const ModelSpec& model) {
+  return model.encoder_layers > 0 ? 2 : 1;
+}
+
 std::int64_t head_extras(const ModelSpec& model) {
-  const std::int64_t final_norms = model.encoder_layers > 0 ? 2 : 1;  // of encoder and decoder
-  return final_norms * if_present(model.final_norm, norm_elements(model, model.hidden)) +
+  return final_norms(model) * if_present(model.final_norm, norm_elements(model, model.hidden)) +
          if_present(model.pooler_and_mlm_head, (model.hidden + 1) * model.hidden) +
          (model.vision ? model.vocab : 0);  // biases of the classes
 }
@@ -143,11 +166,22 @@ ParameterShare& ParameterShare::operator+=(const ParameterShare& other) {
   experts += other.experts;
   trainable_shared += other.trainable_shared;
   trainable_experts += other.trainable_experts;
+  alike += other.alike;
+  alike_tensors += other.alike_tensors;
   return *this;
 }
 
 ParameterShare layer_share(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape) {
-  return sum(model, layer_weights(model, kind, shape));
+  return sum(model, layer_weights(model, kind, shape), shape);
+}
+
+std::int64_t small_parameters(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape, double most) {
+  std::int64_t total = 0;
+  for (const Weight& weight : layer_weights(model, kind, shape)) {
+    const bool is_small = static_cast<double>(weight.elements) <= most * static_cast<double>(weight.tensors);
+    total += is_small && weight.owner == Owner::kShared ? weight.elements : 0;
+  }
+  return total;
 }
 
 ParameterShare embedding_share(const ModelSpec& model, const ShardShape& shape) {
@@ -158,9 +192,11 @@ ParameterShare embedding_share(const ModelSpec& model, const ShardShape& shape) 
 ParameterShare head_share(const ModelSpec& model, const ShardShape& shape) {
   const Shard shard(model, shape);
   ParameterShare share = outside_layers(model, shard.vocab * model.hidden + head_extras(model));
+  share += alike_norms(model, if_present(model.final_norm, final_norms(model)), shape);
   for (std::int64_t module = 0; module < model.predicted_tokens; ++module) {
     share += layer_share(model, last_kind(model), shape);
     share += outside_layers(model, 2 * model.hidden * model.hidden + 3 * norm_elements(model, model.hidden));
+    share += alike_norms(model, 3, shape);
   }
   return share;
 }

@@ -20,13 +20,20 @@ class Weights {
   void cross_attention();
   void dense_mlp() { mlp(shard_.ffn); }
   void experts();
-  void norms(int count) { vector(count * norm_elements(model_, model_.hidden)); }
+  void norms(int count) { norm(model_.hidden, AcrossRanks::kAlikeOverTokens, count); }
   std::vector<Weight> take() { return std::move(weights_); }
 
  private:
-  void vector(std::int64_t elements) { weights_.push_back({.elements = elements}); }
-  void matrix(std::int64_t elements) {
-    weights_.push_back({.elements = elements, .multiplied = static_cast<double>(elements)});
+  void vector(std::int64_t elements, AcrossRanks across = AcrossRanks::kCut) {
+    weights_.push_back({.elements = elements, .across = across});
+  }
+  void matrix(std::int64_t elements, AcrossRanks across = AcrossRanks::kCut) {
+    weights_.push_back({.elements = elements, .multiplied = static_cast<double>(elements), .across = across});
+  }
+  // `count` norms of `width` channels.
+  void norm(std::int64_t width, AcrossRanks across, int count = 1) {
+    const std::int64_t elements = norm_elements(model_, width);
+    weights_.push_back({.elements = count * elements, .across = across, .tensors = count * elements / width});
   }
   // Adapters of a linear of this rank's sizes.
   void adapter(Module module, std::int64_t in, std::int64_t out) {
@@ -36,9 +43,9 @@ class Weights {
           {.elements = elements, .multiplied = static_cast<double>(elements), .training = Training::kAdapter});
     }
   }
-  void bias(Presence presence, std::int64_t elements) {
+  void bias(Presence presence, std::int64_t elements, AcrossRanks across = AcrossRanks::kCut) {
     if (is(presence)) {
-      vector(elements);
+      vector(elements, across);
     }
   }
   void latent_attention(const LatentAttention& latent);
@@ -54,19 +61,19 @@ class Weights {
 void Weights::output_projection() {
   matrix(shard_.context_width * model_.hidden);
   adapter(Module::kAttentionOutput, shard_.context_width, model_.hidden);
-  bias(model_.output_bias(), model_.hidden);
+  bias(model_.output_bias(), model_.hidden, AcrossRanks::kAlikeOverTokens);
 }
 
 void Weights::latent_attention(const LatentAttention& latent) {
   if (latent.query_rank > 0) {
-    matrix(model_.hidden * latent.query_rank);
-    vector(latent.query_rank);
+    matrix(model_.hidden * latent.query_rank, AcrossRanks::kAlikeOverTokens);
+    vector(latent.query_rank, AcrossRanks::kAlikeOverTokens);
     matrix(latent.query_rank * shard_.query_width);
   } else {
     matrix(model_.hidden * shard_.query_width);
   }
-  matrix(model_.hidden * (latent.key_value_rank + latent.rotary_dim));
-  vector(latent.key_value_rank);
+  matrix(model_.hidden * (latent.key_value_rank + latent.rotary_dim), AcrossRanks::kAlikeOverTokens);
+  vector(latent.key_value_rank, AcrossRanks::kAlikeOverTokens);
   matrix(latent.key_value_rank * shard_.heads * (latent.plain_dim + latent.value_dim));
   output_projection();
 }
@@ -80,7 +87,7 @@ void Weights::attention() {
   adapter(Module::kQkv, model_.hidden, shard_.qkv_width());
   bias(model_.qkv_bias, shard_.qkv_width());
   if (is(model_.query_key_norm)) {
-    vector(2 * norm_elements(model_, model_.head_dim));
+    norm(model_.head_dim, AcrossRanks::kAlikeOverHeads, 2);
   }
   if (is(model_.attention_sinks)) {
     vector(shard_.heads);
@@ -101,13 +108,13 @@ void Weights::mlp(std::int64_t width) {
   bias(model_.linear_bias, inner);
   matrix(width * model_.hidden);
   adapter(Module::kMlpDown, width, model_.hidden);
-  bias(model_.linear_bias, model_.hidden);
+  bias(model_.linear_bias, model_.hidden, AcrossRanks::kAlikeOverTokens);
 }
 
 void Weights::experts() {
   const Experts& experts = *model_.experts;
-  matrix(model_.hidden * experts.count);
-  bias(experts.router_bias, experts.count);
+  matrix(model_.hidden * experts.count, AcrossRanks::kAlikeOverTokens);
+  bias(experts.router_bias, experts.count, AcrossRanks::kAlikeOverTokens);
   const std::int64_t local = divide_up(experts.count, shape_.ep);
   const std::int64_t width = divide_up(experts.ffn, shape_.expert_tp);
   const std::int64_t inner = model_.gated() ? 2 * width : width;
@@ -121,7 +128,7 @@ void Weights::experts() {
   if (experts.shared_ffn > 0) {
     mlp(divide_up(experts.shared_ffn, shape_.tp));
     if (is(experts.shared_gate)) {
-      matrix(model_.hidden);
+      matrix(model_.hidden, AcrossRanks::kAlikeOverTokens);
     }
   }
 }

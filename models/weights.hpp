@@ -9,6 +9,9 @@ namespace trainyard {
 
 enum class Owner { kShared, kExperts };  // experts' weights have fewer copies
 enum class Training { kBase, kAdapter };
+// What tensor-parallel ranks hold of a weight: a part each, or all of it. Of what they hold alike they see a part of
+// the tokens only with sequence parallelism, a part of the heads always.
+enum class AcrossRanks { kCut, kAlikeOverTokens, kAlikeOverHeads };
 
 // Matrices, or vectors, of one role.
 struct Weight {
@@ -18,6 +21,8 @@ struct Weight {
   double multiplied = 0.0;
   Owner owner = Owner::kShared;
   Training training = Training::kBase;
+  AcrossRanks across = AcrossRanks::kCut;
+  std::int64_t tensors = 1;
 };
 
 std::vector<Weight> layer_weights(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape);

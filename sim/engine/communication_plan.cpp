@@ -13,7 +13,11 @@ CollectivePlan plan_of(const Communication& communication, std::span<const Devic
                          .to = members[static_cast<std::size_t>(one.to)],
                          .bytes = one.bytes});
   }
-  return costs.plan({.op = communication.op, .size = communication.size, .members = members, .transfers = transfers});
+  return costs.plan({.op = communication.op,
+                     .size = communication.size,
+                     .members = members,
+                     .transfers = transfers,
+                     .host = communication.host});
 }
 
 }  // namespace trainyard

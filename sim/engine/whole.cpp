@@ -253,8 +253,10 @@ Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& 
                               .first_flow = static_cast<std::int32_t>(whole.flows.size()),
                               .flows = static_cast<std::int32_t>(plan.edges.size())});
       for (const Template::Edge& edge : plan.edges) {
-        const std::vector<LinkId> route =
-            fabric.route(members[static_cast<std::size_t>(edge.from)], members[static_cast<std::size_t>(edge.to)]);
+        const DeviceId from = members[static_cast<std::size_t>(edge.from)];
+        const std::vector<LinkId> route = communication.host
+                                              ? fabric.host_route(from, *communication.host)
+                                              : fabric.route(from, members[static_cast<std::size_t>(edge.to)]);
         whole.flows.push_back({.group = static_cast<std::int32_t>(whole.groups.size() - 1),
                                .links = static_cast<std::int32_t>(route.size()),
                                .first_link = static_cast<std::int64_t>(whole.routes.size()),

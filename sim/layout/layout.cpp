@@ -32,7 +32,14 @@ std::int64_t tied_embedding_parameters(const Scenario& scenario) {
 std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
   const ModelSpec& model = scenario.model;
   std::vector<ParameterUnit> units;
-  std::map<LayerKind, ParameterShare> of_kind;
+  struct OfKind {
+    ParameterShare share;
+    std::int64_t persistent = 0;
+  };
+  std::map<LayerKind, OfKind> of_kind;
+  const DataParallelOptions& options = scenario.training.data_parallel;
+  const bool keeps_small = options.strategy == DataParallelName::kDeepspeed && scenario.training.zero_stage == 3;
+  const double most = options.param_persistence_threshold;
   // The matrix that both ends share counts once, whichever of them comes first on the stage.
   const bool has_embedding = std::any_of(stage.chunks.begin(), stage.chunks.end(),
                                          [](const Chunk& chunk) { return chunk.embedding == Holds::kYes; });
@@ -44,11 +51,11 @@ std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage
     }
     for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
       const LayerKind kind = layer_kind(model, chunk.first_layer + layer);
-      const auto [share, is_new] = of_kind.try_emplace(kind);
+      const auto [entry, is_new] = of_kind.try_emplace(kind);
       if (is_new) {
-        share->second = layer_share(model, kind, shard);
+        entry->second = {layer_share(model, kind, shard), keeps_small ? small_parameters(model, kind, shard, most) : 0};
       }
-      units.push_back({index, UnitKind::kLayer, share->second});
+      units.push_back({index, UnitKind::kLayer, entry->second.share, entry->second.persistent});
     }
     if (chunk.head == Holds::kYes) {
       ParameterShare head = head_share(model, shard);

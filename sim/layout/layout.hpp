@@ -18,6 +18,8 @@ struct ParameterUnit {
   std::int32_t chunk = 0;
   UnitKind kind = UnitKind::kLayer;
   ParameterShare share;  // of one rank, after tensor- and expert-parallel sharding
+  // Of the share, tensors that ZeRO stage 3 keeps whole because they are small; all of them shared ones.
+  std::int64_t persistent = 0;
 };
 
 struct Layout {

@@ -8,23 +8,29 @@
 #include "models/activations.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "sim/layout/model_states.hpp"
+#include "sim/layout/offload.hpp"
 #include "sim/layout/recompute.hpp"
 
 namespace trainyard {
 
 Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard) {
-  Bytes total{};
+  // Experts keep the same operands in one kernel or in many; as one they do not look like projections of one input.
+  OperatorOptions options = scenario.framework.operators;
+  options.grouped_gemm = Fusion::kOn;
+  std::int64_t elements = 0;
   std::string_view last;
-  for (const Operator& op : layer_backward(scenario.model, kind, shard, scenario.framework.operators)) {
-    const auto* gemm = std::get_if<Gemm>(&op.work);
-    if (gemm == nullptr || op.pass != Pass::kWgrad) {
+  for (const Operator& op : layer_backward(scenario.model, kind, shard, options)) {
+    if (op.pass != Pass::kWgrad) {
       continue;
     }
-    const std::int64_t elements = gemm->k * (gemm->m + (op.name == last ? 0 : gemm->n));
-    total += shard.activation_element * static_cast<double>(elements);
-    last = op.name;
+    if (const auto* gemm = std::get_if<Gemm>(&op.work)) {
+      elements += gemm->k * (gemm->m + (op.name == last ? 0 : gemm->n));
+      last = op.name;
+    } else if (const auto* grouped = std::get_if<GroupedGemm>(&op.work)) {
+      elements += grouped->total_tokens() * (grouped->k + grouped->n);
+    }
   }
-  return total;
+  return shard.activation_element * static_cast<double>(elements);
 }
 
 namespace {
@@ -35,6 +41,9 @@ ChunkHoldings holdings_of_rank(const Scenario& scenario, const ShardShape& shard
   const OperatorOptions& options = scenario.framework.operators;
   const ChunkActivations layers = chunk_activations(scenario, shard, chunk);
   ChunkHoldings out{.activations = layers.kept, .recompute = layers.rebuilt};
+  for (const Bytes layer : offloaded_activations(scenario, shard, chunk)) {
+    out.on_host += layer;
+  }
   std::map<LayerKind, Bytes> of_kind;
   for (std::int64_t i = 0; i < chunk.layers; ++i) {
     const LayerKind kind = layer_kind(scenario.model, chunk.first_layer + i);
@@ -45,6 +54,7 @@ ChunkHoldings holdings_of_rank(const Scenario& scenario, const ShardShape& shard
     out.for_weights += entry->second;
   }
   out.for_weights = min(out.for_weights, layers.kept + layers.rebuilt);
+  out.activations -= out.on_host;
   if (chunk.embedding == Holds::kYes) {
     out.activations += total_bytes(embedding_activation_bytes(scenario.model, shard, options));
   }
@@ -93,6 +103,7 @@ StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& lay
   out.resident[MemoryUse::kGatheredWeights] = states.gathered_weights;
   out.resident[MemoryUse::kCommunication] = states.gradient_buckets;
   out.resident[MemoryUse::kContext] = framework.context;
+  out.on_host = states.on_host;
   const Bytes autograd = storage_bytes_per_element(scenario.training.precision) *
                          static_cast<double>(layout.stage_shares[stage].trainable());
   if (framework.autograd_gradients == Presence::kPresent) {
@@ -101,6 +112,11 @@ StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& lay
   if (framework.bucket_copies == Presence::kPresent && scenario.layout.data_ranks() > 1) {
     out.resident[MemoryUse::kCommunication] = autograd;
   }
+  Bytes buffers{};
+  for (const Chunk& chunk : layout.stages[stage].chunks) {
+    buffers = max(buffers, copy_buffers(offloaded_activations(scenario, shard, chunk)));
+  }
+  out.resident[MemoryUse::kCommunication] += buffers;
   if (framework.lagging_collectives > 0 && shard.tp > 1) {
     const Bytes hidden = shard.activation_element *
                          static_cast<double>(shard.micro_batch * shard.local_seq_len() * scenario.model.hidden);
@@ -125,9 +141,33 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity) {
   return out;
 }
 
+MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& scenario, const Layout& layout) {
+  MemoryEstimate out = make_estimate(std::move(stages), scenario.gpu.memory);
+  if (!scenario.training.offload.any()) {
+    return out;
+  }
+  out.host_capacity = scenario.cluster.node.host_memory;
+  const auto of_node = static_cast<std::size_t>(std::max(1, scenario.cluster.gpus_per_node));
+  Bytes node{};
+  for (std::size_t rank = 0; rank < layout.grid.ranks(); ++rank) {
+    node = rank % of_node == 0 ? Bytes{} : node;
+    const auto stage = layout.grid.coordinates(RankId::from(rank))[static_cast<std::size_t>(Dimension::kPipeline)];
+    node += out.stages[static_cast<std::size_t>(stage)].host.total();
+    out.host_peak = max(out.host_peak, node);
+  }
+  return out;
+}
+
 void check_fits(const MemoryEstimate& memory) {
   if (memory.fits()) {
     return;
+  }
+  if (memory.peak <= memory.capacity) {
+    throw UserError({.found = fmt::format("{} on the fullest node", to_text(memory.host_peak)),
+                     .allowed = fmt::format("{} of host memory per node", to_text(memory.host_capacity)),
+                     .problem = "what is offloaded does not fit in the memory of the hosts",
+                     .remedy = "lower the fractions of training.offload, or ask with --allow-oom"},
+                    ExitCode::kInfeasible);
   }
   const std::size_t fullest = memory.fullest();
   std::string terms;

@@ -55,6 +55,7 @@ class MemoryUses {
 // What one pass of a chunk holds.
 struct ChunkHoldings {
   Bytes activations{};  // of layers and embedding, from the pass's forward to the end of its backward
+  Bytes on_host{};      // of the layers whose activations the host holds meanwhile
   Bytes logits{};       // likewise
   Bytes recompute{};    // while its backward runs
   Bytes for_weights{};  // between the two halves of a split backward: what the gradients of the weights need
@@ -62,6 +63,7 @@ struct ChunkHoldings {
 
 struct StageHoldings {
   MemoryUses resident;  // for the whole step
+  MemoryUses on_host;   // likewise, in the memory of the host
   std::vector<ChunkHoldings> chunks;
   // Gradients that autograd hands out beside the buffer they are accumulated into: all there at the end of a backward
   // pass, then given back.
@@ -87,17 +89,23 @@ struct StageMemory {
   MemoryUses uses;
   Bytes total{};
   std::optional<Seconds> at;  // since the step began, where a timeline says so
+  MemoryUses host;            // at most, of one rank in its host's memory
 };
 
 struct MemoryEstimate {
   std::vector<StageMemory> stages;
-  Bytes peak{};      // of the fullest stage
-  Bytes capacity{};  // of one device
-  bool fits() const { return peak <= capacity; }
+  Bytes peak{};           // of the fullest stage
+  Bytes capacity{};       // of one device
+  Bytes host_peak{};      // of all ranks of the fullest node in its host's memory
+  Bytes host_capacity{};  // of one node; zero: not known
+  bool fits() const { return peak <= capacity && fits_host(); }
+  bool fits_host() const { return host_capacity.value <= 0.0 || host_peak <= host_capacity; }
   std::size_t fullest() const;  // the first of the fullest stages
 };
 
 MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity);
+// With what the hosts hold of the scenario's nodes.
+MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& scenario, const Layout& layout);
 
 // What one layer keeps of one micro-batch between a split backward pass's gradients of inputs and of weights: operands
 // of the weight-gradient GEMMs, the linears' inputs and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,

@@ -22,11 +22,23 @@ MemoryUses uses_at(const StageHoldings& holdings, const PassesUnderWay& now) {
   return uses;
 }
 
+MemoryUses host_uses_at(const StageHoldings& holdings, const PassesUnderWay& now) {
+  MemoryUses uses = holdings.on_host;
+  for (std::size_t c = 0; c < now.held.size(); ++c) {
+    uses[MemoryUse::kActivations] += holdings.chunks[c].on_host * static_cast<double>(now.held[c]);
+  }
+  return uses;
+}
+
 void MemoryMeter::note(const PassesUnderWay& now) {
   const MemoryUses uses = uses_at(holdings_, now);
   const Bytes total = uses.total();
   if (total > peak_.total) {
-    peak_ = {.uses = uses, .total = total, .at = {}};
+    peak_.uses = uses;
+    peak_.total = total;
+  }
+  if (const MemoryUses host = host_uses_at(holdings_, now); host.total() > peak_.host.total()) {
+    peak_.host = host;
   }
 }
 

@@ -22,6 +22,8 @@ struct PassesUnderWay {
 };
 
 MemoryUses uses_at(const StageHoldings& holdings, const PassesUnderWay& now);
+// The same of the host's memory.
+MemoryUses host_uses_at(const StageHoldings& holdings, const PassesUnderWay& now);
 
 // Passes begin and end in the order of a device's stream; a backward pass may come in parts, and the last one ends it.
 // Every step hands the moment that may be the fullest so far to `note`.

@@ -17,7 +17,16 @@ struct States {
   double trainable = 0.0;   // of those, with gradients
   double sharded = 0.0;     // of the parameters, what one rank keeps when those that hold the same ones share them out
   double sharded_trainable = 0.0;
+  double ranks = 1.0;  // that share out what is not experts'
 
+  // In tensors that ZeRO stage 3 keeps whole; none with other strategies.
+  double persistent() const {
+    double sum = 0.0;
+    for (const ParameterUnit& unit : units) {
+      sum += static_cast<double>(unit.persistent);
+    }
+    return sum;
+  }
   const DataParallelOptions& options() const { return training.data_parallel; }
   Bytes parameter() const { return storage_bytes_per_element(training.precision); }
   // A weight and its operand copies, which are kept over the step when GEMMs run narrower than the weight is stored.
@@ -81,8 +90,9 @@ ModelStates deepspeed(const States& s) {
   const auto trainable = [&](int sharded_from) { return stage >= sharded_from ? s.sharded_trainable : s.trainable; };
   // One bucket fills while another is reduced.
   const double buckets = s.options().overlap_comm == CommunicationOverlap::kOn ? 2.0 : 1.0;
+  const double persistent = s.persistent();
   ModelStates states{
-      .parameters = s.parameter() * (stage == 3 ? s.sharded : s.parameters),
+      .parameters = s.parameter() * (stage == 3 ? s.sharded + persistent * (1.0 - 1.0 / s.ranks) : s.parameters),
       .gradients = s.gradient() * trainable(2),
       .optimizer = (s.moments() + s.master()) * trainable(1),
       .gradient_buckets = s.gradient() * (buckets * std::min(s.trainable, s.options().reduce_bucket_size))};
@@ -91,7 +101,7 @@ ModelStates deepspeed(const States& s) {
     // lies before the turn. Prefetching stops at max_live_parameters.
     const double ahead = std::min(s.options().max_live_parameters,
                                   s.options().max_reuse_distance / 2.0 + s.options().prefetch_bucket_size);
-    states.gathered_weights = s.parameter() * std::min(s.parameters, s.largest(1, false) + ahead);
+    states.gathered_weights = s.parameter() * std::min(s.parameters - persistent, s.largest(1, false) + ahead);
   }
   return states;
 }
@@ -116,21 +126,28 @@ ModelStates fsdp(const States& s) {
           .gradient_buckets = s.parameter() * whole + (copies ? s.gradient() * largest : Bytes{})};
 }
 
-}  // namespace
+// What the host holds of them. It updates in fp32 from a copy of the gradients; the device keeps its own where the
+// strategy reduces into a buffer that stays (Megatron), not where shards move on to the host (DeepSpeed from stage 2
+// on, FSDP).
+ModelStates offloaded(ModelStates states, const States& s) {
+  const OffloadOptions& offload = s.training.offload;
+  const DataParallelName strategy = s.training.data_parallel.strategy;
+  const bool is_sharded = is_fsdp(strategy) || s.training.zero_stage >= 1;
+  const bool moves_gradients =
+      is_fsdp(strategy) || (strategy == DataParallelName::kDeepspeed && s.training.zero_stage >= 2);
+  states.on_host[MemoryUse::kParameters] = states.parameters * offload.weights;
+  states.on_host[MemoryUse::kGradients] =
+      kFp32 * ((is_sharded ? s.sharded_trainable : s.trainable) * offload.optimizer);
+  states.on_host[MemoryUse::kOptimizer] = states.optimizer * offload.optimizer;
+  states.parameters *= 1.0 - offload.weights;
+  states.gradients *= moves_gradients ? 1.0 - offload.optimizer : 1.0;
+  states.optimizer *= 1.0 - offload.optimizer;
+  return states;
+}
 
-ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage) {
-  const ParameterShare& share = layout.stage_shares[stage];
-  const auto copies = static_cast<double>(scenario.layout.hsdp_shard);
-  const auto expert_copies = static_cast<double>(scenario.layout.expert_dp());
-  const States states{
-      .training = scenario.training,
-      .units = layout.units[stage],
-      .parameters = static_cast<double>(share.total()),
-      .trainable = static_cast<double>(share.trainable()),
-      .sharded = static_cast<double>(share.shared) / copies + static_cast<double>(share.experts) / expert_copies,
-      .sharded_trainable = static_cast<double>(share.trainable_shared) / copies +
-                           static_cast<double>(share.trainable_experts) / expert_copies};
-  if (scenario.layout.data_ranks() == 1 && !is_fsdp(scenario.training.data_parallel.strategy)) {
+ModelStates on_device(const Scenario& scenario, const States& states) {
+  const bool gathers = is_fsdp(scenario.training.data_parallel.strategy) || scenario.training.offload.weights > 0.0;
+  if (scenario.layout.data_ranks() == 1 && !gathers) {
     return megatron(states);  // nothing to reduce: no buckets
   }
   switch (scenario.training.data_parallel.strategy) {
@@ -145,6 +162,24 @@ ModelStates model_states(const Scenario& scenario, const Layout& layout, std::si
       break;
   }
   return fsdp(states);
+}
+
+}  // namespace
+
+ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  const ParameterShare& share = layout.stage_shares[stage];
+  const auto copies = static_cast<double>(scenario.layout.hsdp_shard);
+  const auto expert_copies = static_cast<double>(scenario.layout.expert_shard());
+  const States states{
+      .training = scenario.training,
+      .units = layout.units[stage],
+      .parameters = static_cast<double>(share.total()),
+      .trainable = static_cast<double>(share.trainable()),
+      .sharded = static_cast<double>(share.shared) / copies + static_cast<double>(share.experts) / expert_copies,
+      .sharded_trainable = static_cast<double>(share.trainable_shared) / copies +
+                           static_cast<double>(share.trainable_experts) / expert_copies,
+      .ranks = copies};
+  return offloaded(on_device(scenario, states), states);
 }
 
 }  // namespace trainyard

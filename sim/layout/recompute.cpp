@@ -62,6 +62,7 @@ ChunkActivations chunk_activations(const Scenario& scenario, const ShardShape& s
     const bool opens_group = i % group == 0;
     const Bytes kept = !is_recomputed ? whole.of(layer) : opens_group ? covered.of(layer) : Bytes{};
     out.kept += kept;
+    out.kept_by_layer.push_back(kept);
     rebuilt = opens_group ? Bytes{} : rebuilt;
     rebuilt += max(Bytes{}, whole.of(layer) - kept);
     out.rebuilt = max(out.rebuilt, rebuilt);

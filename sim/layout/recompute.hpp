@@ -3,6 +3,7 @@
 // _checkpointed_forward, and transformer_config.py (recompute_granularity, recompute_method, recompute_num_layers,
 // recompute_modules).
 #include <cstdint>
+#include <vector>
 
 #include "models/operators.hpp"
 #include "sim/layout/stages.hpp"
@@ -17,6 +18,7 @@ RecomputePlan recompute_plan(const Training& training, std::int64_t index);
 struct ChunkActivations {
   Bytes kept{};     // from forward to backward
   Bytes rebuilt{};  // at most, beyond what is kept, while its backward runs
+  std::vector<Bytes> kept_by_layer;
 };
 // Uniform recomputation keeps the input of every recompute_layers-th layer and rebuilds that many layers at once.
 ChunkActivations chunk_activations(const Scenario& scenario, const ShardShape& shard, const Chunk& chunk);

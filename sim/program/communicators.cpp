@@ -7,7 +7,7 @@
 namespace trainyard {
 namespace {
 
-constexpr NameTable<GroupKind, 13> kGroupKindNames{{{{"tensor", GroupKind::kTensor},
+constexpr NameTable<GroupKind, 15> kGroupKindNames{{{{"tensor", GroupKind::kTensor},
                                                      {"context", GroupKind::kContext},
                                                      {"inner context", GroupKind::kContextInner},
                                                      {"outer context", GroupKind::kContextOuter},
@@ -17,12 +17,15 @@ constexpr NameTable<GroupKind, 13> kGroupKindNames{{{{"tensor", GroupKind::kTens
                                                      {"expert", GroupKind::kExpert},
                                                      {"expert tensor", GroupKind::kExpertTensor},
                                                      {"expert data", GroupKind::kExpertData},
+                                                     {"expert shard", GroupKind::kExpertShard},
+                                                     {"expert replica", GroupKind::kExpertReplica},
                                                      {"model", GroupKind::kModel},
                                                      {"embedding", GroupKind::kEmbedding},
                                                      {"mirror", GroupKind::kMirror}}}};
 constexpr std::int32_t kEveryStage = -1;
 constexpr int kMessageKey = 100;  // beyond the group kinds
 constexpr int kRingKey = 200;     // plus the group kind
+constexpr int kHostKey = 300;     // plus the way
 
 }  // namespace
 
@@ -30,6 +33,7 @@ Communicators::Communicators(const Scenario& scenario, const Layout& layout)
     : layout_(&layout),
       shape_(shape_of(scenario)),
       shard_(static_cast<std::size_t>(scenario.layout.hsdp_shard)),
+      expert_shard_(static_cast<std::size_t>(scenario.layout.expert_shard())),
       context_inner_(static_cast<std::size_t>(scenario.layout.context_inner)) {}
 
 std::int32_t Communicators::stage_of_rank(RankId rank) const {
@@ -54,6 +58,10 @@ std::vector<std::vector<RankId>> Communicators::groups(GroupKind kind) const {
       return layout_->expert_grid.groups({Dimension::kTensor});
     case GroupKind::kExpertData:
       return layout_->expert_grid.groups({Dimension::kData});
+    case GroupKind::kExpertShard:
+      return blocks_of(groups(GroupKind::kExpertData), expert_shard_);
+    case GroupKind::kExpertReplica:
+      return across_blocks(groups(GroupKind::kExpertData), expert_shard_);
     case GroupKind::kShard:
       return blocks_of(groups(GroupKind::kData), shard_);
     case GroupKind::kReplica:
@@ -132,6 +140,25 @@ CommunicationId Communicators::ring_step(GroupKind kind, Bytes size) {
     step.transfers.push_back({.from = member, .to = (member + 1) % members, .bytes = size});
   }
   return add(key, std::move(step));
+}
+
+CommunicationId Communicators::host_copy(std::int32_t stage, HostWay way, Bytes size) {
+  const Key key{kHostKey + static_cast<int>(way), stage, 0, 0, size.value};
+  if (const auto found = known_.find(key); found != known_.end()) {
+    return found->second;
+  }
+  std::vector<std::vector<RankId>> ranks;
+  for (std::size_t rank = 0; rank < layout_->grid.ranks(); ++rank) {
+    if (stage_of_rank(RankId::from(rank)) == stage) {
+      ranks.push_back({RankId::from(rank)});
+    }
+  }
+  return add(key, {.name = fmt::format("copy {} host on stage {}", way == HostWay::kToHost ? "to" : "from", stage),
+                   .op = CollectiveOp::kSendRecv,
+                   .size = size,
+                   .groups = std::move(ranks),
+                   .transfers = {},
+                   .host = way});
 }
 
 CommunicationId Communicators::message(const Message& message, Bytes size) {

@@ -21,7 +21,9 @@ enum class GroupKind {
   kReplica,       // and the ones that hold the same shard
   kExpert,
   kExpertTensor,
-  kExpertData,  // ranks that hold the same experts
+  kExpertData,     // ranks that hold the same experts
+  kExpertShard,    // of those, the ones that share out one copy
+  kExpertReplica,  // and the ones that hold the same shard
   kModel,
   kEmbedding,
   kMirror  // stages s and pp - 1 - s, which hold the same layers of a bidirectional pipeline
@@ -37,6 +39,8 @@ class Communicators {
   CommunicationId stage_collective(GroupKind kind, std::int32_t stage, CollectiveOp op, Bytes size);
   // One step of a ring within the groups: every member sends `size` to the next and receives as much.
   CommunicationId ring_step(GroupKind kind, Bytes size);
+  // A copy between every rank of a stage and its host.
+  CommunicationId host_copy(std::int32_t stage, HostWay way, Bytes size);
   // A message across the boundary in front of a model chunk; `size` is what one rank sends.
   CommunicationId message(const Message& message, Bytes size);
 
@@ -52,6 +56,7 @@ class Communicators {
   const Layout* layout_;
   ScheduleShape shape_;
   std::size_t shard_;          // ranks of a shard group
+  std::size_t expert_shard_;   // and of one of experts
   std::size_t context_inner_;  // ranks of a kContextInner group
   std::map<Key, CommunicationId> known_;
   std::vector<Communication> communications_;

@@ -81,7 +81,7 @@ MemoryEstimate estimate_memory(const Scenario& scenario, const Layout& layout) {
     follow(orders[stage], meter);
     stages.push_back(meter.peak());
   }
-  return make_estimate(std::move(stages), scenario.gpu.memory);
+  return make_estimate(std::move(stages), scenario, layout);
 }
 
 std::vector<PassesUnderWay> fullest_moments(const PassOrder& order, const std::vector<std::size_t>& counted_as) {

@@ -33,12 +33,24 @@ KernelRun optimizer_before_norm(const Scenario& scenario, const OptimizerShard& 
   return multi_tensor_kernels(scenario, {copy, unscale, norm}, shard.parameters, costs);
 }
 
+namespace {
+
+// Adam reads gradient, master parameter and two moments, and writes the last three; SGD with momentum keeps one moment.
+double states_traffic(const Scenario& scenario) {
+  return scenario.training.optimizer == Optimizer::kAdam ? 7.0 * kFp32 : 5.0 * kFp32;
+}
+
+}  // namespace
+
+Bytes update_traffic(const Scenario& scenario, const OptimizerShard& shard) {
+  const double model = shard.model_copy.value;
+  return {states_traffic(scenario) + (model < kFp32 ? model : 0.0)};
+}
+
 KernelRun optimizer_update(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs) {
   const double model = shard.model_copy.value;
   const double clip = 2.0 * kFp32;  // gradients scaled by the clipping coefficient, read and written
-  // Adam reads gradient, master parameter and two moments, and writes the last three; SGD with momentum keeps one
-  // moment.
-  const double update = scenario.training.optimizer == Optimizer::kAdam ? 7.0 * kFp32 : 5.0 * kFp32;
+  const double update = states_traffic(scenario);
   const double cast = model < kFp32 ? kFp32 + model : 0.0;
   return multi_tensor_kernels(scenario, {clip, update, cast}, shard.parameters, costs);
 }

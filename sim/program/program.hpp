@@ -2,6 +2,7 @@
 // What every rank executes: a host thread that issues operations in order to streams. Ranks that execute the same list
 // form a class and share one program. Nothing here knows when things happen.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,19 +11,21 @@
 #include "sim/base/id.hpp"
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
+#include "topologies/routing.hpp"
 
 namespace trainyard {
 
 // What an operation is for; the breakdown of the step is by category.
-enum class Category { kCompute, kTensor, kPipeline, kData, kContext, kExpert, kOptimizer, kHost };
-inline constexpr NameTable<Category, 8> kCategoryNames{{{{"compute", Category::kCompute},
+enum class Category { kCompute, kTensor, kPipeline, kData, kContext, kExpert, kOptimizer, kHost, kOffload };
+inline constexpr NameTable<Category, 9> kCategoryNames{{{{"compute", Category::kCompute},
                                                          {"tp", Category::kTensor},
                                                          {"pp", Category::kPipeline},
                                                          {"dp", Category::kData},
                                                          {"cp", Category::kContext},
                                                          {"ep", Category::kExpert},
                                                          {"optimizer", Category::kOptimizer},
-                                                         {"host", Category::kHost}}}};
+                                                         {"host", Category::kHost},
+                                                         {"offload", Category::kOffload}}}};
 
 // Streams of a rank. Each communicator has its own, as in NCCL under PyTorch.
 // Pipeline messages that are posted one by one have a stream for each neighbour and way.
@@ -38,21 +41,27 @@ enum class StreamName {
   kSendNext,
   kReceivePrevious,
   kSendPrevious,
-  kReceiveNext
+  kReceiveNext,
+  kToHost,     // the copy engine that empties the device
+  kFromHost,   // and the one that fills it
+  kHostUpdate  // the optimizer that runs on the host's processors
 };
-inline constexpr std::size_t kStreams = 12;
-inline constexpr NameTable<StreamName, 12> kStreamNames{{{{"compute", StreamName::kCompute},
-                                                          {"tp", StreamName::kTensor},
-                                                          {"pp", StreamName::kPipeline},
-                                                          {"dp", StreamName::kData},
-                                                          {"cp", StreamName::kContext},
-                                                          {"ep", StreamName::kExpert},
-                                                          {"dp gather", StreamName::kGather},
-                                                          {"dp replicas", StreamName::kReplica},
-                                                          {"pp send next", StreamName::kSendNext},
-                                                          {"pp receive previous", StreamName::kReceivePrevious},
-                                                          {"pp send previous", StreamName::kSendPrevious},
-                                                          {"pp receive next", StreamName::kReceiveNext}}}};
+inline constexpr std::size_t kStreams = 15;
+inline constexpr NameTable<StreamName, kStreams> kStreamNames{{{{"compute", StreamName::kCompute},
+                                                                {"tp", StreamName::kTensor},
+                                                                {"pp", StreamName::kPipeline},
+                                                                {"dp", StreamName::kData},
+                                                                {"cp", StreamName::kContext},
+                                                                {"ep", StreamName::kExpert},
+                                                                {"dp gather", StreamName::kGather},
+                                                                {"dp replicas", StreamName::kReplica},
+                                                                {"pp send next", StreamName::kSendNext},
+                                                                {"pp receive previous", StreamName::kReceivePrevious},
+                                                                {"pp send previous", StreamName::kSendPrevious},
+                                                                {"pp receive next", StreamName::kReceiveNext},
+                                                                {"copy to host", StreamName::kToHost},
+                                                                {"copy from host", StreamName::kFromHost},
+                                                                {"host update", StreamName::kHostUpdate}}}};
 
 using CommunicationId = Id<struct CommunicationTag>;
 
@@ -93,6 +102,7 @@ struct Communication {
   Bytes size{};                             // as nccl-tests counts it
   std::vector<std::vector<RankId>> groups;  // disjoint; for send/recv {source, destination}
   std::vector<MemberTransfer> transfers;    // of an all-to-all-v, the same in every group
+  std::optional<HostWay> host;              // a copy between each rank, a group by itself, and its host
 };
 
 enum class OperationKind {

@@ -63,6 +63,21 @@ OperationId RankBuilder::launch(Category category, StreamName stream, const std:
   return OperationId::from(program_.operations.size() - 1);
 }
 
+OperationId RankBuilder::on_host_processors(Category category, const std::string& name, Seconds time,
+                                            std::span<const OperationId> after) {
+  std::vector<OperationId> before(after.begin(), after.end());
+  std::swap(frontier_, before);
+  KernelRun run;
+  run.append({}, time);
+  const OperationId id = add({.kind = OperationKind::kKernels,
+                              .category = category,
+                              .stream = StreamName::kHostUpdate,
+                              .name = names_->index(name),
+                              .run = run});
+  std::swap(frontier_, before);
+  return id;
+}
+
 void RankBuilder::host_work(const std::string& name, Seconds host) {
   if (host > Seconds{}) {
     program_.operations.push_back({.kind = OperationKind::kHostWork,

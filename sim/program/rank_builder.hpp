@@ -4,6 +4,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/program/program.hpp"
@@ -46,8 +47,15 @@ class RankBuilder {
   // A communication beside the data flow: it waits for `after` alone (and for its stream).
   OperationId launch(Category category, StreamName stream, const std::string& name, Seconds host,
                      CommunicationId communication, std::span<const OperationId> after);
+  // Work of the host's processors for the device, beside the data flow; it waits for `after` alone.
+  OperationId on_host_processors(Category category, const std::string& name, Seconds time,
+                                 std::span<const OperationId> after);
   // What the next operation would wait for.
   const std::vector<OperationId>& frontier() const { return frontier_; }
+  // Goes on from another place of the data flow; returns the present one.
+  std::vector<OperationId> exchange_frontier(std::vector<OperationId> frontier) {
+    return std::exchange(frontier_, std::move(frontier));
+  }
   void join(OperationId operation) { frontier_.push_back(operation); }
   void host_work(const std::string& name, Seconds host);
   void host_wait(const std::string& name);

@@ -5,37 +5,15 @@
 #include <algorithm>
 
 #include "sim/layout/recompute.hpp"
+#include "sim/program/activation_offload.hpp"
 #include "sim/program/data_parallel/strategy.hpp"
+#include "sim/program/gradient_sums.hpp"
 #include "sim/program/optimizer_step.hpp"
+#include "sim/program/pass_flow.hpp"
 #include "sim/program/pipeline_messages.hpp"
 
 namespace trainyard {
 namespace {
-
-// How a layer's collective of a group appears in the program.
-struct GroupUse {
-  GroupKind kind;
-  Category category;
-  StreamName stream;
-};
-
-constexpr GroupUse use_of(ParallelGroup group) {
-  switch (group) {
-    case ParallelGroup::kContext:
-      return {GroupKind::kContext, Category::kContext, StreamName::kContext};
-    case ParallelGroup::kContextInner:
-      return {GroupKind::kContextInner, Category::kContext, StreamName::kContext};
-    case ParallelGroup::kContextOuter:
-      return {GroupKind::kContextOuter, Category::kContext, StreamName::kContext};
-    case ParallelGroup::kExpert:
-      return {GroupKind::kExpert, Category::kExpert, StreamName::kExpert};
-    case ParallelGroup::kExpertTensor:
-      return {GroupKind::kExpertTensor, Category::kExpert, StreamName::kTensor};
-    case ParallelGroup::kTensor:
-      break;
-  }
-  return {GroupKind::kTensor, Category::kTensor, StreamName::kTensor};
-}
 
 PassRole role_of(PassKind kind) {
   switch (kind) {
@@ -63,7 +41,10 @@ class StageProgram {
         communicators_(communicators),
         builder_(names),
         messages_(scenario, layout, stage, communicators, builder_),
-        data_(make_data_parallel({scenario, layout, costs, stage, communicators, builder_})) {}
+        runner_(scenario, communicators, builder_),
+        activations_({scenario, stage, communicators, builder_}, layout),
+        states_({scenario, stage, communicators, builder_}, layout.units[static_cast<std::size_t>(stage)].size()),
+        data_(make_data_parallel({scenario, layout, costs, stage, communicators, builder_, states_})) {}
 
   RankProgram build(const StageActionList& actions) {
     const ScheduleShape shape = shape_of(scenario_);
@@ -77,23 +58,22 @@ class StageProgram {
     if (buffer > 0.0) {
       builder_.kernels(Category::kOptimizer, "zero gradients", zero_gradients(scenario_, buffer, costs_));
     }
-    for (std::size_t i = 0; i < actions.size(); ++i) {
+    for (std::size_t i = 0; i < actions.size();) {
       switch (actions[i].kind) {
         case ActionKind::kPass:
-          run(actions, i);
+          i += run(actions, i);
           break;
         case ActionKind::kExchange:
-          messages_.exchange(actions[i]);
+          messages_.exchange(actions[i++]);
           break;
         case ActionKind::kPost:
-          messages_.post(actions[i].messages.front());
+          messages_.post(actions[i++].messages.front());
           break;
       }
     }
     builder_.set_label({});
     data_->after_last_backward();
-    reduce_replicas();
-    reduce_tied_embedding();
+    sum_gradients({scenario_, layout_, costs_, stage_, communicators_, builder_});
     optimize();
     builder_.host_wait("end of step");
     return builder_.take();
@@ -113,143 +93,116 @@ class StageProgram {
     return first;
   }
 
-  void run(const StageActionList& actions, std::size_t i) {
+  // Runs the pass of an action, or the two that it joins beside each other; returns how many actions that were.
+  std::size_t run(const StageActionList& actions, std::size_t i) {
     const StagePass& pass = actions[i].pass;
     messages_.await_input(pass);
-    if (pass.joined == Joined::kWithNext) {
-      messages_.await_input(actions[i + 1].pass);
+    PassFlow flow = flow_of(pass);
+    if (pass.joined != Joined::kWithNext) {
+      runner_.run(flow);
+      return 1;
     }
-    builder_.set_label(
-        {.micro_batch = pass.micro_batch, .chunk = static_cast<std::int16_t>(pass.chunk), .role = role_of(pass.kind)});
-    switch (pass.kind) {
-      case PassKind::kForward:
-        forward(pass.chunk);
-        break;
-      case PassKind::kBackward:
-        --inputs_left_[static_cast<std::size_t>(pass.chunk)];
-        backward(pass.chunk, &PricedBackward::whole, --weights_left_[static_cast<std::size_t>(pass.chunk)]);
-        break;
-      case PassKind::kInputGradient:
-        backward(pass.chunk, &PricedBackward::inputs, --inputs_left_[static_cast<std::size_t>(pass.chunk)]);
-        break;
-      case PassKind::kWeightGradient:
-        backward(pass.chunk, &PricedBackward::weights, --weights_left_[static_cast<std::size_t>(pass.chunk)]);
-        break;
+    const StagePass& next = actions[i + 1].pass;
+    messages_.await_input(next);
+    if (scenario_.layout.ep_overlap == ExpertOverlap::kOff) {
+      runner_.run(flow);
+      return 1;
     }
+    PassFlow backward = flow_of(next);
+    runner_.run_beside(flow, backward);
+    return 2;
   }
 
-  void forward(std::int32_t index) {
-    builder_.host_work("forward pass", scenario_.framework.host.micro_batch);
+  PassFlow flow_of(const StagePass& pass) {
+    std::int32_t& inputs_left = inputs_left_[static_cast<std::size_t>(pass.chunk)];
+    std::int32_t& weights_left = weights_left_[static_cast<std::size_t>(pass.chunk)];
+    switch (pass.kind) {
+      case PassKind::kForward:
+        return forward(pass);
+      case PassKind::kBackward:
+        --inputs_left;
+        return backward(pass, &PricedBackward::whole, --weights_left);
+      case PassKind::kInputGradient:
+        return backward(pass, &PricedBackward::inputs, --inputs_left);
+      case PassKind::kWeightGradient:
+        break;
+    }
+    return backward(pass, &PricedBackward::weights, --weights_left);
+  }
+
+  static PassFlow empty_flow(const StagePass& pass) {
+    return PassFlow(
+        {.micro_batch = pass.micro_batch, .chunk = static_cast<std::int16_t>(pass.chunk), .role = role_of(pass.kind)});
+  }
+
+  PassFlow forward(const StagePass& pass) {
+    const std::int32_t index = pass.chunk;
+    const ActivationOffload::Pass whole{pass.chunk, pass.micro_batch};
+    PassFlow flow = empty_flow(pass);
+    flow.add([this] { builder_.host_work("forward pass", scenario_.framework.host.micro_batch); });
     UnitPass unit{.unit = first_unit(index)};
-    const auto forward_unit = [&](const PricedPass& steps) {
-      data_->before_forward(unit);
-      pass(steps);
-      data_->after_forward(unit);
+    const auto add_unit = [&](const PricedPass& steps) {
+      flow.add([this, unit] { data_->before_forward(unit); });
+      flow.add(steps);
+      flow.add([this, unit] { data_->after_forward(unit); });
       ++unit.unit;
     };
     if (chunk(index).embedding == Holds::kYes) {
-      forward_unit(model_.embedding_forward);
+      add_unit(model_.embedding_forward);
     }
     for (std::int64_t layer = 0; layer < chunk(index).layers; ++layer) {
-      forward_unit(model_.layers.at(layer_kind(scenario_.model, chunk(index).first_layer + layer)).forward);
+      flow.add([this, whole, layer] { activations_.before_forward(whole, layer); });
+      add_unit(model_.layers.at(layer_kind(scenario_.model, chunk(index).first_layer + layer)).forward);
+      flow.add([this, whole, layer] { activations_.after_forward(whole, layer); });
     }
     if (chunk(index).head == Holds::kYes) {
-      forward_unit(model_.head_forward);
+      add_unit(model_.head_forward);
     }
+    return flow;
   }
 
   // A whole backward pass, or one of its two halves, before `left` more of the same chunk. A unit's backward pass
   // begins with its inputs' gradients and ends with its weights'.
-  void backward(std::int32_t index, PricedPass PricedBackward::*part, std::int32_t left) {
+  PassFlow backward(const StagePass& pass, PricedPass PricedBackward::*part, std::int32_t left) {
+    const std::int32_t index = pass.chunk;
+    const ActivationOffload::Pass whole{pass.chunk, pass.micro_batch};
     const bool has_inputs = part != &PricedBackward::weights;
     const bool has_weights = part != &PricedBackward::inputs;
+    PassFlow flow = empty_flow(pass);
     if (has_inputs) {  // weight gradients wait in a queue: no autograd, no schedule to walk
-      builder_.host_work("backward pass", scenario_.framework.host.micro_batch);
+      flow.add([this] { builder_.host_work("backward pass", scenario_.framework.host.micro_batch); });
+      flow.add([this, whole] { activations_.begin_backward(whole); });
     }
     const bool is_last = left == 0;
     const bool has_embedding = chunk(index).embedding == Holds::kYes;
     const bool has_head = chunk(index).head == Holds::kYes;
     const auto units = static_cast<std::size_t>(chunk(index).layers) + (has_embedding ? 1U : 0U) + (has_head ? 1U : 0U);
     UnitPass unit{.unit = first_unit(index) + units, .micro_batch = is_last ? MicroBatch::kLast : MicroBatch::kEarlier};
-    const auto backward_unit = [&](const PricedBackward& steps) {
+    const auto add_unit = [&](const PricedBackward& steps) {
       --unit.unit;
       if (has_inputs) {
-        data_->before_backward(unit);
+        flow.add([this, unit] { data_->before_backward(unit); });
       }
-      pass(steps.*part);
+      flow.add(steps.*part);
       if (has_weights) {
-        data_->after_backward(unit);
+        flow.add([this, unit] { data_->after_backward(unit); });
       }
     };
     if (has_head) {
-      backward_unit(model_.head_backward);
+      add_unit(model_.head_backward);
     }
     for (std::int64_t layer = chunk(index).layers - 1; layer >= 0; --layer) {
       const PricedLayer& priced = model_.layers.at(layer_kind(scenario_.model, chunk(index).first_layer + layer));
+      if (has_inputs) {
+        flow.add([this, whole, layer] { activations_.before_backward(whole, layer); });
+      }
       const bool is_recomputed = recompute_plan(scenario_.training, layer).granularity != Recompute::kNone;
-      backward_unit(is_recomputed ? priced.recomputed_backward : priced.backward);
+      add_unit(is_recomputed ? priced.recomputed_backward : priced.backward);
     }
     if (has_embedding) {
-      backward_unit(model_.embedding_backward);
+      add_unit(model_.embedding_backward);
     }
-  }
-
-  void pass(const PricedPass& steps) {
-    std::vector<OperationId> beside;  // collectives that run beside kernels, oldest first
-    for (const PricedStep& step : steps) {
-      if (const auto* priced = std::get_if<PricedRun>(&step)) {
-        builder_.kernels(Category::kCompute, priced->name, priced->run);
-      } else if (const auto* collective = std::get_if<GroupCollective>(&step)) {
-        const GroupUse use = use_of(collective->group);
-        const CommunicationId id = communication_of(*collective);
-        const std::string name =
-            fmt::format("{} {}", kCategoryNames.name_of(use.category), kCollectiveOpNames.name_of(collective->op));
-        const Seconds host = scenario_.framework.host.collective;
-        if (collective->overlapped_operators > 0) {
-          beside.push_back(builder_.communicate_async(use.category, use.stream, name, host, id));
-        } else {
-          builder_.communicate(use.category, use.stream, name, host, {&id, 1});
-        }
-      } else if (std::holds_alternative<HostSync>(step)) {
-        builder_.host_wait("read token counts");
-      } else {
-        builder_.join(beside.front());
-        beside.erase(beside.begin());
-      }
-    }
-  }
-
-  CommunicationId communication_of(const GroupCollective& collective) {
-    const GroupKind kind = use_of(collective.group).kind;
-    return collective.op == CollectiveOp::kSendRecv ? communicators_.ring_step(kind, collective.size)
-                                                    : communicators_.collective(kind, collective.op, collective.size);
-  }
-
-  // Stages s and pp - 1 - s of a bidirectional pipeline hold the same two chunks.
-  void reduce_replicas() {
-    if (scenario_.placement() != Placement::kBidirectional) {
-      return;
-    }
-    const auto mirror = static_cast<std::int32_t>(scenario_.layout.pp) - 1 - stage_;
-    const auto parameters = static_cast<double>(layout_.stage_parameters[static_cast<std::size_t>(stage_)]);
-    const CommunicationId id =
-        communicators_.stage_collective(GroupKind::kMirror, std::min(stage_, mirror), CollectiveOp::kAllReduce,
-                                        bytes_per_element(scenario_.training.grad_dtype) * parameters);
-    builder_.communicate(Category::kPipeline, StreamName::kPipeline, "reduce gradients of both replicas",
-                         scenario_.framework.host.collective, {&id, 1});
-  }
-
-  void reduce_tied_embedding() {
-    // A V ends on the stage where it begins, and the two ends of a bidirectional pipeline are mirrors.
-    const bool is_end =
-        (stage_ == 0 || stage_ == scenario_.layout.pp - 1) && scenario_.placement() == Placement::kLooped;
-    if (scenario_.layout.pp > 1 && is_end && scenario_.model.tied_embeddings == Presence::kPresent) {
-      const CommunicationId id = communicators_.collective(
-          GroupKind::kEmbedding, CollectiveOp::kAllReduce,
-          bytes_per_element(scenario_.training.grad_dtype) * static_cast<double>(tied_embedding_parameters(scenario_)));
-      builder_.communicate(Category::kPipeline, StreamName::kPipeline, "reduce embedding gradients",
-                           scenario_.framework.host.collective, {&id, 1});
-    }
+    return flow;
   }
 
   void optimize() {
@@ -266,7 +219,12 @@ class StageProgram {
       builder_.communicate(Category::kOptimizer, StreamName::kTensor, "reduce gradient norm", host, {&norm, 1});
     }
     builder_.host_wait("read gradient norm");
-    builder_.kernels(Category::kOptimizer, "optimizer update", optimizer_update(scenario_, share.shard, costs_));
+    OptimizerShard on_device = share.shard;
+    on_device.parameters *= 1.0 - scenario_.training.offload.optimizer;
+    if (on_device.parameters > 0.0) {
+      builder_.kernels(Category::kOptimizer, "optimizer update", optimizer_update(scenario_, on_device, costs_));
+    }
+    states_.update(share.shard);
     data_->after_update();
   }
 
@@ -278,6 +236,9 @@ class StageProgram {
   Communicators& communicators_;
   RankBuilder builder_;
   PipelineMessages messages_;
+  PassRunner runner_;
+  ActivationOffload activations_;
+  StateOffload states_;
   std::unique_ptr<DataParallel> data_;
   // By chunk: passes that still have to give gradients of inputs and of weights.
   std::vector<std::int32_t> inputs_left_;

@@ -29,6 +29,8 @@ Seconds Breakdown::*cause_of(Category category) {
       return &Breakdown::optimizer;
     case Category::kHost:
       return &Breakdown::host;
+    case Category::kOffload:
+      return &Breakdown::other;
     case Category::kCompute:
       break;
   }

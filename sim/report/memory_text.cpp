@@ -15,9 +15,21 @@ std::string share_text(Bytes part, Bytes whole) {
   return fmt::format("{:.1f} %", part / whole * 100.0);
 }
 
+// Of the fullest node; nothing when nothing is offloaded.
+std::string host_text(const MemoryEstimate& memory) {
+  if (memory.host_peak <= Bytes{}) {
+    return "";
+  }
+  if (memory.host_capacity <= Bytes{}) {
+    return fmt::format("  host: {} per node; the cluster does not say how much there is\n", to_text(memory.host_peak));
+  }
+  return fmt::format("  host: {} of {} per node{}\n", to_text(memory.host_peak), to_text(memory.host_capacity),
+                     memory.fits_host() ? "" : ", DOES NOT FIT");
+}
+
 std::string verdict(const MemoryEstimate& memory) {
   const std::size_t fullest = memory.fullest();
-  return memory.fits()
+  return memory.peak <= memory.capacity
              ? fmt::format("  fits: stage {} is the fullest and has {} to spare\n", fullest,
                            to_text(memory.capacity - memory.peak))
              : fmt::format("  DOES NOT FIT: stage {} needs {} of {}, {} too much\n", fullest, to_text(memory.peak),
@@ -59,7 +71,7 @@ std::string memory_text(const Scenario& scenario, const Layout& layout, const Me
   for (std::size_t first = 0; first < memory.stages.size(); first += kColumns) {
     out += table_of_stages(layout, memory, first, std::min(first + kColumns, memory.stages.size()));
   }
-  return out + verdict(memory);
+  return out + host_text(memory) + verdict(memory);
 }
 
 std::string memory_summary_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
@@ -76,7 +88,7 @@ std::string memory_summary_text(const Scenario& scenario, const Layout& layout, 
                        figures);
     first = last + 1;
   }
-  return out + verdict(memory);
+  return out + host_text(memory) + verdict(memory);
 }
 
 }  // namespace trainyard

@@ -1,6 +1,8 @@
 #include "sim/report/memory_timeline.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "sim/base/error.hpp"
 #include "sim/layout/memory_meter.hpp"
@@ -25,15 +27,26 @@ std::vector<PassRun> pass_runs(const RankProgram& program, const RankTimeline& r
         operation.stream != StreamName::kCompute) {
       continue;
     }
-    const bool continues = !runs.empty() && runs.back().role == operation.role &&
-                           runs.back().micro_batch == operation.micro_batch && runs.back().chunk == operation.chunk;
-    if (!continues) {
-      runs.push_back({.role = operation.role,
-                      .micro_batch = operation.micro_batch,
-                      .chunk = operation.chunk,
-                      .start = rank.start[i]});
+    // Two passes may take turns.
+    const auto known = std::find_if(
+        runs.end() - std::min<std::ptrdiff_t>(2, std::ssize(runs)), runs.end(), [&operation](const PassRun& run) {
+          return run.role == operation.role && run.micro_batch == operation.micro_batch && run.chunk == operation.chunk;
+        });
+    PassRun& run = known != runs.end() ? *known
+                                       : runs.emplace_back(PassRun{.role = operation.role,
+                                                                   .micro_batch = operation.micro_batch,
+                                                                   .chunk = operation.chunk,
+                                                                   .start = rank.start[i]});
+    run.end = rank.end[i];
+  }
+  // Of two passes beside each other the forward pass counts first, as in the schedule's order: its activations are
+  // there before the other's are gone.
+  for (std::size_t i = 0; i + 1 < runs.size(); ++i) {
+    if (runs[i].role == PassRole::kBackward && runs[i + 1].role == PassRole::kForward &&
+        runs[i + 1].start < runs[i].end) {
+      runs[i].start = runs[i + 1].start;
+      std::swap(runs[i], runs[i + 1]);
     }
-    runs.back().end = rank.end[i];
   }
   return runs;
 }
@@ -74,6 +87,7 @@ class Recorder {
   void finish(RankMemory& out) {
     out.samples = std::move(samples_);
     out.peak = peak_;
+    out.peak.host = meter_.peak().host;
   }
 
  private:
@@ -120,7 +134,7 @@ MemoryEstimate memory_of(const std::vector<RankMemory>& ranks, const Scenario& s
       stages[rank.stage] = rank.peak;
     }
   }
-  return make_estimate(std::move(stages), scenario.gpu.memory);
+  return make_estimate(std::move(stages), scenario, layout);
 }
 
 }  // namespace trainyard

@@ -4,6 +4,21 @@
 
 namespace trainyard {
 
+namespace {
+
+// Of the uses that a rank has in its host's memory.
+Json host_terms(const StageMemory& stage) {
+  Json terms = Json::object();
+  for (const auto& [name, use] : kMemoryUseNames.rows) {
+    if (stage.host[use] > Bytes{}) {
+      terms[std::string(name)] = stage.host[use].value;
+    }
+  }
+  return terms;
+}
+
+}  // namespace
+
 Json memory_json(const MemoryEstimate& memory) {
   Json stages = Json::array();
   for (const StageMemory& stage : memory.stages) {
@@ -14,12 +29,22 @@ Json memory_json(const MemoryEstimate& memory) {
     stages.push_back({{"total_bytes", stage.total.value},
                       {"terms_bytes", std::move(terms)},
                       {"peak_time_s", stage.at ? Json(stage.at->value) : Json(nullptr)}});
+    if (memory.host_peak > Bytes{}) {
+      stages.back()["host_terms_bytes"] = host_terms(stage);
+    }
   }
-  return {{"peak_bytes", memory.peak.value},
-          {"capacity_bytes", memory.capacity.value},
-          {"fits", memory.fits()},
-          {"spare_bytes", (memory.capacity - memory.peak).value},
-          {"per_stage", std::move(stages)}};
+  Json out = {{"peak_bytes", memory.peak.value},
+              {"capacity_bytes", memory.capacity.value},
+              {"fits", memory.fits()},
+              {"spare_bytes", (memory.capacity - memory.peak).value},
+              {"per_stage", std::move(stages)}};
+  if (memory.host_peak > Bytes{}) {
+    const bool known = memory.host_capacity > Bytes{};
+    out["host"] = {{"peak_bytes_per_node", memory.host_peak.value},
+                   {"capacity_bytes_per_node", known ? Json(memory.host_capacity.value) : Json(nullptr)},
+                   {"fits", memory.fits_host()}};
+  }
+  return out;
 }
 
 Json result_json(const Scenario& scenario, const Report& report, const Uncertainty& uncertainty, Seconds wall) {

@@ -64,6 +64,7 @@ Kind kind_of(const Operation& operation, std::string_view name) {
     case Category::kPipeline:
       return Kind::kPipeline;
     case Category::kData:
+    case Category::kOffload:
       return Kind::kData;
     case Category::kContext:
       return Kind::kContext;

@@ -65,6 +65,7 @@ struct DataParallelOptions {
   double prefetch_bucket_size = 5e7;
   double max_live_parameters = 1e9;
   double max_reuse_distance = 1e9;
+  double param_persistence_threshold = 1e5;  // stage 3 keeps parameters of at most this many elements whole
 
   // FSDP. Source: torch/distributed/fsdp.
   Reshard reshard = Reshard::kAfterForward;

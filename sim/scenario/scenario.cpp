@@ -41,7 +41,7 @@ std::int64_t degree(const JsonReader& json, std::string_view key) {
 
 Parallelism read_layout(const JsonReader& json, const ModelSpec& model, const FrameworkProfile& framework) {
   json.expect_keys({"tp", "pp", "vpp", "cp", "cp_type", "cp_inner", "ep", "etp", "dp", "hsdp_shard",
-                    "sequence_parallel", "tp_overlap", "order", "layers_per_stage", "embedding", "loss"});
+                    "sequence_parallel", "tp_overlap", "ep_overlap", "order", "layers_per_stage", "embedding", "loss"});
   Parallelism layout;
   layout.tp = degree(json, "tp");
   layout.pp = degree(json, "pp");
@@ -63,6 +63,9 @@ Parallelism read_layout(const JsonReader& json, const ModelSpec& model, const Fr
   layout.tp_overlap = framework.operators.chunked_tensor_collectives;
   if (const auto found = json.find("tp_overlap")) {
     layout.tp_overlap = found->boolean() ? TensorOverlap::kOn : TensorOverlap::kOff;
+  }
+  if (const auto found = json.find("ep_overlap")) {
+    layout.ep_overlap = found->boolean() ? ExpertOverlap::kOn : ExpertOverlap::kOff;
   }
   if (const auto found = json.find("order")) {
     layout.order = found->text();
@@ -92,10 +95,11 @@ std::vector<RecomputeModule> recompute_modules(const JsonReader& json) {
 
 Training read_training(const JsonReader& json, const ModelSpec& model, const Parallelism& layout,
                        const FrameworkProfile& framework) {
-  json.expect_keys({"seq_len", "micro_batch", "global_batch", "precision", "optimizer", "recompute", "recompute_method",
-                    "recompute_layers", "recompute_modules", "zero_stage", "data_parallel", "schedule",
-                    "micro_batch_group", "p2p", "grad_dtype", "optimizer_dtype", "master_dtype", "weight_copies",
-                    "experts"});
+  json.expect_keys({"seq_len",           "micro_batch",   "global_batch",     "precision",
+                    "optimizer",         "recompute",     "recompute_method", "recompute_layers",
+                    "recompute_modules", "zero_stage",    "data_parallel",    "schedule",
+                    "micro_batch_group", "p2p",           "grad_dtype",       "optimizer_dtype",
+                    "master_dtype",      "weight_copies", "experts",          "offload"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -122,6 +126,9 @@ Training read_training(const JsonReader& json, const ModelSpec& model, const Par
   const ChosenDataParallel chosen = choose_data_parallel(json, framework.data_parallel, framework.default_zero_stage);
   training.data_parallel = chosen.options;
   training.zero_stage = chosen.zero_stage;
+  if (const auto found = json.find("offload")) {
+    training.offload = read_offload(*found);
+  }
   if (const auto found = json.find("experts")) {
     if (!model.experts) {
       found->fail("the model has no experts", "a mixture-of-experts model");
@@ -151,6 +158,7 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
                    {"dp", layout.dp},
                    {"sequence_parallel", layout.sequence_parallel == SequenceParallel::kOn},
                    {"tp_overlap", layout.tp_overlap == TensorOverlap::kOn},
+                   {"ep_overlap", layout.ep_overlap == ExpertOverlap::kOn},
                    {"order", layout.order}};
   if (is_fsdp(training.data_parallel.strategy)) {
     out["layout"]["hsdp_shard"] = layout.hsdp_shard;
@@ -174,6 +182,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   }
   for (const RecomputeModule module : training.recompute_modules) {
     out["training"]["recompute_modules"].push_back(kRecomputeModuleNames.name_of(module));
+  }
+  if (training.offload.any()) {
+    out["training"]["offload"] = offload_json(training.offload);
   }
   if (scenario.model.experts) {
     out["training"]["experts"] = expert_routing_json(training.experts);
@@ -234,6 +245,7 @@ Scenario read_scenario(const Json& document, const std::string& file) {
   settle_sharding(scenario, file);
   check_training(scenario, file);
   check_pipeline(scenario, file);
+  check_offload(scenario, file);
   scenario.resolved = resolved_document(scenario, document.at("model"), document.at("cluster"));
   return scenario;
 }

@@ -12,6 +12,7 @@
 #include "sim/base/json_reader.hpp"
 #include "sim/scenario/expert_routing.hpp"
 #include "sim/scenario/framework.hpp"
+#include "sim/scenario/offload.hpp"
 #include "sim/scenario/pipeline.hpp"
 #include "topologies/cluster.hpp"
 
@@ -39,6 +40,8 @@ inline constexpr NameTable<EndPlacement, 3> kEndPlacementNames{{{{"with-layers",
                                                                  {"as-layer", EndPlacement::kAsLayer},
                                                                  {"standalone", EndPlacement::kStandalone}}}};
 
+enum class ExpertOverlap { kOff, kOn };
+
 // Degrees of parallelism; the product of tp, cp, dp and pp is the number of GPUs. The experts share those ranks out
 // anew: etp * ep * expert_dp * pp is the same number.
 struct Parallelism {
@@ -54,13 +57,18 @@ struct Parallelism {
   std::int64_t hsdp_shard = 1;  // ranks that share out a copy of the model; hybrid sharding keeps several copies
   SequenceParallel sequence_parallel = SequenceParallel::kOff;
   TensorOverlap tp_overlap = TensorOverlap::kOff;  // collectives of tensor parallelism in chunks beside their GEMMs
-  std::string order = "tp-cp-ep-dp-pp";            // fastest-varying first, as in Megatron
-  std::vector<std::int64_t> layers_per_stage;      // of every virtual stage, along the model; empty: spread evenly
+  // Exchanges with experts of one micro-batch's forward pass beside the backward pass of another, and the other way
+  // round: where the schedule joins two such passes.
+  ExpertOverlap ep_overlap = ExpertOverlap::kOff;
+  std::string order = "tp-cp-ep-dp-pp";        // fastest-varying first, as in Megatron
+  std::vector<std::int64_t> layers_per_stage;  // of every virtual stage, along the model; empty: spread evenly
   EndPlacement embedding = EndPlacement::kWithLayers;
   EndPlacement loss = EndPlacement::kWithLayers;
 
   // Ranks that hold the same experts.
   std::int64_t expert_dp() const { return tp * cp * dp / (etp * ep); }
+  // Of them, those that share out one copy: as many copies are kept as of everything else.
+  std::int64_t expert_shard() const { return expert_dp() * hsdp_shard / data_ranks(); }
   // Ranks that hold the same parameters, or would if these were not sharded: context parallelism shares the gradients'
   // sum with data parallelism.
   std::int64_t data_ranks() const { return dp * cp; }
@@ -85,6 +93,7 @@ struct Training {
   ExpertRouting experts;                           // of models that have experts
   int zero_stage = 0;
   DataParallelOptions data_parallel;
+  OffloadOptions offload;
   ScheduleName schedule = ScheduleName::kOneFOneB;
   std::optional<ScheduleTable> schedule_table;  // of ScheduleName::kTable
   std::int64_t micro_batch_group = 0;           // that visits a chunk in turn when interleaved; 0: pp

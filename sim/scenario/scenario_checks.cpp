@@ -56,6 +56,14 @@ void check_context(const Place& place, const Scenario& scenario) {
                      fmt::format("{}", layout.context_inner), fmt::format("a divisor of cp {}", layout.cp),
                      "use the GPUs of one node");
   }
+  const bool goes_round =
+      layout.context_parallel == ContextParallel::kRing || layout.context_parallel == ContextParallel::kHierarchical;
+  if (goes_round && scenario.model.window > 0 && scenario.model.window < scenario.training.seq_len) {
+    place.infeasible("/layout/cp_type", "a ring passes all keys by, also those outside of a sliding window",
+                     fmt::format("{} with windows of {} keys", kContextParallelNames.name_of(layout.context_parallel),
+                                 scenario.model.window),
+                     "all_gather, ulysses", "use cp_type all_gather");
+  }
   const bool ulysses = layout.context_parallel == ContextParallel::kUlysses;
   const std::int64_t exchanging = ulysses ? layout.cp : layout.context_inner;
   const bool exchanges_heads = ulysses || layout.context_parallel == ContextParallel::kHierarchical;
@@ -85,6 +93,12 @@ void check_experts(const Place& place, const Scenario& scenario) {
                      fmt::format("ep {} * etp {}", layout.ep, layout.etp),
                      fmt::format("a divisor of tp * cp * dp = {}", stage_ranks), "lower ep or etp");
   }
+  if (layout.tp > 1 && layout.sequence_parallel == SequenceParallel::kOff) {
+    // megatron/training/arguments.py, validate_args: mixtures of experts with tensor parallelism need it. Without it
+    // every tensor-parallel rank would route the same tokens.
+    place.infeasible("/layout/sequence_parallel", "experts beside tensor parallelism need sequence parallelism",
+                     fmt::format("false with tp {}", layout.tp), "true, or tp 1", "set sequence_parallel to true");
+  }
   // Both grids of ranks must agree about who is in which pipeline stage.
   if (layout.pp > 1 && !layout.order.ends_with("pp")) {
     place.infeasible("/layout/order", "with experts the pipeline must vary slowest", layout.order,
@@ -92,10 +106,58 @@ void check_experts(const Place& place, const Scenario& scenario) {
   }
 }
 
+// Two passes run beside each other where the schedule joins them. Source: Megatron-LM
+// core/transformer/transformer_config.py, checks of overlap_moe_expert_parallel_comm.
+void check_expert_overlap(const Place& place, const Scenario& scenario) {
+  const Parallelism& layout = scenario.layout;
+  const Training& training = scenario.training;
+  if (layout.ep_overlap == ExpertOverlap::kOff) {
+    return;
+  }
+  constexpr std::string_view kKey = "/layout/ep_overlap";
+  if (layout.ep == 1 || training.experts.dispatcher == TokenDispatcher::kAllGather) {
+    place.infeasible(kKey, "there is no all-to-all of experts to overlap",
+                     layout.ep == 1 ? "ep 1" : "dispatcher all_gather", "ep above 1, dispatcher all_to_all or deep_ep",
+                     "leave ep_overlap out");
+  }
+  if (training.recompute == Recompute::kFull) {
+    place.infeasible(kKey, "a layer that is recomputed as a whole leaves its exchanges no neighbour", "recompute full",
+                     "none, selective", "recompute modules selectively");
+  }
+  if (is_fsdp(training.data_parallel.strategy) || training.zero_stage == 3) {
+    place.infeasible(kKey, "parameters that are gathered for one pass would be freed under the other",
+                     fmt::format("{} in ZeRO stage {}", kDataParallelNames.name_of(training.data_parallel.strategy),
+                                 training.zero_stage),
+                     "ddp, megatron, deepspeed up to stage 2", "set training.data_parallel or zero_stage");
+  }
+  const bool single = training.schedule == ScheduleName::kOneFOneB && layout.pp == 1;
+  const bool joins = training.schedule == ScheduleName::kInterleaved || training.schedule == ScheduleName::kDualPipe ||
+                     training.schedule == ScheduleName::kDualPipeV;
+  if (!single && !joins) {
+    place.infeasible(kKey, "the schedule joins no forward pass with a backward pass",
+                     fmt::format("{} with pp {}",
+                                 training.schedule_table ? training.schedule_table->file
+                                                         : std::string(kScheduleNames.name_of(training.schedule)),
+                                 layout.pp),
+                     "interleaved, dualpipe, dualpipe-v; 1f1b with pp 1", "set training.schedule");
+  }
+}
+
 // Ranks of one node that hold the same parameters: where hybrid sharding keeps a copy of the model by default.
 std::int64_t data_ranks_of_a_node(const Scenario& scenario) {
   const std::int64_t of_node = std::max<std::int64_t>(1, scenario.cluster.gpus_per_node / scenario.layout.tp);
   return std::gcd(of_node, scenario.layout.data_ranks());
+}
+
+// Every copy of the model has all of its experts: an expert-parallel group does not span two copies.
+void check_expert_copies(const Place& place, const Scenario& scenario) {
+  const Parallelism& layout = scenario.layout;
+  const std::int64_t copies = layout.data_ranks() / layout.hsdp_shard;
+  if (scenario.model.experts && layout.expert_dp() % copies != 0) {
+    place.infeasible("/layout/hsdp_shard", "every copy of the model needs all experts",
+                     fmt::format("{} copies, each expert held {} times", copies, layout.expert_dp()),
+                     "a number of copies that divides the times an expert is held", "raise hsdp_shard or lower ep");
+  }
 }
 
 void check_recompute(const Place& place, const Scenario& scenario) {
@@ -142,6 +204,7 @@ void settle_sharding(Scenario& scenario, const std::string& file) {
   const std::int64_t ranks = layout.data_ranks();
   if (!stated) {
     layout.hsdp_shard = strategy == DataParallelName::kHsdp ? data_ranks_of_a_node(scenario) : ranks;
+    check_expert_copies(place, scenario);
     return;
   }
   if (!is_fsdp(strategy)) {
@@ -155,6 +218,7 @@ void settle_sharding(Scenario& scenario, const std::string& file) {
                      fmt::format("use {}", std::gcd(layout.hsdp_shard, ranks)));
   }
   strategy = layout.hsdp_shard < ranks ? DataParallelName::kHsdp : DataParallelName::kFsdp;
+  check_expert_copies(place, scenario);
 }
 
 void check_training(const Scenario& scenario, const std::string& file) {
@@ -169,6 +233,7 @@ void check_training(const Scenario& scenario, const std::string& file) {
                      fmt::format("use {}", std::max(per_round, training.global_batch / per_round * per_round)));
   }
   check_recompute(place, scenario);
+  check_expert_overlap(place, scenario);
   if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage > 1 && layout.pp > 1) {
     // deepspeed/runtime/pipe/engine.py asserts a stage below 2.
     place.infeasible("/training/zero_stage", "DeepSpeed's pipelines exclude ZeRO stages 2 and 3",

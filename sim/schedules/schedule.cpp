@@ -46,7 +46,8 @@ ScheduleShape shape_of(const Scenario& scenario) {
           .chunks = static_cast<std::int32_t>(scenario.layout.vpp),
           .micro_batches = static_cast<std::int32_t>(scenario.micro_batches()),
           .placement = scenario.placement(),
-          .group = static_cast<std::int32_t>(scenario.training.micro_batch_group)};
+          .group = static_cast<std::int32_t>(scenario.training.micro_batch_group),
+          .pairs = scenario.layout.ep_overlap == ExpertOverlap::kOn ? Pairs::kJoined : Pairs::kApart};
 }
 
 std::vector<PassOrder> pass_orders(ScheduleName name, const ScheduleShape& shape) {

@@ -65,12 +65,24 @@ TEST_CASE("Megatron keeps 18 bytes a parameter with fp32 gradients, 6 + 12 / d w
 
 TEST_CASE("ZeRO's stages keep 4 + 12 / d, 2 + 14 / d and 16 / d bytes a parameter") {
   const auto states = [](int stage) {
-    return per_parameter(job(R"("deepspeed")", "bf16", {fmt::format("training.zero_stage={}", stage)})).states();
+    return per_parameter(job(R"({"strategy": "deepspeed", "param_persistence_threshold": 0})", "bf16",
+                             {fmt::format("training.zero_stage={}", stage)}))
+        .states();
   };
   CHECK(states(0) == doctest::Approx(16.0));
   CHECK(states(1) == doctest::Approx(4.0 + 12.0 / kRanks));
   CHECK(states(2) == doctest::Approx(2.0 + 14.0 / kRanks));
   CHECK(states(3) == doctest::Approx(16.0 / kRanks));
+}
+
+TEST_CASE("ZeRO stage 3 keeps parameters below the threshold whole") {
+  // 32 layers of two norms: 7/8 of their 16-bit numbers more than shards alone.
+  const auto parameters = [](const char* strategy) {
+    const Stage0 sharded = job(strategy, "bf16", {"training.zero_stage=3"});
+    return per_parameter(sharded).parameters * sharded.all();
+  };
+  CHECK(parameters(R"("deepspeed")") - parameters(R"({"strategy": "deepspeed", "param_persistence_threshold": 0})") ==
+        doctest::Approx(2.0 * 7.0 / 8.0 * 32.0 * 2.0 * 4096.0));
 }
 
 TEST_CASE("FSDP keeps 16 / d bytes a parameter in fp32 shards, HSDP 16 / shard") {

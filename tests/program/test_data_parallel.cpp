@@ -155,7 +155,8 @@ TEST_CASE("a distributed optimizer reduce-scatters gradients and gathers paramet
 
 TEST_CASE("ZeRO moves what its paper says: 2 parts for stages 0 to 2 and 3 for stage 3") {
   // Stage 2 keeps no unreduced gradients, so it reduces in every micro-batch.
-  const std::string deepspeed = R"({"strategy": "deepspeed", "max_reuse_distance": 0})";
+  const std::string deepspeed =
+      R"({"strategy": "deepspeed", "max_reuse_distance": 0, "param_persistence_threshold": 0})";
   check_sizes(sizes_of(deepspeed, {"training.zero_stage=0"}), kGradient * parameters(), 0.0, 0.0);
   check_sizes(sizes_of(deepspeed, {"training.zero_stage=1"}), 0.0, kModel * parameters(), kGradient * parameters());
   check_sizes(sizes_of(deepspeed, {"training.zero_stage=2"}), 0.0, kModel * parameters(),
@@ -174,12 +175,28 @@ TEST_CASE("ZeRO moves what its paper says: 2 parts for stages 0 to 2 and 3 for s
   }
 }
 
+TEST_CASE("ZeRO 3 keeps small parameters whole and gathers them once, after the update") {
+  // Two norms of 4096 in each of 32 layers; the last norm belongs to the head's large unit.
+  const double small = 32.0 * 2.0 * 4096.0;
+  const Sizes sizes = sizes_of(R"({"strategy": "deepspeed", "max_reuse_distance": 0})", {"training.zero_stage=3"});
+  check_sizes(sizes, 0.0, kModel * (2.0 * kMicroBatches * (parameters() - small) + small),
+              kMicroBatches * kGradient * parameters());
+  // A threshold above every tensor of a layer leaves embedding and head to be gathered.
+  const Sizes all =
+      sizes_of(R"({"strategy": "deepspeed", "max_reuse_distance": 0, "param_persistence_threshold": 1e9})",
+               {"training.zero_stage=3"});
+  const double layers = parameters() - outer_parameters();
+  CHECK(all.all_gather == doctest::Approx(kModel * (2.0 * kMicroBatches * outer_parameters() + layers)).epsilon(1e-12));
+}
+
 TEST_CASE("ZeRO 3 gathers less when parameters stay for their next use, never more than all and never less than once") {
   double before = 1e300;
   for (const double distance : {0.0, 1e8, 1e9, 1e10, 1e12}) {
-    const Sizes sizes = sizes_of(
-        fmt::format(R"({{"strategy": "deepspeed", "max_reuse_distance": {}, "max_live_parameters": 1e12}})", distance),
-        {"training.zero_stage=3"});
+    const Sizes sizes =
+        sizes_of(fmt::format(R"({{"strategy": "deepspeed", "max_reuse_distance": {}, "max_live_parameters": 1e12,
+                         "param_persistence_threshold": 0}})",
+                             distance),
+                 {"training.zero_stage=3"});
     CHECK(sizes.all_gather <= before);
     CHECK(sizes.all_gather >= kModel * parameters() * (1.0 - 1e-12));
     before = sizes.all_gather;
@@ -209,6 +226,38 @@ TEST_CASE("hybrid sharding sums the shards over the replicas") {
   const Sizes sizes = sizes_of(R"({"strategy": "hsdp", "outer_units": "wrapped"})", {"layout.hsdp_shard=4"});
   const double gradients = kMicroBatches * kGradient * parameters();
   check_sizes(sizes, gradients / shard, 2.0 * kMicroBatches * kModel * parameters(), gradients);
+}
+
+TEST_CASE("hybrid sharding keeps as many copies of the experts as of everything else") {
+  // 16 ranks in two copies of 8: two experts a rank, and in each copy two ranks hold the same ones.
+  const Scenario scenario = read_scenario(
+      parse_json(R"({"model": "mixtral-8x7b", "cluster": "dgx-h100", "gpus": 16, "layout": {"ep": 4, "hsdp_shard": 8},
+          "training": {"seq_len": 4096, "global_batch": 16, "grad_dtype": "fp32", "experts": {"routing": "uniform"},
+                       "data_parallel": {"strategy": "hsdp", "outer_units": "wrapped"}}})",
+                 "job.json"),
+      "job.json");
+  CHECK(scenario.layout.expert_dp() == 4);
+  CHECK(scenario.layout.expert_shard() == 2);
+  const Layout layout = make_layout(scenario);
+  const ParameterShare& share = layout.stage_shares.front();
+  double gathered = 0.0;
+  double scattered = 0.0;
+  double summed = 0.0;
+  const Program program = program_of(scenario);
+  for (const CommunicationId id : program.classes.front().communications) {
+    const Communication& one = program.communications[id.index()];
+    if (one.name.starts_with("expert shard")) {
+      CHECK(one.groups.front() == std::vector<RankId>{{0}, {4}});
+      (one.op == CollectiveOp::kAllGather ? gathered : scattered) += one.size.value;
+    } else if (one.name.starts_with("expert replica")) {
+      CHECK(one.groups.front() == std::vector<RankId>{{0}, {8}});
+      summed += one.size.value;
+    }
+  }
+  const auto experts = static_cast<double>(share.experts);
+  CHECK(gathered == doctest::Approx(2.0 * kModel * experts));
+  CHECK(scattered == doctest::Approx(kGradient * experts));
+  CHECK(summed == doctest::Approx(kGradient * experts / 2.0));
 }
 
 TEST_CASE("hybrid sharding over all ranks is full sharding, and over one rank it sends DDP's bytes") {

@@ -195,7 +195,8 @@ TEST_CASE("values that do not go together are refused with what is allowed and a
            {{"layout.cp=16", "layout.dp=1", "layout.cp_type=ulysses"}, "/layout/cp_type"},  // 12 heads on a rank
            {{"layout.cp=16", "layout.dp=1", "layout.cp_type=hierarchical", "layout.cp_inner=3"}, "/layout/cp_inner"},
            {{"model=mixtral-8x7b", "layout.ep=3"}, "/layout/ep"},  // 8 experts
-           {{"model=mixtral-8x7b", "layout.ep=8", "layout.order=tp-cp-ep-pp-dp"}, "/layout/order"},
+           {{"model=mixtral-8x7b", "layout.ep=8", "layout.sequence_parallel=true", "layout.order=tp-cp-ep-pp-dp"},
+            "/layout/order"},
            {{"layout.ep=2"}, "/layout/ep"},
            {{"layout.dp=15"}, "/layout"},                               // 8 * 8 * 15 != 1024
            {{"layout.tp=5", "layout.dp=null"}, "/layout"},              // 5 * 8 does not divide 1024
@@ -260,4 +261,101 @@ TEST_CASE("what is no assignment is refused as such") {
     }
   }
   CHECK(document == main_job());
+}
+
+TEST_CASE("stage contents, message exchange and micro-batch groups reach the scenario and its echo") {
+  const Scenario scenario =
+      read_scenario(main_job_with({"layout.vpp=2", "layout.layers_per_stage=[3,6,6,6,6,6,6,6,6,6,6,6,6,6,6,9]",
+                                   "training.schedule=interleaved", "training.p2p=overlapped-warmup-flush",
+                                   "training.micro_batch_group=12"}),
+                    "job.json");
+  CHECK(scenario.layout.layers_per_stage.front() == 3);
+  CHECK(scenario.layout.layers_per_stage.size() == 16);
+  CHECK(scenario.framework.exchange == PipelineExchange::kOverlappedThroughout);
+  CHECK(scenario.training.micro_batch_group == 12);
+  CHECK(scenario.resolved["layout"]["layers_per_stage"].size() == 16);
+  CHECK(scenario.resolved["training"]["p2p"] == "overlapped-warmup-flush");
+  CHECK(scenario.resolved["training"]["micro_batch_group"] == 12);
+  // Without them the profile's exchange holds, and what is not used is not echoed.
+  const Scenario plain = read_scenario(main_job(), "job.json");
+  CHECK(plain.framework.exchange == PipelineExchange::kBatchedSync);
+  CHECK_FALSE(plain.resolved["layout"].contains("layers_per_stage"));
+  CHECK_FALSE(plain.resolved["training"].contains("micro_batch_group"));
+}
+
+TEST_CASE("stage contents, message exchange and micro-batch groups that cannot be are refused at their key") {
+  const auto pointer = [](std::initializer_list<std::string_view> assignments) {
+    const auto fault = refusal(main_job_with(assignments));
+    REQUIRE(fault.has_value());
+    CHECK_FALSE(fault->allowed.empty());
+    return fault->pointer;
+  };
+  CHECK(pointer({"training.p2p=eager"}) == "/training/p2p");
+  CHECK(pointer({"training.micro_batch_group=8"}) == "/training/micro_batch_group");  // not interleaved
+  CHECK(pointer({"layout.vpp=2", "training.schedule=interleaved", "training.micro_batch_group=4"}) ==
+        "/training/micro_batch_group");  // fewer than stages
+  CHECK(pointer({"layout.vpp=2", "training.schedule=interleaved", "training.micro_batch_group=13"}) ==
+        "/training/micro_batch_group");  // 96 leave a last group of 5
+  CHECK(pointer({"layout.layers_per_stage=[96]"}) == "/layout/layers_per_stage");
+  CHECK(pointer({"layout.layers_per_stage=[12,12,12,12,12,12,12,11]"}) == "/layout/layers_per_stage");
+  CHECK(pointer({"layout.layers_per_stage=[12,12,12,12,12,12,12,12]", "layout.loss=standalone"}) ==
+        "/layout/layers_per_stage");
+}
+
+namespace {
+
+Json experts_job(std::initializer_list<std::string_view> assignments) {
+  Json document = parse_json(R"({"model": "mixtral-8x7b", "cluster": "dgx-h100", "gpus": 16,
+      "layout": {"ep": 8}, "training": {"seq_len": 4096, "global_batch": 64, "recompute": "none"},
+      "framework": "megatron-core"})",
+                             "job.json");
+  for (const std::string_view assignment : assignments) {
+    set_key(document, assignment);
+  }
+  return document;
+}
+
+std::string refused_pointer(const Json& document) {
+  const auto fault = refusal(document);
+  return fault ? fault->pointer : "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("experts beside tensor parallelism need sequence parallelism") {
+  CHECK(refused_pointer(experts_job({"layout.tp=2", "layout.sequence_parallel=false"})) == "/layout/sequence_parallel");
+  CHECK(refused_pointer(experts_job({"layout.tp=2", "layout.etp=1"})) == "accepted");
+}
+
+TEST_CASE("sliding windows do not go round a ring") {
+  Json document = parse_json(R"({"model": "gemma-2-2b", "cluster": "dgx-h100", "gpus": 8, "layout": {"cp": 2},
+      "training": {"seq_len": 8192, "global_batch": 8}})",
+                             "job.json");
+  CHECK(refused_pointer(document) == "/layout/cp_type");
+  set_key(document, "layout.cp_type=all_gather");
+  CHECK(refused_pointer(document) == "accepted");
+  // A window that sees the whole sequence is none.
+  set_key(document, "layout.cp_type=ring");
+  set_key(document, "training.seq_len=4096");
+  CHECK(refused_pointer(document) == "accepted");
+}
+
+TEST_CASE("every copy of a hybrid-sharded model has all experts") {
+  CHECK(refused_pointer(experts_job({"training.data_parallel=hsdp", "layout.hsdp_shard=8"})) == "accepted");
+  CHECK(refused_pointer(experts_job({"training.data_parallel=hsdp", "layout.hsdp_shard=4"})) == "/layout/hsdp_shard");
+}
+
+TEST_CASE("exchanges with experts overlap where two passes are joined") {
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true"})) == "accepted");
+  const Scenario scenario = read_scenario(experts_job({"layout.ep_overlap=true"}), "job.json");
+  CHECK(scenario.layout.ep_overlap == ExpertOverlap::kOn);
+  CHECK(scenario.resolved["layout"]["ep_overlap"] == true);
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "layout.pp=2"})) == "/layout/ep_overlap");
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "layout.pp=2", "layout.vpp=2"})) == "accepted");
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "layout.ep=1"})) == "/layout/ep_overlap");
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "training.recompute=full"})) == "/layout/ep_overlap");
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "training.data_parallel=fsdp"})) ==
+        "/layout/ep_overlap");
+  CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "training.experts.dispatcher=all_gather"})) ==
+        "/layout/ep_overlap");
 }

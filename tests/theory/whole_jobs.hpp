@@ -58,6 +58,16 @@ inline const std::vector<std::string>& small_jobs() {
           "training": {"global_batch": 8}})",
       R"({"model": "qwen1.5-moe-a2.7b", "cluster": "dgx-h100", "gpus": 8, "layout": {"tp": 2, "ep": 4, "etp": 2},
           "training": {"global_batch": 8, "experts": {"routing": {"zipf": 0.5}, "dispatcher": "all_gather"}}})",
+      // exchanges with experts beside the passes of other micro-batches, alone and in a pipeline
+      R"({"model": "qwen1.5-moe-a2.7b", "cluster": "dgx-h100", "gpus": 16, "layout": {"ep": 4, "ep_overlap": true},
+          "training": {"global_batch": 64}})",
+      R"({"model": "qwen1.5-moe-a2.7b", "cluster": "dgx-h100", "gpus": 8,
+          "layout": {"pp": 2, "vpp": 2, "ep": 4, "ep_overlap": true}, "training": {"global_batch": 16}})",
+      // states and activations on the host (of one node: between nodes NICs and copies share links)
+      R"({"model": "gpt2-medium", "cluster": "dgx-h100", "gpus": 8, "layout": {"tp": 2, "pp": 2},
+          "training": {"global_batch": 16, "offload": {"optimizer": 0.5, "activations": 0.5}}})",
+      R"({"model": "gpt2-medium", "cluster": "dgx-h100", "gpus": 8, "framework": "torchtitan",
+          "training": {"global_batch": 16, "offload": {"weights": 1}}})",
       // two GPUs share a NIC
       R"({"model": "megatron-1.7b", "cluster": "a100-hdr-800g", "gpus": 32, "layout": {"tp": 2, "pp": 4},
           "training": {"global_batch": 16}})",

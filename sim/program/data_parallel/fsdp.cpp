@@ -107,8 +107,7 @@ class Fsdp final : public DataParallel {
       after = std::move(freed_.front());
       freed_.pop_front();
     }
-    group.gather = site_.launch(Among::kShards, CollectiveOp::kAllGather, site_.parameter_element(), group.stored,
-                                gather_stream(), "gather parameters", after);
+    group.gather = site_.gather(Among::kShards, group.stored, gather_stream(), after);
     group.is_whole = true;
     group.is_unpacked = false;
   }
@@ -157,10 +156,11 @@ class Fsdp final : public DataParallel {
                                  StreamName::kData, "reduce-scatter gradients", site_.builder.frontier());
     // Without a scatter the sum follows the gradients themselves.
     const std::vector<OperationId> before = last_scatter_.empty() ? site_.builder.frontier() : last_scatter_;
-    const auto copies = static_cast<double>(shard());
-    last_sum_ =
-        site_.launch(Among::kReplicas, CollectiveOp::kAllReduce, reduced, {.shared = group.trainable.shared / copies},
-                     StreamName::kReplica, "reduce gradient shards", before);
+    const Elements owned{.shared = site_.shard_of({.shared = group.trainable.shared}),
+                         .experts = site_.shard_of({.experts = group.trainable.experts})};
+    last_sum_ = site_.launch(Among::kReplicas, CollectiveOp::kAllReduce, reduced, owned, StreamName::kReplica,
+                             "reduce gradient shards", before);
+    site_.send_gradients(group.trainable, last_sum_.empty() ? before : last_sum_);
   }
 
   StrategySite site_;

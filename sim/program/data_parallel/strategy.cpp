@@ -59,10 +59,14 @@ Elements StrategySite::trainable() const {
   return sum;
 }
 
+double StrategySite::shard_of(const Elements& elements) const {
+  const Parallelism& degrees = scenario.layout;
+  const bool hybrid = is_fsdp(options().strategy);
+  return elements.shared / (hybrid ? static_cast<double>(degrees.hsdp_shard) : ranks()) +
+         elements.experts / static_cast<double>(hybrid ? degrees.expert_shard() : degrees.expert_dp());
+}
 double StrategySite::sharded() const {
-  const Elements all = trainable();
-  const double copies = is_fsdp(options().strategy) ? static_cast<double>(scenario.layout.hsdp_shard) : ranks();
-  return all.shared / copies + all.experts / static_cast<double>(scenario.layout.expert_dp());
+  return shard_of(trainable());
 }
 
 std::vector<OperationId> StrategySite::launch(Among among, CollectiveOp op, Bytes element, const Elements& elements,
@@ -73,20 +77,53 @@ std::vector<OperationId> StrategySite::launch(Among among, CollectiveOp op, Byte
     const CommunicationId id = communicators.stage_collective(group, stage, op, element * count);
     launched.push_back(builder.launch(Category::kData, stream, name, scenario.framework.host.collective, id, after));
   };
-  const std::int64_t shard = is_fsdp(options().strategy) ? scenario.layout.hsdp_shard : scenario.layout.data_ranks();
-  if (elements.shared > 0.0) {
-    if (among == Among::kAll && scenario.layout.data_ranks() > 1) {
-      add(GroupKind::kData, elements.shared);
-    } else if (among == Among::kShards && shard > 1) {
-      add(GroupKind::kShard, elements.shared);
-    } else if (among == Among::kReplicas && shard < scenario.layout.data_ranks()) {
-      add(GroupKind::kReplica, elements.shared);
+  // Ranks that hold the same elements, and how many of them share out a copy.
+  struct Holders {
+    std::int64_t ranks;
+    std::int64_t shard;
+    GroupKind all;
+    GroupKind shards;
+    GroupKind replicas;
+  };
+  const auto add_among = [&](const Holders& holders, double count) {
+    if (count <= 0.0) {
+      return;
     }
-  }
-  if (elements.experts > 0.0 && among != Among::kReplicas && scenario.layout.expert_dp() > 1) {
-    add(GroupKind::kExpertData, elements.experts);
-  }
+    if (among == Among::kAll && holders.ranks > 1) {
+      add(holders.all, count);
+    } else if (among == Among::kShards && holders.shard > 1) {
+      add(holders.shards, count);
+    } else if (among == Among::kReplicas && holders.shard < holders.ranks) {
+      add(holders.replicas, count);
+    }
+  };
+  const Parallelism& degrees = scenario.layout;
+  add_among({degrees.data_ranks(), degrees.hsdp_shard, GroupKind::kData, GroupKind::kShard, GroupKind::kReplica},
+            elements.shared);
+  add_among({degrees.expert_dp(), degrees.expert_shard(), GroupKind::kExpertData, GroupKind::kExpertShard,
+             GroupKind::kExpertReplica},
+            elements.experts);
   return launched;
+}
+
+std::vector<OperationId> StrategySite::gather(Among among, const Elements& elements, StreamName stream,
+                                              std::span<const OperationId> after) const {
+  const auto launch_after = [&](std::span<const OperationId> before) {
+    return launch(among, CollectiveOp::kAllGather, parameter_element(), elements, stream, "gather parameters", before);
+  };
+  if (!offload.holds_weights()) {
+    return launch_after(after);
+  }
+  // FSDP's shards are the fp32 masters, cast on the device.
+  const Bytes element = is_fsdp(options().strategy) ? Bytes{4.0} : parameter_element();
+  const OperationId shard = offload.fetch(element * shard_of(elements), after);
+  std::vector<OperationId> gathered = launch_after({&shard, 1});
+  return gathered.empty() ? std::vector{shard} : gathered;
+}
+
+void StrategySite::send_gradients(const Elements& elements, const std::vector<OperationId>& after) const {
+  const Bytes element = is_fsdp(options().strategy) ? Bytes{4.0} : gradient_element();
+  offload.send_gradients(element * shard_of(elements), after.empty() ? builder.frontier() : after);
 }
 
 void StrategySite::join(const std::vector<OperationId>& operations) const {
@@ -118,7 +155,7 @@ UpdateShare fp32_shards_update(const StrategySite& site) {
 
 std::unique_ptr<DataParallel> make_data_parallel(const StrategySite& site) {
   const DataParallelName name = site.options().strategy;
-  if (site.scenario.layout.data_ranks() == 1) {
+  if (site.scenario.layout.data_ranks() == 1 && !site.offload.holds_weights()) {
     return std::make_unique<Alone>(is_fsdp(name) ? fp32_shards_update(site) : unsharded_update(site));
   }
   const auto* row =

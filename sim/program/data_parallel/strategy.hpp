@@ -17,6 +17,7 @@
 #include "sim/program/communicators.hpp"
 #include "sim/program/optimizer_step.hpp"
 #include "sim/program/rank_builder.hpp"
+#include "sim/program/state_offload.hpp"
 
 namespace trainyard {
 
@@ -34,7 +35,7 @@ struct Elements {
 };
 
 // Which of the ranks that hold the same elements take part: all, or with hybrid sharding those that share out a copy
-// or those that hold the same shard. Experts are sharded over all of theirs.
+// or those that hold the same shard.
 enum class Among { kAll, kShards, kReplicas };
 
 enum class MicroBatch { kEarlier, kLast };
@@ -72,6 +73,7 @@ struct StrategySite {
   std::int32_t stage;
   Communicators& communicators;
   RankBuilder& builder;
+  StateOffload& offload;
 
   const DataParallelOptions& options() const { return scenario.training.data_parallel; }
   const std::vector<ParameterUnit>& units() const { return layout.units[static_cast<std::size_t>(stage)]; }
@@ -84,10 +86,18 @@ struct StrategySite {
   double sharded() const;
   Bytes gradient_element() const { return bytes_per_element(scenario.training.grad_dtype); }
   Bytes parameter_element() const { return storage_bytes_per_element(scenario.training.precision); }
+  // What one rank keeps of `elements` that are shared out.
+  double shard_of(const Elements& elements) const;
   // Collectives of this stage's groups beside the data flow, after `after`: one for the shared elements and one for the
   // experts where there are any and where more than one rank holds them.
   std::vector<OperationId> launch(Among among, CollectiveOp op, Bytes element, const Elements& elements,
                                   StreamName stream, const std::string& name, std::span<const OperationId> after) const;
+  // An all-gather of parameters among those that share them out, after each has fetched its shard where the host holds
+  // that.
+  std::vector<OperationId> gather(Among among, const Elements& elements, StreamName stream,
+                                  std::span<const OperationId> after) const;
+  // The rank's shard of reduced gradients goes to the host where that updates; it is reduced when `after` is over.
+  void send_gradients(const Elements& elements, const std::vector<OperationId>& after) const;
   void join(const std::vector<OperationId>& operations) const;
   // One memory-bound kernel in the data flow that moves `traffic`; nothing when that is zero.
   void kernel(const std::string& name, Bytes traffic) const;

@@ -27,6 +27,9 @@ class Zero final : public DataParallel {
       last_ = site_.launch(Among::kAll, stage_ == 0 ? CollectiveOp::kAllReduce : CollectiveOp::kReduceScatter,
                            site_.gradient_element(), bucket, StreamName::kData, "reduce gradient bucket",
                            site_.builder.frontier());
+      if (stage_ > 0) {
+        site_.send_gradients(bucket, last_);
+      }
       if (site_.options().overlap_comm == CommunicationOverlap::kOff) {
         site_.join(last_);
       }

@@ -3,8 +3,8 @@
 // freed afterwards unless the trace of the step uses them again within max_reuse_distance elements. Gradients are
 // reduced in every micro-batch in buckets of reduce_bucket_size. Sources: deepspeed/runtime/zero/
 // partitioned_param_coordinator.py and stage3.py. DeepSpeed prefetches tensor by tensor, here it is unit by unit.
-// Parameters below the persistence threshold (norms and biases, some ten thousandths of a model) are counted like the
-// others. Gathers and reductions share one communicator.
+// Tensors of at most param_persistence_threshold elements (norms and biases of the layers) stay whole and are gathered
+// once, after the update. Gathers and reductions share one communicator.
 #include <algorithm>
 
 #include "sim/base/error.hpp"
@@ -30,12 +30,23 @@ class ZeroThree final : public DataParallel {
     buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
       last_ = site_.launch(Among::kAll, CollectiveOp::kReduceScatter, site_.gradient_element(), bucket,
                            StreamName::kData, "reduce gradient bucket", site_.builder.frontier());
+      site_.send_gradients(bucket, last_);
       if (site_.options().overlap_comm == CommunicationOverlap::kOff) {
         site_.join(last_);
       }
     });
   }
   void after_last_backward() override { site_.join(last_); }
+  void after_update() override {
+    Elements persistent;
+    for (const ParameterUnit& unit : site_.units()) {
+      persistent.shared += static_cast<double>(unit.persistent);
+    }
+    if (persistent.total() > 0.0) {
+      site_.join(site_.launch(Among::kAll, CollectiveOp::kAllGather, site_.parameter_element(), persistent,
+                              StreamName::kData, "gather small parameters", site_.builder.frontier()));
+    }
+  }
   UpdateShare update_share() const override {
     UpdateShare share = unsharded_update(site_);
     share.shard.parameters = site_.sharded();
@@ -45,7 +56,13 @@ class ZeroThree final : public DataParallel {
   }
 
  private:
-  double elements(std::size_t unit) const { return site_.stored(unit).total(); }
+  // That are gathered for a pass.
+  Elements sharded(std::size_t unit) const {
+    Elements stored = site_.stored(unit);
+    stored.shared -= static_cast<double>(site_.units()[unit].persistent);
+    return stored;
+  }
+  double elements(std::size_t unit) const { return sharded(unit).total(); }
 
   // Unit of the n-th pass of the step: every micro-batch goes through all units forward and then backward (ZeRO 3 knows
   // no pipeline).
@@ -78,8 +95,7 @@ class ZeroThree final : public DataParallel {
 
   void gather(std::size_t unit) {
     if (!gathered_[unit]) {
-      gathered_[unit] = site_.launch(Among::kAll, CollectiveOp::kAllGather, site_.parameter_element(),
-                                     site_.stored(unit), StreamName::kData, "gather parameters", {});
+      gathered_[unit] = site_.gather(Among::kAll, sharded(unit), StreamName::kData, {});
       live_ += elements(unit);
     }
   }

@@ -1,0 +1,115 @@
+#include "sim/program/pass_flow.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace trainyard {
+namespace {
+
+// How a layer's collective of a group appears in the program.
+struct GroupUse {
+  GroupKind kind;
+  Category category;
+  StreamName stream;
+};
+
+constexpr GroupUse use_of(ParallelGroup group) {
+  switch (group) {
+    case ParallelGroup::kContext:
+      return {GroupKind::kContext, Category::kContext, StreamName::kContext};
+    case ParallelGroup::kContextInner:
+      return {GroupKind::kContextInner, Category::kContext, StreamName::kContext};
+    case ParallelGroup::kContextOuter:
+      return {GroupKind::kContextOuter, Category::kContext, StreamName::kContext};
+    case ParallelGroup::kExpert:
+      return {GroupKind::kExpert, Category::kExpert, StreamName::kExpert};
+    case ParallelGroup::kExpertTensor:
+      return {GroupKind::kExpertTensor, Category::kExpert, StreamName::kTensor};
+    case ParallelGroup::kTensor:
+      break;
+  }
+  return {GroupKind::kTensor, Category::kTensor, StreamName::kTensor};
+}
+
+}  // namespace
+
+bool PassRunner::exchanges_next(const PassFlow& flow) const {
+  const PricedStep* step = flow.step_at(flow.next_);
+  const auto* collective = step == nullptr ? nullptr : std::get_if<GroupCollective>(step);
+  const PricedStep* after = flow.step_at(flow.next_ + 1);
+  const bool host_waits = after != nullptr && std::holds_alternative<HostSync>(*after);
+  return collective != nullptr && collective->group == ParallelGroup::kExpert &&
+         collective->overlapped_operators == 0 && !host_waits;
+}
+
+void PassRunner::start(const GroupCollective& collective, PassFlow& flow) {
+  const GroupUse use = use_of(collective.group);
+  const CommunicationId id = collective.op == CollectiveOp::kSendRecv
+                                 ? communicators_.ring_step(use.kind, collective.size)
+                                 : communicators_.collective(use.kind, collective.op, collective.size);
+  const std::string name =
+      fmt::format("{} {}", kCategoryNames.name_of(use.category), kCollectiveOpNames.name_of(collective.op));
+  const Seconds host = scenario_.framework.host.collective;
+  if (collective.overlapped_operators > 0) {
+    flow.beside_.push_back(builder_.communicate_async(use.category, use.stream, name, host, id));
+  } else {
+    builder_.communicate(use.category, use.stream, name, host, {&id, 1});
+  }
+}
+
+void PassRunner::advance(PassFlow& flow) {
+  PassFlow::Item& item = flow.items_[flow.next_++];
+  if (const auto* call = std::get_if<std::function<void()>>(&item)) {
+    (*call)();
+    return;
+  }
+  const PricedStep& step = *std::get<const PricedStep*>(item);
+  if (const auto* priced = std::get_if<PricedRun>(&step)) {
+    builder_.kernels(Category::kCompute, priced->name, priced->run);
+  } else if (const auto* collective = std::get_if<GroupCollective>(&step)) {
+    start(*collective, flow);
+  } else if (std::holds_alternative<HostSync>(step)) {
+    builder_.host_wait("read token counts");
+  } else {
+    builder_.join(flow.beside_.front());
+    flow.beside_.erase(flow.beside_.begin());
+  }
+}
+
+void PassRunner::take_turn(PassFlow& flow) {
+  builder_.set_label(flow.label_);
+  flow.frontier_ = builder_.exchange_frontier(std::move(flow.frontier_));
+  bool started = false;
+  while (!flow.is_over() && (!started || exchanges_next(flow))) {
+    started = exchanges_next(flow);
+    advance(flow);
+  }
+  flow.frontier_ = builder_.exchange_frontier(std::move(flow.frontier_));
+}
+
+void PassRunner::run(PassFlow& flow) {
+  builder_.set_label(flow.label_);
+  while (!flow.is_over()) {
+    advance(flow);
+  }
+}
+
+void PassRunner::run_beside(PassFlow& forward, PassFlow& backward) {
+  forward.frontier_ = builder_.frontier();
+  backward.frontier_ = builder_.frontier();
+  while (!forward.is_over() || !backward.is_over()) {
+    for (PassFlow* flow : {&backward, &forward}) {
+      if (!flow->is_over()) {
+        take_turn(*flow);
+      }
+    }
+  }
+  builder_.exchange_frontier(std::move(forward.frontier_));
+  for (const OperationId operation : backward.frontier_) {
+    builder_.join(operation);
+  }
+}
+
+}  // namespace trainyard
