@@ -113,6 +113,8 @@ class StageProgram {
     return 2;
   }
 
+  bool offloads_activations() const { return scenario_.training.offload.activations > 0.0; }
+
   PassFlow flow_of(const StagePass& pass) {
     std::int32_t& inputs_left = inputs_left_[static_cast<std::size_t>(pass.chunk)];
     std::int32_t& weights_left = weights_left_[static_cast<std::size_t>(pass.chunk)];
@@ -151,9 +153,13 @@ class StageProgram {
       add_unit(model_.embedding_forward);
     }
     for (std::int64_t layer = 0; layer < chunk(index).layers; ++layer) {
-      flow.add([this, whole, layer] { activations_.before_forward(whole, layer); });
+      if (offloads_activations()) {
+        flow.add([this, whole, layer] { activations_.before_forward(whole, layer); });
+      }
       add_unit(model_.layers.at(layer_kind(scenario_.model, chunk(index).first_layer + layer)).forward);
-      flow.add([this, whole, layer] { activations_.after_forward(whole, layer); });
+      if (offloads_activations()) {
+        flow.add([this, whole, layer] { activations_.after_forward(whole, layer); });
+      }
     }
     if (chunk(index).head == Holds::kYes) {
       add_unit(model_.head_forward);
@@ -171,7 +177,9 @@ class StageProgram {
     PassFlow flow = empty_flow(pass);
     if (has_inputs) {  // weight gradients wait in a queue: no autograd, no schedule to walk
       flow.add([this] { builder_.host_work("backward pass", scenario_.framework.host.micro_batch); });
-      flow.add([this, whole] { activations_.begin_backward(whole); });
+      if (offloads_activations()) {
+        flow.add([this, whole] { activations_.begin_backward(whole); });
+      }
     }
     const bool is_last = left == 0;
     const bool has_embedding = chunk(index).embedding == Holds::kYes;
@@ -193,7 +201,7 @@ class StageProgram {
     }
     for (std::int64_t layer = chunk(index).layers - 1; layer >= 0; --layer) {
       const PricedLayer& priced = model_.layers.at(layer_kind(scenario_.model, chunk(index).first_layer + layer));
-      if (has_inputs) {
+      if (has_inputs && offloads_activations()) {
         flow.add([this, whole, layer] { activations_.before_backward(whole, layer); });
       }
       const bool is_recomputed = recompute_plan(scenario_.training, layer).granularity != Recompute::kNone;
