@@ -104,7 +104,7 @@ TEST_CASE("too few rows, repeats that disagree, another GPU and rows without a m
   const GpuSpec gpu = load_gpu("a100-80");
   const auto fit = [](const std::string& text) { return fit_kernels("a100-80", {SuiteFile(text).path.string()}); };
   std::string few = kMachine;
-  for (int i = 1; i <= 5; ++i) {
+  for (std::int64_t i = 1; i <= 5; ++i) {
     few += gemm_record({.m = 64 * i, .n = 64, .k = 64}, 1e-5);
   }
   CHECK_THROWS_WITH_AS(fit(few), doctest::Contains("5 rows of the 12 needed (two for each of six parameters)"),
