@@ -130,8 +130,8 @@ class RowReader {
     if (!text("gated_mlp").empty() && (text("gated_mlp") == "1") != llama) {
       model["activation"] = text("gated_mlp") == "1" ? "swiglu" : "gelu";
     }
-    // Fine-tuning of adapters on a frozen base is stated in the notes; rank and place are NeMo's defaults, the source of
-    // all such rows (examples/nlp/language_modeling/tuning/conf, peft.lora_tuning: adapter_dim, target_modules).
+    // Fine-tuning of adapters on a frozen base is stated in the notes; rank and place are NeMo's defaults, the source
+    // of all such rows (examples/nlp/language_modeling/tuning/conf, peft.lora_tuning: adapter_dim, target_modules).
     if (text("notes").find("LoRA: frozen base weights") != std::string::npos) {
       constexpr std::int64_t kRank = 32;
       model["adapters"] = {{"rank", kRank}, {"modules", {"qkv"}}};
