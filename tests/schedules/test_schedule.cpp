@@ -226,7 +226,7 @@ TEST_CASE("joined pairs are those of the steady state, one forward pass further 
         }
       }
       // All but the warm-up: 2 (p - i - 1) + (v - 1) p + 1 of 2 * 4 p forward passes.
-      CHECK(pairs == 8 * p - (2 * (p - static_cast<std::ptrdiff_t>(stage) - 1) + p + 1));
+      CHECK(pairs == std::ptrdiff_t{8} * p - (2 * (p - static_cast<std::ptrdiff_t>(stage) - 1) + p + 1));
     }
   }
   // A single stage: one ahead.
