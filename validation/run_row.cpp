@@ -37,7 +37,7 @@ std::string reason_apart(const CsvTable& table, std::size_t row) {
   if (!scope) {
     return {};
   }
-  scope->expect_keys({"least_mfu_percent", "most_gpus", "reason", "chosen"});
+  scope->expect_keys({"least_mfu_percent", "most_gpus", "reason"});
   const bool wastes =
       table.number(row, "mfu_percent").value_or(0.0) < scope->at("least_mfu_percent").number(0.0, 100.0);
   const bool large = table.integer(row, "num_gpus").value_or(0) > scope->at("most_gpus").integer(1, 1 << 20);

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "sim/base/csv.hpp"
-#include "sim/base/files.hpp"
 #include "sim/scenario/framework.hpp"
 #include "validation/accuracy.hpp"
 #include "validation/validate_runs.hpp"
@@ -90,13 +89,6 @@ std::string fit_of(const std::string& table, const std::set<std::string>& framew
         folds += fmt::format("{}{} folds by id ({})", folds.empty() ? "" : "; ", fit.held_out.size(), name);
       }
     }
-  }
-  const auto path = home_folder() / "validation/published/runs/scopes.json";
-  const Json document = read_json_file(path);
-  const JsonReader scopes(document, path.string());
-  const auto scope = scopes.find(table);
-  if (const auto chosen = scope ? scope->find("chosen") : std::nullopt) {
-    return (folds.empty() ? "" : folds + "; ") + chosen->text();
   }
   if (frameworks.empty()) {
     return "-";  // nothing was predicted

@@ -6,111 +6,99 @@
 #include <numeric>
 
 #include "sim/base/files.hpp"
+#include "sim/scenario/place.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr std::int64_t kMostLayers = 1'000'000;
 
-struct Check {
-  const std::string& file;
-  [[noreturn]] void fail(std::string_view pointer, std::string problem, std::string found, std::string allowed,
-                         std::string remedy) const {
-    throw UserError({.file = file,
-                     .pointer = std::string(pointer),
-                     .found = std::move(found),
-                     .allowed = std::move(allowed),
-                     .problem = std::move(problem),
-                     .remedy = std::move(remedy)});
-  }
-};
-
-void check_chunks(const Check& check, const Scenario& scenario) {
+void check_chunks(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const std::string name = schedule_text(scenario.training);
   if (scenario.framework.stage_split == StageSplit::kByCost && layout.vpp != 1) {
-    check.fail("/layout/vpp", fmt::format("{} gives every stage one chunk", scenario.framework.name),
+    place.fail("/layout/vpp", fmt::format("{} gives every stage one chunk", scenario.framework.name),
                fmt::format("{}", layout.vpp), "1", "choose a schedule with one chunk per stage, or another framework");
   }
   if (scenario.training.schedule_table) {
     const ScheduleTable& table = *scenario.training.schedule_table;
     const std::int64_t chunks = table.placement == Placement::kLooped ? table.chunks : 2;
     if (layout.vpp != chunks) {
-      check.fail("/layout/vpp", "the schedule table has another number of chunks per stage",
+      place.fail("/layout/vpp", "the schedule table has another number of chunks per stage",
                  fmt::format("vpp {} with {}", layout.vpp, name), fmt::format("{}", chunks), "leave vpp out");
     }
     return;
   }
   const ScheduleTraits& traits = schedule_traits(scenario.training.schedule);
   if (traits.most_chunks == 1 && layout.vpp != 1) {
-    check.fail("/layout/vpp", "several chunks per stage need the interleaved schedule",
+    place.fail("/layout/vpp", "several chunks per stage need the interleaved schedule",
                fmt::format("vpp {} with {}", layout.vpp, name), "1", "use schedule interleaved");
   }
   if (traits.most_chunks == 2 && layout.vpp != 2) {
-    check.fail("/layout/vpp", fmt::format("the {} schedule has two chunks per stage", name),
+    place.fail("/layout/vpp", fmt::format("the {} schedule has two chunks per stage", name),
                fmt::format("{}", layout.vpp), "2", "leave vpp out");
   }
   if (traits.most_chunks > 2 && (layout.vpp < 2 || layout.pp < 2)) {
-    check.fail("/training/schedule", fmt::format("the {} schedule needs at least two stages and two chunks", name),
+    place.fail("/training/schedule", fmt::format("the {} schedule needs at least two stages and two chunks", name),
                fmt::format("pp {}, vpp {}", layout.pp, layout.vpp), "pp >= 2 and vpp >= 2", "use 1f1b");
   }
 }
 
-void check_interleaved(const Check& check, const Scenario& scenario) {
+void check_interleaved(const Place& place, const Scenario& scenario) {
   const std::int64_t pp = scenario.layout.pp;
   const std::int64_t count = scenario.micro_batches();
   const std::int64_t group = scenario.training.micro_batch_group;
   if (group == 0 && count % pp != 0) {
-    check.fail("/training/global_batch", "the interleaved schedule needs a multiple of pp micro-batches",
+    place.fail("/training/global_batch", "the interleaved schedule needs a multiple of pp micro-batches",
                fmt::format("{} micro-batches", count), fmt::format("a multiple of {}", pp),
                "change global_batch, micro_batch or micro_batch_group, or use 1f1b");
   }
   // Source: megatron/core/pipeline_parallel/schedules.py, forward_backward_pipelining_with_interleaving.
   if (group != 0 && (group < pp || group > count)) {
-    check.fail("/training/micro_batch_group", "a group needs at least pp micro-batches and at most all",
+    place.fail("/training/micro_batch_group", "a group needs at least pp micro-batches and at most all",
                fmt::format("{}", group), fmt::format("{} to {}", pp, count), "use pp, or leave it out");
   }
   if (group != 0 && count % group != 0 && count % group < pp) {
-    check.fail("/training/micro_batch_group", "the last group has fewer than pp micro-batches",
+    place.fail("/training/micro_batch_group", "the last group has fewer than pp micro-batches",
                fmt::format("{} micro-batches in groups of {}", count, group),
                fmt::format("a remainder of 0 or at least {}", pp), "change micro_batch_group or global_batch");
   }
 }
 
-void check_micro_batches(const Check& check, const Scenario& scenario) {
+void check_micro_batches(const Place& place, const Scenario& scenario) {
   const std::int64_t pp = scenario.layout.pp;
   const std::int64_t count = scenario.micro_batches();
   const ScheduleName schedule = scenario.training.schedule;
   if (schedule == ScheduleName::kInterleaved) {
-    check_interleaved(check, scenario);
+    check_interleaved(place, scenario);
   } else if (scenario.training.micro_batch_group != 0) {
-    check.fail("/training/micro_batch_group", "only the interleaved schedule groups micro-batches",
+    place.fail("/training/micro_batch_group", "only the interleaved schedule groups micro-batches",
                schedule_text(scenario.training), "interleaved", "leave micro_batch_group out");
   }
   const bool is_dualpipe = schedule == ScheduleName::kDualPipe;
   if (is_dualpipe && (pp % 2 != 0 || count % 2 != 0)) {
-    check.fail("/training/schedule", "dualpipe needs an even number of stages and of micro-batches",
+    place.fail("/training/schedule", "dualpipe needs an even number of stages and of micro-batches",
                fmt::format("pp {}, {} micro-batches", pp, count), "even numbers", "use dualpipe-v or zb-v");
   }
   if ((is_dualpipe || schedule == ScheduleName::kDualPipeV) && count < 2 * pp) {
-    check.fail("/training/global_batch", "DualPipe needs at least 2 pp micro-batches",
+    place.fail("/training/global_batch", "DualPipe needs at least 2 pp micro-batches",
                fmt::format("{} micro-batches", count), fmt::format("at least {}", 2 * pp),
                "raise global_batch, or lower micro_batch, dp or pp");
   }
   if (const auto& table = scenario.training.schedule_table) {
     if (static_cast<std::int64_t>(table->rows.size()) != pp) {
-      check.fail("/layout/pp", "the schedule table has one row per stage", fmt::format("pp {}", pp),
+      place.fail("/layout/pp", "the schedule table has one row per stage", fmt::format("pp {}", pp),
                  fmt::format("{} rows in {}", table->rows.size(), table->file), "change pp or the table");
     }
     if (table->micro_batches != count) {
-      check.fail("/training/global_batch", "the schedule table has another number of micro-batches",
+      place.fail("/training/global_batch", "the schedule table has another number of micro-batches",
                  fmt::format("{} micro-batches", count), fmt::format("{} in {}", table->micro_batches, table->file),
                  "change global_batch, micro_batch or the table");
     }
   }
 }
 
-void check_layers(const Check& check, const Scenario& scenario) {
+void check_layers(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const std::int64_t layers = scenario.model.layers;
   const std::int64_t virtual_stages =
@@ -119,12 +107,12 @@ void check_layers(const Check& check, const Scenario& scenario) {
     const std::int64_t sum =
         std::accumulate(layout.layers_per_stage.begin(), layout.layers_per_stage.end(), std::int64_t{0});
     if (static_cast<std::int64_t>(layout.layers_per_stage.size()) != virtual_stages || sum != layers) {
-      check.fail("/layout/layers_per_stage", "every layer stands on one virtual stage",
+      place.fail("/layout/layers_per_stage", "every layer stands on one virtual stage",
                  fmt::format("{} layers on {} virtual stages", sum, layout.layers_per_stage.size()),
                  fmt::format("{} layers on {}", layers, virtual_stages), "leave it out to spread them evenly");
     }
     if (layout.embedding != EndPlacement::kWithLayers || layout.loss != EndPlacement::kWithLayers) {
-      check.fail("/layout/layers_per_stage", "layers are counted out already",
+      place.fail("/layout/layers_per_stage", "layers are counted out already",
                  "layers_per_stage with embedding or loss", "either of them",
                  "write 0 where the embedding or the loss stands alone");
     }
@@ -133,7 +121,7 @@ void check_layers(const Check& check, const Scenario& scenario) {
   const auto alone = [](EndPlacement end) { return end == EndPlacement::kStandalone ? 1 : 0; };
   const std::int64_t with_layers = virtual_stages - alone(layout.embedding) - alone(layout.loss);
   if (scenario.framework.stage_split == StageSplit::kEven && (with_layers < 1 || layers < with_layers)) {
-    check.fail("/layout/pp", "there are fewer layers than pipeline stages times chunks",
+    place.fail("/layout/pp", "there are fewer layers than pipeline stages times chunks",
                fmt::format("pp {} * vpp {}", layout.pp, layout.vpp),
                fmt::format("pp * vpp of at most {} layers", layers), "lower pp or vpp");
   }
@@ -183,10 +171,10 @@ std::string schedule_text(const Training& training) {
 }
 
 void check_pipeline(const Scenario& scenario, const std::string& file) {
-  const Check check{file};
-  check_chunks(check, scenario);
-  check_micro_batches(check, scenario);
-  check_layers(check, scenario);
+  const Place place{file};
+  check_chunks(place, scenario);
+  check_micro_batches(place, scenario);
+  check_layers(place, scenario);
 }
 
 void echo_pipeline(const Scenario& scenario, Json& document) {

@@ -6,22 +6,10 @@
 #include <array>
 #include <numeric>
 
+#include "sim/scenario/place.hpp"
+
 namespace trainyard {
 namespace {
-
-// Where a value stands in the document, for errors about combinations of values.
-struct Place {
-  const std::string& file;
-  [[noreturn]] void infeasible(std::string_view pointer, std::string problem, std::string found, std::string allowed,
-                               std::string remedy) const {
-    throw UserError({.file = file,
-                     .pointer = std::string(pointer),
-                     .found = std::move(found),
-                     .allowed = std::move(allowed),
-                     .problem = std::move(problem),
-                     .remedy = std::move(remedy)});
-  }
-};
 
 void check_order(const Place& place, const Parallelism& layout) {
   std::array<std::string_view, 5> dimensions = {"tp", "cp", "ep", "dp", "pp"};
@@ -35,8 +23,8 @@ void check_order(const Place& place, const Parallelism& layout) {
   std::sort(given.begin(), given.end());
   std::sort(dimensions.begin(), dimensions.end());
   if (!std::equal(given.begin(), given.end(), dimensions.begin(), dimensions.end())) {
-    place.infeasible("/layout/order", "the rank order must name each dimension once", layout.order,
-                     "a permutation of tp-cp-ep-dp-pp", "use tp-cp-ep-dp-pp, Megatron's default");
+    place.fail("/layout/order", "the rank order must name each dimension once", layout.order,
+               "a permutation of tp-cp-ep-dp-pp", "use tp-cp-ep-dp-pp, Megatron's default");
   }
 }
 
@@ -47,30 +35,30 @@ void check_context(const Place& place, const Scenario& scenario) {
   }
   // Every rank holds an early and a late piece of the sequence, so that all have the same causal work.
   if (scenario.training.seq_len % (2 * layout.cp) != 0) {
-    place.infeasible("/layout/cp", "a sequence must be divisible into 2 * cp pieces", fmt::format("{}", layout.cp),
-                     fmt::format("a cp such that 2 * cp divides {} tokens", scenario.training.seq_len),
-                     "choose a smaller power of two");
+    place.fail("/layout/cp", "a sequence must be divisible into 2 * cp pieces", fmt::format("{}", layout.cp),
+               fmt::format("a cp such that 2 * cp divides {} tokens", scenario.training.seq_len),
+               "choose a smaller power of two");
   }
   if (layout.context_parallel == ContextParallel::kHierarchical && layout.cp % layout.context_inner != 0) {
-    place.infeasible("/layout/cp_inner", "the ranks that exchange heads must divide cp",
-                     fmt::format("{}", layout.context_inner), fmt::format("a divisor of cp {}", layout.cp),
-                     "use the GPUs of one node");
+    place.fail("/layout/cp_inner", "the ranks that exchange heads must divide cp",
+               fmt::format("{}", layout.context_inner), fmt::format("a divisor of cp {}", layout.cp),
+               "use the GPUs of one node");
   }
   const bool goes_round =
       layout.context_parallel == ContextParallel::kRing || layout.context_parallel == ContextParallel::kHierarchical;
   if (goes_round && scenario.model.window > 0 && scenario.model.window < scenario.training.seq_len) {
-    place.infeasible("/layout/cp_type", "a ring passes all keys by, also those outside of a sliding window",
-                     fmt::format("{} with windows of {} keys", kContextParallelNames.name_of(layout.context_parallel),
-                                 scenario.model.window),
-                     "all_gather, ulysses", "use cp_type all_gather");
+    place.fail("/layout/cp_type", "a ring passes all keys by, also those outside of a sliding window",
+               fmt::format("{} with windows of {} keys", kContextParallelNames.name_of(layout.context_parallel),
+                           scenario.model.window),
+               "all_gather, ulysses", "use cp_type all_gather");
   }
   const bool ulysses = layout.context_parallel == ContextParallel::kUlysses;
   const std::int64_t exchanging = ulysses ? layout.cp : layout.context_inner;
   const bool exchanges_heads = ulysses || layout.context_parallel == ContextParallel::kHierarchical;
   if (exchanges_heads && scenario.model.heads % (layout.tp * exchanging) != 0) {
-    place.infeasible("/layout/cp_type", "the heads of a rank must be divisible by the ranks that exchange them",
-                     fmt::format("{} heads over tp {} and {} ranks", scenario.model.heads, layout.tp, exchanging),
-                     "heads / tp divisible by the exchanging ranks", "use cp_type ring");
+    place.fail("/layout/cp_type", "the heads of a rank must be divisible by the ranks that exchange them",
+               fmt::format("{} heads over tp {} and {} ranks", scenario.model.heads, layout.tp, exchanging),
+               "heads / tp divisible by the exchanging ranks", "use cp_type ring");
   }
 }
 
@@ -79,30 +67,30 @@ void check_experts(const Place& place, const Scenario& scenario) {
   const std::int64_t stage_ranks = layout.tp * layout.cp * layout.dp;
   if (!scenario.model.experts) {
     if (layout.ep * layout.etp != 1) {
-      place.infeasible(layout.ep != 1 ? "/layout/ep" : "/layout/etp", "the model has no experts to share out",
-                       fmt::format("{}", layout.ep != 1 ? layout.ep : layout.etp), "1", "leave it out");
+      place.fail(layout.ep != 1 ? "/layout/ep" : "/layout/etp", "the model has no experts to share out",
+                 fmt::format("{}", layout.ep != 1 ? layout.ep : layout.etp), "1", "leave it out");
     }
     return;
   }
   if (scenario.model.experts->count % layout.ep != 0) {
-    place.infeasible("/layout/ep", "the experts must be divisible by ep", fmt::format("{}", layout.ep),
-                     fmt::format("a divisor of {} experts", scenario.model.experts->count), "choose a smaller ep");
+    place.fail("/layout/ep", "the experts must be divisible by ep", fmt::format("{}", layout.ep),
+               fmt::format("a divisor of {} experts", scenario.model.experts->count), "choose a smaller ep");
   }
   if (stage_ranks % (layout.ep * layout.etp) != 0) {
-    place.infeasible("/layout/ep", "ep * etp must divide the ranks of a stage",
-                     fmt::format("ep {} * etp {}", layout.ep, layout.etp),
-                     fmt::format("a divisor of tp * cp * dp = {}", stage_ranks), "lower ep or etp");
+    place.fail("/layout/ep", "ep * etp must divide the ranks of a stage",
+               fmt::format("ep {} * etp {}", layout.ep, layout.etp),
+               fmt::format("a divisor of tp * cp * dp = {}", stage_ranks), "lower ep or etp");
   }
   if (layout.tp > 1 && layout.sequence_parallel == SequenceParallel::kOff) {
     // megatron/training/arguments.py, validate_args: mixtures of experts with tensor parallelism need it. Without it
     // every tensor-parallel rank would route the same tokens.
-    place.infeasible("/layout/sequence_parallel", "experts beside tensor parallelism need sequence parallelism",
-                     fmt::format("false with tp {}", layout.tp), "true, or tp 1", "set sequence_parallel to true");
+    place.fail("/layout/sequence_parallel", "experts beside tensor parallelism need sequence parallelism",
+               fmt::format("false with tp {}", layout.tp), "true, or tp 1", "set sequence_parallel to true");
   }
   // Both grids of ranks must agree about who is in which pipeline stage.
   if (layout.pp > 1 && !layout.order.ends_with("pp")) {
-    place.infeasible("/layout/order", "with experts the pipeline must vary slowest", layout.order,
-                     "an order that ends in pp", "use tp-cp-ep-dp-pp");
+    place.fail("/layout/order", "with experts the pipeline must vary slowest", layout.order, "an order that ends in pp",
+               "use tp-cp-ep-dp-pp");
   }
 }
 
@@ -116,30 +104,29 @@ void check_expert_overlap(const Place& place, const Scenario& scenario) {
   }
   constexpr std::string_view kKey = "/layout/ep_overlap";
   if (layout.ep == 1 || training.experts.dispatcher == TokenDispatcher::kAllGather) {
-    place.infeasible(kKey, "there is no all-to-all of experts to overlap",
-                     layout.ep == 1 ? "ep 1" : "dispatcher all_gather", "ep above 1, dispatcher all_to_all or deep_ep",
-                     "leave ep_overlap out");
+    place.fail(kKey, "there is no all-to-all of experts to overlap", layout.ep == 1 ? "ep 1" : "dispatcher all_gather",
+               "ep above 1, dispatcher all_to_all or deep_ep", "leave ep_overlap out");
   }
   if (training.recompute == Recompute::kFull) {
-    place.infeasible(kKey, "a layer that is recomputed as a whole leaves its exchanges no neighbour", "recompute full",
-                     "none, selective", "recompute modules selectively");
+    place.fail(kKey, "a layer that is recomputed as a whole leaves its exchanges no neighbour", "recompute full",
+               "none, selective", "recompute modules selectively");
   }
   if (is_fsdp(training.data_parallel.strategy) || training.zero_stage == 3) {
-    place.infeasible(kKey, "parameters that are gathered for one pass would be freed under the other",
-                     fmt::format("{} in ZeRO stage {}", kDataParallelNames.name_of(training.data_parallel.strategy),
-                                 training.zero_stage),
-                     "ddp, megatron, deepspeed up to stage 2", "set training.data_parallel or zero_stage");
+    place.fail(kKey, "parameters that are gathered for one pass would be freed under the other",
+               fmt::format("{} in ZeRO stage {}", kDataParallelNames.name_of(training.data_parallel.strategy),
+                           training.zero_stage),
+               "ddp, megatron, deepspeed up to stage 2", "set training.data_parallel or zero_stage");
   }
   const bool single = training.schedule == ScheduleName::kOneFOneB && layout.pp == 1;
   const bool joins = training.schedule == ScheduleName::kInterleaved || training.schedule == ScheduleName::kDualPipe ||
                      training.schedule == ScheduleName::kDualPipeV;
   if (!single && !joins) {
-    place.infeasible(kKey, "the schedule joins no forward pass with a backward pass",
-                     fmt::format("{} with pp {}",
-                                 training.schedule_table ? training.schedule_table->file
-                                                         : std::string(kScheduleNames.name_of(training.schedule)),
-                                 layout.pp),
-                     "interleaved, dualpipe, dualpipe-v; 1f1b with pp 1", "set training.schedule");
+    place.fail(kKey, "the schedule joins no forward pass with a backward pass",
+               fmt::format("{} with pp {}",
+                           training.schedule_table ? training.schedule_table->file
+                                                   : std::string(kScheduleNames.name_of(training.schedule)),
+                           layout.pp),
+               "interleaved, dualpipe, dualpipe-v; 1f1b with pp 1", "set training.schedule");
   }
 }
 
@@ -154,9 +141,9 @@ void check_expert_copies(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const std::int64_t copies = layout.data_ranks() / layout.hsdp_shard;
   if (scenario.model.experts && layout.expert_dp() % copies != 0) {
-    place.infeasible("/layout/hsdp_shard", "every copy of the model needs all experts",
-                     fmt::format("{} copies, each expert held {} times", copies, layout.expert_dp()),
-                     "a number of copies that divides the times an expert is held", "raise hsdp_shard or lower ep");
+    place.fail("/layout/hsdp_shard", "every copy of the model needs all experts",
+               fmt::format("{} copies, each expert held {} times", copies, layout.expert_dp()),
+               "a number of copies that divides the times an expert is held", "raise hsdp_shard or lower ep");
   }
 }
 
@@ -165,12 +152,12 @@ void check_recompute(const Place& place, const Scenario& scenario) {
   const bool is_full = training.recompute == Recompute::kFull;
   const std::string granularity(kRecomputeNames.name_of(training.recompute));
   if (!is_full && (training.recompute_layers != 1 || training.recompute_method != RecomputeMethod::kUniform)) {
-    place.infeasible("/training/recompute", "recompute_method and recompute_layers belong to full recomputation",
-                     granularity, "full", "set recompute to full, or leave them out");
+    place.fail("/training/recompute", "recompute_method and recompute_layers belong to full recomputation", granularity,
+               "full", "set recompute to full, or leave them out");
   }
   if (training.recompute != Recompute::kSelective && !training.recompute_modules.empty()) {
-    place.infeasible("/training/recompute", "recompute_modules belong to selective recomputation", granularity,
-                     "selective", "set recompute to selective, or leave recompute_modules out");
+    place.fail("/training/recompute", "recompute_modules belong to selective recomputation", granularity, "selective",
+               "set recompute to selective, or leave recompute_modules out");
   }
 }
 
@@ -182,14 +169,13 @@ void check_layout(const Scenario& scenario, const std::string& file) {
   const ModelSpec& model = scenario.model;
   const auto number = [](std::int64_t value) { return fmt::format("{}", value); };
   if (layout.tp * layout.pp * layout.cp * layout.dp != scenario.gpus) {
-    place.infeasible(
-        "/layout", "tp * pp * cp * dp must equal the number of GPUs",
-        fmt::format("{} * {} * {} * {} on {} GPUs", layout.tp, layout.pp, layout.cp, layout.dp, scenario.gpus),
-        fmt::format("a product of {}", scenario.gpus), "leave dp out: it becomes what remains");
+    place.fail("/layout", "tp * pp * cp * dp must equal the number of GPUs",
+               fmt::format("{} * {} * {} * {} on {} GPUs", layout.tp, layout.pp, layout.cp, layout.dp, scenario.gpus),
+               fmt::format("a product of {}", scenario.gpus), "leave dp out: it becomes what remains");
   }
   if (model.heads % layout.tp != 0) {
-    place.infeasible("/layout/tp", "attention heads must be divisible by tp", number(layout.tp),
-                     fmt::format("a divisor of {} heads", model.heads), "choose a smaller power of two");
+    place.fail("/layout/tp", "attention heads must be divisible by tp", number(layout.tp),
+               fmt::format("a divisor of {} heads", model.heads), "choose a smaller power of two");
   }
   check_order(place, layout);
   check_context(place, scenario);
@@ -208,14 +194,14 @@ void settle_sharding(Scenario& scenario, const std::string& file) {
     return;
   }
   if (!is_fsdp(strategy)) {
-    place.infeasible("/layout/hsdp_shard", "only FSDP shards in groups of ranks",
-                     std::string(kDataParallelNames.name_of(strategy)), "data_parallel fsdp or hsdp",
-                     "leave hsdp_shard out, or set training.data_parallel to hsdp");
+    place.fail("/layout/hsdp_shard", "only FSDP shards in groups of ranks",
+               std::string(kDataParallelNames.name_of(strategy)), "data_parallel fsdp or hsdp",
+               "leave hsdp_shard out, or set training.data_parallel to hsdp");
   }
   if (ranks % layout.hsdp_shard != 0) {
-    place.infeasible("/layout/hsdp_shard", "the shard group must divide the data-parallel ranks",
-                     fmt::format("{}", layout.hsdp_shard), fmt::format("a divisor of {}", ranks),
-                     fmt::format("use {}", std::gcd(layout.hsdp_shard, ranks)));
+    place.fail("/layout/hsdp_shard", "the shard group must divide the data-parallel ranks",
+               fmt::format("{}", layout.hsdp_shard), fmt::format("a divisor of {}", ranks),
+               fmt::format("use {}", std::gcd(layout.hsdp_shard, ranks)));
   }
   strategy = layout.hsdp_shard < ranks ? DataParallelName::kHsdp : DataParallelName::kFsdp;
   check_expert_copies(place, scenario);
@@ -227,22 +213,22 @@ void check_training(const Scenario& scenario, const std::string& file) {
   const Training& training = scenario.training;
   const std::int64_t per_round = training.micro_batch * layout.dp;
   if (training.global_batch % per_round != 0) {
-    place.infeasible("/training/global_batch", "the global batch must be divisible by micro_batch * dp",
-                     fmt::format("{}", training.global_batch),
-                     fmt::format("a multiple of {} * {} = {}", training.micro_batch, layout.dp, per_round),
-                     fmt::format("use {}", std::max(per_round, training.global_batch / per_round * per_round)));
+    place.fail("/training/global_batch", "the global batch must be divisible by micro_batch * dp",
+               fmt::format("{}", training.global_batch),
+               fmt::format("a multiple of {} * {} = {}", training.micro_batch, layout.dp, per_round),
+               fmt::format("use {}", std::max(per_round, training.global_batch / per_round * per_round)));
   }
   check_recompute(place, scenario);
   check_expert_overlap(place, scenario);
   if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage > 1 && layout.pp > 1) {
     // deepspeed/runtime/pipe/engine.py asserts a stage below 2.
-    place.infeasible("/training/zero_stage", "DeepSpeed's pipelines exclude ZeRO stages 2 and 3",
-                     fmt::format("{} with pp {}", training.zero_stage, layout.pp), "0, 1",
-                     "use 1, or set training.data_parallel to fsdp");
+    place.fail("/training/zero_stage", "DeepSpeed's pipelines exclude ZeRO stages 2 and 3",
+               fmt::format("{} with pp {}", training.zero_stage, layout.pp), "0, 1",
+               "use 1, or set training.data_parallel to fsdp");
   }
   if (scenario.model.positions == Positions::kLearned && training.seq_len > scenario.model.seq_len) {
-    place.infeasible("/training/seq_len", "the model has fewer learned positions", fmt::format("{}", training.seq_len),
-                     fmt::format("at most {}", scenario.model.seq_len), "shorten seq_len or raise the model's");
+    place.fail("/training/seq_len", "the model has fewer learned positions", fmt::format("{}", training.seq_len),
+               fmt::format("at most {}", scenario.model.seq_len), "shorten seq_len or raise the model's");
   }
 }
 
