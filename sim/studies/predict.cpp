@@ -7,6 +7,7 @@
 #include "sim/program/build_program.hpp"
 #include "sim/studies/fork_pool.hpp"
 #include "sim/studies/repetition.hpp"
+#include "sim/studies/timeline_bytes.hpp"
 
 namespace trainyard {
 

@@ -9,7 +9,6 @@
 // the inserted period as they stood before it, and will do so again after the next one. Only a host that runs ahead of
 // its device does not return to the same state; its lead must not shrink.
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "sim/report/report.hpp"
@@ -36,9 +35,5 @@ bool repeats(const Program& shorter_program, const Timeline& shorter, const Prog
 // The report of `scenario` from those of its two short steps.
 Report extend_report(const Scenario& scenario, const Layout& layout, const Report& shorter, const Report& longer,
                      std::int64_t times);
-
-// A timeline as bytes and back, to the bit: simulations run in children.
-std::string timeline_bytes(const Timeline& timeline);
-Timeline timeline_from_bytes(const std::string& bytes);
 
 }  // namespace trainyard
