@@ -72,11 +72,14 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
   if (!repeats(programs[0], timelines[0], programs[1], timelines[1])) {
     return std::nullopt;
   }
-  Report report = extend_report(scenario, layout, make_report(asked[0], layout, programs[0], timelines[0]),
-                                make_report(asked[1], layout, programs[1], timelines[1]), steps.times);
-  report.micro_batches = scenario.micro_batches();
-  report.micro_batches_simulated = steps.shorter + steps.longer;
-  report.events = timelines[0].events + timelines[1].events;
+  const ShortReports reports{.shorter = make_report(asked[0], layout, programs[0], timelines[0]),
+                             .longer = make_report(asked[1], layout, programs[1], timelines[1])};
+  std::optional<Report> report = extend_report(reports, scenario, layout, steps.times);
+  if (report) {
+    report->micro_batches = scenario.micro_batches();
+    report->micro_batches_simulated = steps.shorter + steps.longer;
+    report->events = timelines[0].events + timelines[1].events;
+  }
   return report;
 }
 

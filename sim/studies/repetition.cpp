@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 
 #include "sim/base/error.hpp"
+#include "sim/program/memory_estimate.hpp"
+#include "sim/studies/insertions.hpp"
 
 namespace trainyard {
 namespace {
@@ -14,88 +15,35 @@ namespace {
 // share of the step.
 constexpr double kRounding = 1e-11;
 
-bool same_work(const Operation& a, const Operation& b) {
-  return a.kind == b.kind && a.stream == b.stream && a.name == b.name && a.chunk == b.chunk &&
-         a.run.device == b.run.device && a.run.host == b.run.host && a.communications == b.communications &&
-         a.waits == b.waits;
+// Micro-batches after which the order of passes repeats.
+std::int64_t period_of(const Scenario& scenario) {
+  const std::int64_t group = scenario.training.micro_batch_group;
+  return scenario.training.schedule == ScheduleName::kInterleaved && group > 0 ? group : scenario.layout.pp;
 }
 
-// Operation j of `b` does what operation i of `a` does, later by `shift`.
-struct Comparison {
-  const RankProgram& a_program;
-  const RankTimeline& a;
-  const RankProgram& b_program;
-  const RankTimeline& b;
-  double rounding;
-
-  bool same(std::size_t i, std::size_t j, double shift) const {
-    const auto near = [&](const std::vector<double>& one, const std::vector<double>& other) {
-      return std::abs(one[i] + shift - other[j]) <= rounding;
-    };
-    // A host that runs ahead may do something earlier than a period ago, never later.
-    const auto no_later = [&](const std::vector<double>& one, const std::vector<double>& other) {
-      return other[j] <= one[i] + shift + rounding;
-    };
-    if (!same_work(a_program.operations[i], b_program.operations[j]) || !no_later(a.issued, b.issued)) {
-      return false;
-    }
-    switch (a_program.operations[i].kind) {
-      case OperationKind::kHostWork:
-        return no_later(a.end, b.end);
-      case OperationKind::kHostWait:
-        return no_later(a.start, b.start) && near(a.end, b.end);
-      default:
-        return near(a.start, b.start) && near(a.moving, b.moving) && near(a.end, b.end);
-    }
-  }
-};
-
-// One rank. The operations in front keep their times, those behind are later by `later`; together they are all. What is
-// inserted between them repeats the period before it: where a host gains on its device, the kernels that wait for it
-// may still become fewer, although what comes behind shows nothing of it.
-bool repeats_on_rank(const RankProgram& a_program, const RankTimeline& a, const RankProgram& b_program,
-                     const RankTimeline& b, double later, double rounding) {
-  const std::size_t count = a_program.operations.size();
-  if (b_program.operations.size() < count) {
-    return false;
-  }
-  const std::size_t more = b_program.operations.size() - count;
-  const Comparison steps{a_program, a, b_program, b, rounding};
-  std::size_t front = 0;
-  while (front < count && steps.same(front, front, 0.0)) {
-    ++front;
-  }
-  std::size_t back = 0;
-  while (back < count && steps.same(count - 1 - back, count - 1 - back + more, later)) {
-    ++back;
-  }
-  if (front + back < count || front < more) {
-    return false;
-  }
-  const Comparison periods{b_program, b, b_program, b, rounding};
-  for (std::size_t i = front - more; i < front; ++i) {
-    if (!periods.same(i, i + more, later)) {
-      return false;
-    }
-  }
-  return true;
+// Where every micro-batch passes a chunk before any passes the next, what a stage sends waits until the stage it goes
+// to has come to that chunk. What waits becomes more with every micro-batch, so no moment is like one a period before,
+// and the sends hold multiprocessors meanwhile: how many kernels run beside them is a whole number of periods only
+// where all stages are equally fast. Of gpt3-175b on 64 GPUs the further periods of a step differ by 1e-6 of it.
+bool sends_pile_up(ScheduleName schedule) {
+  return schedule == ScheduleName::kBreadthFirst || schedule == ScheduleName::kLoopedBfs;
 }
 
 }  // namespace
 
 std::vector<ShortSteps> short_steps(const Scenario& scenario) {
-  // Micro-batches beyond those in flight, for the steady state to settle. Most pipelines settle with the first; hosts
-  // that gain on their devices and zero-bubble schedules take longer.
-  constexpr std::array<std::int64_t, 3> kSteady = {8, 24, 144};
-  const std::int64_t period = scenario.layout.pp;
+  // Micro-batches beyond those in flight, for the steady state to settle. Most pipelines settle with the first; where
+  // hosts gain on their devices, or stages on a slower one that has yet to hold them up, it takes longer.
+  constexpr std::array<std::int64_t, 5> kSteady = {8, 24, 144, 432, 1296};
+  const std::int64_t period = period_of(scenario);
   const std::int64_t all = scenario.micro_batches();
   std::vector<ShortSteps> out;
   // A user's table says what its own number of micro-batches does.
-  if (scenario.fold == Fold::kOff || scenario.training.schedule_table) {
+  if (scenario.fold == Fold::kOff || scenario.training.schedule_table || sends_pile_up(scenario.training.schedule)) {
     return out;
   }
   for (const std::int64_t steady : kSteady) {
-    const std::int64_t least = 3 * scenario.layout.pp + steady;
+    const std::int64_t least = 2 * scenario.layout.pp + period + steady;
     const std::int64_t shorter = least + (all - least) % period;
     // Where two short steps cost half of the whole or more it is simulated as it is.
     if (all >= 2 * (2 * shorter + period)) {
@@ -117,24 +65,71 @@ bool repeats(const Program& shorter_program, const Timeline& shorter, const Prog
   if (shorter.ranks.size() != longer.ranks.size() || shorter_program.classes.size() != longer_program.classes.size()) {
     return false;
   }
-  const double later = (longer.step - shorter.step).value;
+  const double rounding = longer.step.value * kRounding;
+  std::vector<std::vector<Insertion>> of_ranks;
   for (std::size_t r = 0; r < shorter.ranks.size(); ++r) {
     const RankTimeline& a = shorter.ranks[r];
     const RankTimeline& b = longer.ranks[r];
-    if (a.rank != b.rank || a.program_class != b.program_class || a.multiplicity != b.multiplicity ||
-        !repeats_on_rank(shorter_program.classes[a.program_class.index()], a,
-                         longer_program.classes[b.program_class.index()], b, later, longer.step.value * kRounding)) {
+    if (a.rank != b.rank || a.program_class != b.program_class || a.multiplicity != b.multiplicity) {
       return false;
     }
+    auto of_rank = insertions(shorter_program.classes[a.program_class.index()], a,
+                              longer_program.classes[b.program_class.index()], b, rounding);
+    if (!of_rank) {
+      return false;
+    }
+    of_ranks.push_back(std::move(*of_rank));
   }
-  return true;
+  return meet(of_ranks, rounding);
 }
 
-Report extend_report(const Scenario& scenario, const Layout& layout, const Report& shorter, const Report& longer,
-                     std::int64_t times) {
+namespace {
+
+// Of every stage its fullest moment. Where it holds as much in both short steps it does in every other one. Where
+// passes in flight become more with every period, the schedule's order of the whole step says how full it gets: not
+// always by equal amounts, some buffers have a limit. The moment itself moves like everything else.
+std::optional<MemoryEstimate> extend_memory(const ShortReports& reports, const Scenario& scenario, const Layout& layout,
+                                            std::int64_t times) {
+  const std::vector<StageMemory>& shorter = reports.shorter.memory.stages;
+  std::vector<StageMemory> stages = reports.longer.memory.stages;
+  std::optional<MemoryEstimate> by_order;
+  std::optional<MemoryEstimate> longer_by_order;
+  for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+    StageMemory& memory = stages[stage];
+    std::optional<Seconds> at = memory.at;
+    if (at && shorter[stage].at) {
+      at = *at + (*at - *shorter[stage].at) * static_cast<double>(times);
+    }
+    if (memory.total != shorter[stage].total || memory.host.total() != shorter[stage].host.total()) {
+      if (!by_order) {
+        by_order = estimate_memory(scenario, layout);
+        longer_by_order = estimate_memory(with_micro_batches(scenario, reports.longer.micro_batches), layout);
+      }
+      const StageMemory& known = longer_by_order->stages[stage];
+      if (known.total != memory.total || known.host.total() != memory.host.total()) {
+        return std::nullopt;
+      }
+      memory = by_order->stages[stage];
+    }
+    memory.at = at;
+  }
+  return make_estimate(std::move(stages), scenario, layout);
+}
+
+}  // namespace
+
+std::optional<Report> extend_report(const ShortReports& reports, const Scenario& scenario, const Layout& layout,
+                                    std::int64_t times) {
+  const Report& shorter = reports.shorter;
+  const Report& longer = reports.longer;
   const auto extend = [&](auto a, auto b) { return b + static_cast<decltype(b)>(times) * (b - a); };
   const auto extend_time = [&](Seconds a, Seconds b) { return b + (b - a) * static_cast<double>(times); };
+  auto memory = extend_memory(reports, scenario, layout, times);
+  if (!memory) {
+    return std::nullopt;
+  }
   Report out = longer;
+  out.memory = std::move(*memory);
   out.step = extend_time(shorter.step, longer.step);
   set_rates(out, scenario, layout);
   for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,
