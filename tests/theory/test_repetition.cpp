@@ -208,7 +208,11 @@ TEST_CASE("a step of 1,024 micro-batches is simulated at the cost of 72") {
   CHECK(report.micro_batches_simulated == 72);
 }
 
-TEST_CASE("a step of few micro-batches, and one that is not folded, is simulated whole") {
+TEST_CASE("a step of few micro-batches, one that is not folded, and one of a table are simulated whole") {
+  Scenario of_a_table = job(text_of({"1f1b", 1, 512, "megatron-core"}));
+  CHECK(short_steps(of_a_table).size() == 2);
+  of_a_table.training.schedule_table = parse_schedule_table("F0 F1 B0 B1", "mine.txt");
+  CHECK(short_steps(of_a_table).empty());
   CHECK(short_steps(job(text_of({"1f1b", 1, 64, "megatron-core"}))).empty());
   CHECK(short_steps(job(text_of({"1f1b", 1, 512, "megatron-core"}), {"fold=false"})).empty());
   const std::vector<ShortSteps> steps = short_steps(job(text_of({"1f1b", 1, 1023, "megatron-core"})));
