@@ -20,30 +20,28 @@ CollectivePlan ClusterNetworkCosts::plan(const CollectiveRequest& request) const
 
 namespace {
 
-struct Simulated {
-  Layout layout;
-  Program program;
-  Timeline timeline;
-};
+Fabric fabric_of(const Scenario& scenario) {
+  return build_fabric(scenario.cluster, static_cast<int>(scenario.gpus));
+}
 
-Simulated simulate(const Scenario& scenario) {
-  const auto kernels = calibrated_kernel_costs(scenario.gpu, kernel_options(scenario.framework));
-  const Fabric fabric = build_fabric(scenario.cluster, static_cast<int>(scenario.gpus));
+Program program_of(const Scenario& scenario, const Layout& layout) {
+  return build_program(scenario, layout, *calibrated_kernel_costs(scenario.gpu, kernel_options(scenario.framework)));
+}
+
+Timeline simulate(const Scenario& scenario, const Fabric& fabric, const Program& program) {
   const ClusterNetworkCosts network(scenario, fabric);
-
-  Layout layout = make_layout(scenario);
-  Program program = build_program(scenario, layout, *kernels);
-  Timeline timeline = scenario.network == Network::kFlow ? simulate_flow(program, fabric, network, scenario.fold)
-                                                         : simulate_analytic(program, fabric, network);
-  return {std::move(layout), std::move(program), std::move(timeline)};
+  return scenario.network == Network::kFlow ? simulate_flow(program, fabric, network, scenario.fold)
+                                            : simulate_analytic(program, fabric, network);
 }
 
 }  // namespace
 
 Prediction predict(const Scenario& scenario) {
-  Simulated done = simulate(scenario);
-  Report report = make_report(scenario, done.layout, done.program, done.timeline);
-  return {std::move(done.layout), std::move(done.program), std::move(done.timeline), std::move(report)};
+  Layout layout = make_layout(scenario);
+  Program program = program_of(scenario, layout);
+  Timeline timeline = simulate(scenario, fabric_of(scenario), program);
+  Report report = make_report(scenario, layout, program, timeline);
+  return {std::move(layout), std::move(program), std::move(timeline), std::move(report)};
 }
 
 namespace {
@@ -52,22 +50,22 @@ namespace {
 std::optional<Report> extended(const Scenario& scenario, const Layout& layout, const ShortSteps& steps) {
   const std::array<Scenario, 2> asked = {with_micro_batches(scenario, steps.shorter),
                                          with_micro_batches(scenario, steps.longer)};
+  // What is there when the children start they need not make.
+  const Fabric fabric = fabric_of(scenario);
+  const std::array<Program, 2> programs = {program_of(asked[0], layout), program_of(asked[1], layout)};
   const auto outputs = run_in_children(asked.size(), available_processors(), [&](std::size_t task) -> std::string {
     try {
-      return timeline_bytes(simulate(asked[task]).timeline);
+      return timeline_bytes(simulate(asked[task], fabric, programs[task]));
     } catch (const UserError&) {
       return {};  // a deadlock: the whole step will say where
     }
   });
-  std::array<Program, 2> programs;
   std::array<Timeline, 2> timelines;
-  const auto kernels = calibrated_kernel_costs(scenario.gpu, kernel_options(scenario.framework));
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if (!outputs[i] || outputs[i]->empty()) {
       return std::nullopt;
     }
     timelines[i] = timeline_from_bytes(*outputs[i]);
-    programs[i] = build_program(asked[i], layout, *kernels);
   }
   if (!repeats(programs[0], timelines[0], programs[1], timelines[1])) {
     return std::nullopt;
@@ -97,7 +95,7 @@ Answer answer(const Scenario& scenario) {
 }
 
 Seconds predict_step(const Scenario& scenario) {
-  return simulate(scenario).timeline.step;
+  return simulate(scenario, fabric_of(scenario), program_of(scenario, make_layout(scenario))).step;
 }
 
 }  // namespace trainyard
