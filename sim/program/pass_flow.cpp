@@ -44,18 +44,35 @@ bool PassRunner::exchanges_next(const PassFlow& flow) const {
          collective->overlapped_operators == 0 && !host_waits;
 }
 
+const PassRunner::Appearance& PassRunner::appearance(const PricedRun& priced) {
+  const auto [known, is_new] = appearances_.try_emplace(&priced);
+  if (is_new) {
+    known->second.name = builder_.name(priced.name);
+  }
+  return known->second;
+}
+
+const PassRunner::Appearance& PassRunner::appearance(const GroupCollective& collective) {
+  const auto [known, is_new] = appearances_.try_emplace(&collective);
+  if (is_new) {
+    const GroupUse use = use_of(collective.group);
+    const CommunicationId id = collective.op == CollectiveOp::kSendRecv
+                                   ? communicators_.ring_step(use.kind, collective.size)
+                                   : communicators_.collective(use.kind, collective.op, collective.size);
+    const std::string name =
+        fmt::format("{} {}", kCategoryNames.name_of(use.category), kCollectiveOpNames.name_of(collective.op));
+    known->second = {.name = builder_.name(name), .category = use.category, .stream = use.stream, .communication = id};
+  }
+  return known->second;
+}
+
 void PassRunner::start(const GroupCollective& collective, PassFlow& flow) {
-  const GroupUse use = use_of(collective.group);
-  const CommunicationId id = collective.op == CollectiveOp::kSendRecv
-                                 ? communicators_.ring_step(use.kind, collective.size)
-                                 : communicators_.collective(use.kind, collective.op, collective.size);
-  const std::string name =
-      fmt::format("{} {}", kCategoryNames.name_of(use.category), kCollectiveOpNames.name_of(collective.op));
+  const Appearance& as = appearance(collective);
   const Seconds host = scenario_.framework.host.collective;
   if (collective.overlapped_operators > 0) {
-    flow.beside_.push_back(builder_.communicate_async(use.category, use.stream, name, host, id));
+    flow.beside_.push_back(builder_.communicate_async(as.category, as.stream, as.name, host, as.communication));
   } else {
-    builder_.communicate(use.category, use.stream, name, host, {&id, 1});
+    builder_.communicate(as.category, as.stream, as.name, host, {&as.communication, 1});
   }
 }
 
@@ -67,7 +84,7 @@ void PassRunner::advance(PassFlow& flow) {
   }
   const PricedStep& step = *std::get<const PricedStep*>(item);
   if (const auto* priced = std::get_if<PricedRun>(&step)) {
-    builder_.kernels(Category::kCompute, priced->name, priced->run);
+    builder_.kernels(Category::kCompute, appearance(*priced).name, priced->run);
   } else if (const auto* collective = std::get_if<GroupCollective>(&step)) {
     start(*collective, flow);
   } else if (std::holds_alternative<HostSync>(step)) {

@@ -2,7 +2,9 @@
 // Passes of a stage as sequences that can run one after the other, or two beside each other: while one exchanges tokens
 // with the experts of other ranks, the other one computes.
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -57,6 +59,15 @@ class PassRunner {
   // Whether the flow's next step is an exchange with experts that the host does not wait for.
   bool exchanges_next(const PassFlow& flow) const;
   void advance(PassFlow& flow);
+  // How a step appears in the program: found out once, steps come again with every micro-batch.
+  struct Appearance {
+    std::int32_t name = 0;
+    Category category = Category::kCompute;
+    StreamName stream = StreamName::kCompute;
+    CommunicationId communication;
+  };
+  const Appearance& appearance(const PricedRun& priced);
+  const Appearance& appearance(const GroupCollective& collective);
   // Until an exchange has started or the flow is over.
   void take_turn(PassFlow& flow);
   void start(const GroupCollective& collective, PassFlow& flow);
@@ -64,6 +75,7 @@ class PassRunner {
   const Scenario& scenario_;
   Communicators& communicators_;
   RankBuilder& builder_;
+  std::unordered_map<const void*, Appearance> appearances_;  // looked up alone
 };
 
 }  // namespace trainyard

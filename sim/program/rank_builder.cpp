@@ -26,21 +26,21 @@ OperationId RankBuilder::add(Operation operation) {
   return OperationId::from(program_.operations.size() - 1);
 }
 
-void RankBuilder::kernels(Category category, const std::string& name, const KernelRun& run) {
+void RankBuilder::kernels(Category category, std::int32_t name, const KernelRun& run) {
   const OperationId id = add({.kind = OperationKind::kKernels,
                               .category = category,
                               .stream = StreamName::kCompute,
-                              .name = names_->index(name),
+                              .name = name,
                               .run = run});
   frontier_.assign(1, id);
 }
 
-void RankBuilder::communicate(Category category, StreamName stream, const std::string& name, Seconds host,
+void RankBuilder::communicate(Category category, StreamName stream, std::int32_t name, Seconds host,
                               std::span<const CommunicationId> communications) {
   Operation operation{.kind = OperationKind::kCommunication,
                       .category = category,
                       .stream = stream,
-                      .name = names_->index(name),
+                      .name = name,
                       .run = {.host = host},
                       .first_communication = static_cast<std::uint32_t>(program_.communications.size()),
                       .communications = static_cast<std::uint32_t>(communications.size())};
@@ -48,10 +48,12 @@ void RankBuilder::communicate(Category category, StreamName stream, const std::s
   frontier_.assign(1, add(operation));
 }
 
-OperationId RankBuilder::communicate_async(Category category, StreamName stream, const std::string& name, Seconds host,
+OperationId RankBuilder::communicate_async(Category category, StreamName stream, std::int32_t name, Seconds host,
                                            CommunicationId communication) {
-  const std::vector<OperationId> before = frontier_;
-  return launch(category, stream, name, host, communication, before);
+  set_aside_ = frontier_;
+  communicate(category, stream, name, host, {&communication, 1});
+  std::swap(frontier_, set_aside_);
+  return OperationId::from(program_.operations.size() - 1);
 }
 
 OperationId RankBuilder::launch(Category category, StreamName stream, const std::string& name, Seconds host,

@@ -37,13 +37,27 @@ class RankBuilder {
 
   void set_label(PassLabel label) { label_ = label; }
 
-  void kernels(Category category, const std::string& name, const KernelRun& run);
+  // Operations are named by text, or by the number that the text has: whoever adds many keeps it.
+  std::int32_t name(const std::string& text) { return names_->index(text); }
+
+  void kernels(Category category, std::int32_t name, const KernelRun& run);
+  void kernels(Category category, const std::string& name, const KernelRun& run) {
+    kernels(category, names_->index(name), run);
+  }
   // Communications that start together; what follows waits for them.
-  void communicate(Category category, StreamName stream, const std::string& name, Seconds host,
+  void communicate(Category category, StreamName stream, std::int32_t name, Seconds host,
                    std::span<const CommunicationId> communications);
+  void communicate(Category category, StreamName stream, const std::string& name, Seconds host,
+                   std::span<const CommunicationId> communications) {
+    communicate(category, stream, names_->index(name), host, communications);
+  }
   // As above, but only operations after join() wait for it.
-  OperationId communicate_async(Category category, StreamName stream, const std::string& name, Seconds host,
+  OperationId communicate_async(Category category, StreamName stream, std::int32_t name, Seconds host,
                                 CommunicationId communication);
+  OperationId communicate_async(Category category, StreamName stream, const std::string& name, Seconds host,
+                                CommunicationId communication) {
+    return communicate_async(category, stream, names_->index(name), host, communication);
+  }
   // A communication beside the data flow: it waits for `after` alone (and for its stream).
   OperationId launch(Category category, StreamName stream, const std::string& name, Seconds host,
                      CommunicationId communication, std::span<const OperationId> after);
@@ -69,6 +83,7 @@ class RankBuilder {
   PassLabel label_;
   RankProgram program_;
   std::vector<OperationId> frontier_;
+  std::vector<OperationId> set_aside_;  // the frontier while an operation beside the data flow is added
 };
 
 }  // namespace trainyard
