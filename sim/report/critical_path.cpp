@@ -1,9 +1,13 @@
 #include "sim/report/critical_path.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <optional>
+#include <span>
+#include <tuple>
 #include <utility>
 
 namespace trainyard {
@@ -27,14 +31,15 @@ struct Before {
 
 std::vector<Before> operations_before(const RankProgram& rank) {
   std::vector<Before> before(rank.operations.size());
-  std::map<StreamName, std::size_t> on_stream;
+  std::array<std::size_t, kStreams> on_stream;
+  on_stream.fill(kNone);
   std::size_t host_wait = kNone;
   for (std::size_t i = 0; i < rank.operations.size(); ++i) {
     const Operation& operation = rank.operations[i];
-    const auto found = on_stream.find(operation.stream);
-    before[i] = {.on_stream = found == on_stream.end() ? kNone : found->second, .host_wait = host_wait};
+    std::size_t& last = on_stream[static_cast<std::size_t>(operation.stream)];
+    before[i] = {.on_stream = last, .host_wait = host_wait};
     if (operation.kind == OperationKind::kKernels || operation.kind == OperationKind::kCommunication) {
-      on_stream[operation.stream] = i;
+      last = i;
     } else if (operation.kind == OperationKind::kHostWait) {
       host_wait = i;
     }
@@ -42,25 +47,72 @@ std::vector<Before> operations_before(const RankProgram& rank) {
   return before;
 }
 
-class Walk {
+// Who takes part in the n-th call of a communication.
+class Calls {
  public:
-  Walk(const Program& program, const Timeline& timeline) : program_(program), timeline_(timeline) {
+  Calls(const Program& program, const Timeline& timeline) {
+    std::vector<std::int32_t> most(program.communications.size(), 0);
     for (const RankProgram& rank : program.classes) {
-      before_.push_back(operations_before(rank));
+      std::vector<std::int32_t> calls(program.communications.size(), 0);
+      std::vector<std::int32_t>& numbers = numbers_.emplace_back();
+      for (const CommunicationId id : rank.communications) {
+        numbers.push_back(calls[id.index()]++);
+      }
+      for (std::size_t c = 0; c < most.size(); ++c) {
+        most[c] = std::max(most[c], calls[c]);
+      }
     }
+    std::size_t all = 0;
+    for (const std::int32_t calls : most) {
+      first_call_.push_back(all);
+      all += static_cast<std::size_t>(calls);
+    }
+    first_member_.resize(all + 1, 0);
+    // Counted first, so that the members of a call lie beside each other, in the order of the ranks.
+    for_each(program, timeline, [this](std::size_t call, const Place&) { ++first_member_[call + 1]; });
+    std::partial_sum(first_member_.begin(), first_member_.end(), first_member_.begin());
+    members_.resize(first_member_.back());
+    std::vector<std::size_t> next(first_member_.begin(), first_member_.end() - 1);
+    for_each(program, timeline, [&](std::size_t call, const Place& place) { members_[next[call]++] = place; });
+  }
+
+  // Of the c-th communication of a class.
+  std::span<const Place> members(ClassId program_class, CommunicationId id, std::size_t c) const {
+    const std::size_t call = call_of(program_class, id, c);
+    return std::span(members_).subspan(first_member_[call], first_member_[call + 1] - first_member_[call]);
+  }
+
+ private:
+  std::size_t call_of(ClassId program_class, CommunicationId id, std::size_t c) const {
+    return first_call_[id.index()] + static_cast<std::size_t>(numbers_[program_class.index()][c]);
+  }
+  template <class Do>
+  void for_each(const Program& program, const Timeline& timeline, const Do& call) const {
     for (std::size_t r = 0; r < timeline.ranks.size(); ++r) {
-      std::map<std::int32_t, std::int32_t> calls;
-      const RankProgram& rank = program_of(r);
-      call_numbers_.emplace_back(rank.communications.size());
+      const ClassId program_class = timeline.ranks[r].program_class;
+      const RankProgram& rank = program.classes[program_class.index()];
       for (std::size_t i = 0; i < rank.operations.size(); ++i) {
         const Operation& operation = rank.operations[i];
         for (std::uint32_t c = operation.first_communication;
              c < operation.first_communication + operation.communications; ++c) {
-          const std::int32_t id = rank.communications[c].value;
-          call_numbers_[r][c] = calls[id]++;
-          members_[{id, call_numbers_[r][c]}].push_back({r, i});
+          call(call_of(program_class, rank.communications[c], c), Place{r, i});
         }
       }
+    }
+  }
+
+  std::vector<std::vector<std::int32_t>> numbers_;  // by class: how many calls of the same came before
+  std::vector<std::size_t> first_call_;             // by communication
+  std::vector<std::size_t> first_member_;           // by call
+  std::vector<Place> members_;
+};
+
+class Walk {
+ public:
+  Walk(const Program& program, const Timeline& timeline)
+      : program_(program), timeline_(timeline), calls_(program, timeline), parts_(program.classes.size()) {
+    for (const RankProgram& rank : program.classes) {
+      before_.push_back(operations_before(rank));
     }
   }
 
@@ -74,21 +126,15 @@ class Walk {
       now = std::min(now, start);
       const auto before = predecessor(place);
       if (!before) {
-        account_name(place.rank, "host issues work", now);
+        account_host(place, now);
         break;
       }
       const double end = timeline_.ranks[before->rank].end[before->operation];
-      account_name(place.rank, "host issues work", now - std::min(now, end));
+      account_host(place, now - std::min(now, end));
       now = std::min(now, end);
       place = *before;
     }
-    std::vector<CriticalPart> parts;
-    for (auto& [key, part] : parts_) {
-      parts.push_back(std::move(part));
-    }
-    std::stable_sort(parts.begin(), parts.end(),
-                     [](const CriticalPart& a, const CriticalPart& b) { return b.time < a.time; });
-    return parts;
+    return parts();
   }
 
  private:
@@ -120,7 +166,7 @@ class Walk {
     const RankProgram& program = program_of(place.rank);
     for (std::uint32_t c = operation.first_communication; c < operation.first_communication + operation.communications;
          ++c) {
-      for (const Place& member : members_.at({program.communications[c].value, call_numbers_[place.rank][c]})) {
+      for (const Place& member : calls_.members(rank.program_class, program.communications[c], c)) {
         if (std::abs(timeline_.ranks[member.rank].start[member.operation] - rank.moving[place.operation]) <=
             kSameInstant) {
           return member;
@@ -177,30 +223,43 @@ class Walk {
   }
 
   void account(Place place, double time) {
-    const Operation& operation = program_of(place.rank).operations[place.operation];
-    account_name(place.rank, program_.names[static_cast<std::size_t>(operation.name)], time);
+    account_name(place.rank, static_cast<std::size_t>(program_of(place.rank).operations[place.operation].name), time);
   }
-  void account_name(std::size_t rank, const std::string& name, double time) {
+  void account_host(Place place, double time) { account_name(place.rank, program_.names.size(), time); }
+  // `name`: of the program's, or the number behind the last.
+  void account_name(std::size_t rank, std::size_t name, double time) {
     if (time <= 0.0) {
       return;
     }
-    const std::string& rank_class = program_.class_names[timeline_.ranks[rank].program_class.index()];
-    CriticalPart& part = parts_[{rank_class, name}];
-    part.rank_class = rank_class;
-    part.operation = name;
-    part.time += Seconds{time};
-    ++part.count;
+    std::vector<CriticalPart>& parts = parts_[timeline_.ranks[rank].program_class.index()];
+    parts.resize(program_.names.size() + 1);
+    parts[name].time += Seconds{time};
+    ++parts[name].count;
   }
-
-  using CallKey = std::pair<std::int32_t, std::int32_t>;  // communication and how many calls came before
+  // Longest first, equally long ones by class and name.
+  std::vector<CriticalPart> parts() {
+    std::vector<CriticalPart> out;
+    for (std::size_t c = 0; c < parts_.size(); ++c) {
+      for (std::size_t name = 0; name < parts_[c].size(); ++name) {
+        if (CriticalPart& part = parts_[c][name]; part.count > 0) {
+          part.rank_class = program_.class_names[c];
+          part.operation = name < program_.names.size() ? program_.names[name] : "host issues work";
+          out.push_back(std::move(part));
+        }
+      }
+    }
+    std::sort(out.begin(), out.end(), [](const CriticalPart& a, const CriticalPart& b) {
+      return std::tie(b.time, a.rank_class, a.operation) < std::tie(a.time, b.rank_class, b.operation);
+    });
+    return out;
+  }
 
   const Program& program_;
   const Timeline& timeline_;
+  Calls calls_;
   std::vector<std::vector<Before>> before_;  // by program class and operation
   mutable std::map<std::pair<std::size_t, std::size_t>, std::optional<std::size_t>> awaited_;  // by rank and host wait
-  std::vector<std::vector<std::int32_t>> call_numbers_;  // by rank, parallel to RankProgram::communications
-  std::map<CallKey, std::vector<Place>> members_;
-  std::map<std::pair<std::string, std::string>, CriticalPart> parts_;
+  std::vector<std::vector<CriticalPart>> parts_;  // by program class and name, where the path has been
 };
 
 }  // namespace
