@@ -10,7 +10,8 @@ std::int32_t NameIndex::index(const std::string& name) {
   return entry->second;
 }
 
-OperationId RankBuilder::add(Operation operation) {
+OperationId RankBuilder::add(const Operation& described) {
+  Operation& operation = program_.operations.emplace_back(described);
   operation.micro_batch = label_.micro_batch;
   operation.chunk = label_.chunk;
   operation.role = label_.role;
@@ -22,7 +23,6 @@ OperationId RankBuilder::add(Operation operation) {
       ++operation.waits;
     }
   }
-  program_.operations.push_back(operation);
   return OperationId::from(program_.operations.size() - 1);
 }
 

@@ -77,7 +77,7 @@ class RankBuilder {
   RankProgram take() { return std::move(program_); }
 
  private:
-  OperationId add(Operation operation);
+  OperationId add(const Operation& described);
 
   NameIndex* names_;
   PassLabel label_;

@@ -84,9 +84,9 @@ class StageProgram {
     return layout_.stages[static_cast<std::size_t>(stage_)].chunks[static_cast<std::size_t>(index)];
   }
   // Index of a chunk's first unit in the layout's list of the stage.
-  std::size_t first_unit(std::int32_t index) const {
+  std::uint32_t first_unit(std::int32_t index) const {
     const std::vector<ParameterUnit>& units = layout_.units[static_cast<std::size_t>(stage_)];
-    std::size_t first = 0;
+    std::uint32_t first = 0;
     while (first < units.size() && units[first].chunk != index) {
       ++first;
     }
@@ -184,7 +184,8 @@ class StageProgram {
     const bool is_last = left == 0;
     const bool has_embedding = chunk(index).embedding == Holds::kYes;
     const bool has_head = chunk(index).head == Holds::kYes;
-    const auto units = static_cast<std::size_t>(chunk(index).layers) + (has_embedding ? 1U : 0U) + (has_head ? 1U : 0U);
+    const auto units =
+        static_cast<std::uint32_t>(chunk(index).layers) + (has_embedding ? 1U : 0U) + (has_head ? 1U : 0U);
     UnitPass unit{.unit = first_unit(index) + units, .micro_batch = is_last ? MicroBatch::kLast : MicroBatch::kEarlier};
     const auto add_unit = [&](const PricedBackward& steps) {
       --unit.unit;

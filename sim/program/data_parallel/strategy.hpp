@@ -40,9 +40,10 @@ enum class Among { kAll, kShards, kReplicas };
 
 enum class MicroBatch { kEarlier, kLast };
 
-// A pass through one unit.
+// A pass through one unit. Small: with the object that it is handed to it fits into a std::function without an
+// allocation, and there are several for each layer and micro-batch.
 struct UnitPass {
-  std::size_t unit = 0;                           // index into Layout::units of the stage
+  std::uint32_t unit = 0;                         // index into Layout::units of the stage
   MicroBatch micro_batch = MicroBatch::kEarlier;  // kLast: the chunk's last one of the step
 };
 
