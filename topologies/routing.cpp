@@ -3,17 +3,10 @@
 #include <algorithm>
 
 #include "sim/base/error.hpp"
+#include "sim/base/random.hpp"
 
 namespace trainyard {
 namespace {
-
-// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64's mixer).
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15ULL;
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31U);
-}
 
 std::int32_t choose_parent(const ClosTables& clos, std::size_t tier, std::int32_t from_nic, std::int32_t to_nic) {
   const std::int32_t parents = clos.tiers[tier].parents;
