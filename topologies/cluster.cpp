@@ -98,6 +98,34 @@ std::vector<NodeKind> read_kinds(const JsonReader& json, int gpus) {
                    .remedy = "add NICs and a network, or ask for one node"});
 }
 
+// The nodes that so many devices fill, kind after kind.
+std::vector<NodeInUse> fill_nodes(const std::vector<NodeKind>& kinds, int gpus) {
+  std::vector<NodeInUse> nodes;
+  std::size_t at = 0;
+  int left_of_kind = kinds.front().nodes;
+  for (int left = gpus; left > 0; left -= kinds[at].slots) {
+    if (at + 1 < kinds.size() && left_of_kind == 0) {
+      left_of_kind = kinds[++at].nodes;
+    }
+    --left_of_kind;
+    nodes.push_back({.kind = static_cast<int>(at), .gpus = std::min(left, kinds[at].slots)});
+  }
+  return nodes;
+}
+
+void check_size(const ClusterSpec& cluster, int gpus) {
+  const JsonReader json(cluster.document, cluster.name);
+  const int most = json.has("largest") ? static_cast<int>(json.at("largest").integer(1, kMostGpus)) : kMostGpus;
+  if (gpus < 1 || gpus > most) {
+    throw UserError({.file = cluster.name,
+                     .pointer = "gpus",
+                     .found = fmt::format("{}", gpus),
+                     .allowed = fmt::format("1 to {}", most),
+                     .problem = "the cluster cannot have that many GPUs",
+                     .remedy = "ask for fewer GPUs or describe a larger cluster"});
+  }
+}
+
 }  // namespace
 
 ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, std::string_view pointer) {
@@ -137,7 +165,8 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   }
   if (const auto fabric = json.find("fabric")) {
     cluster.node = custom_traits(*fabric);
-    cluster.gpus_per_node = custom_gpus_per_node(*fabric);
+    const std::vector<int> nodes = custom_gpus_of_nodes(*fabric);
+    cluster.gpus_per_node = nodes.empty() ? 1 : *std::max_element(nodes.begin(), nodes.end());
     return cluster;
   }
   const std::vector<NodeKind> kinds = read_kinds(json, 1);
@@ -155,17 +184,27 @@ std::vector<std::string> cluster_names() {
   return catalogue_names(kFolder);
 }
 
-Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
+std::vector<NodeInUse> nodes_in_use(const ClusterSpec& cluster, int gpus) {
+  check_size(cluster, gpus);
   const JsonReader json(cluster.document, cluster.name);
-  const int most = json.has("largest") ? static_cast<int>(json.at("largest").integer(1, kMostGpus)) : kMostGpus;
-  if (gpus < 1 || gpus > most) {
-    throw UserError({.file = cluster.name,
-                     .pointer = "gpus",
-                     .found = fmt::format("{}", gpus),
-                     .allowed = fmt::format("1 to {}", most),
-                     .problem = "the cluster cannot have that many GPUs",
-                     .remedy = "ask for fewer GPUs or describe a larger cluster"});
+  if (json.has("torus")) {
+    return {{.gpus = gpus}};
   }
+  if (const auto fabric = json.find("fabric")) {
+    std::vector<NodeInUse> nodes;
+    for (const int on_node : custom_gpus_of_nodes(*fabric)) {
+      nodes.push_back({.gpus = std::min(on_node, gpus)});
+      gpus -= nodes.back().gpus;
+    }
+    std::erase_if(nodes, [](const NodeInUse& node) { return node.gpus == 0; });
+    return nodes;
+  }
+  return fill_nodes(read_kinds(json, gpus), gpus);
+}
+
+Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
+  check_size(cluster, gpus);
+  const JsonReader json(cluster.document, cluster.name);
   if (const auto torus = json.find("torus")) {
     return build_torus(*torus, cluster.name, gpus);
   }
@@ -187,20 +226,15 @@ Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
       kind.shape.vertices[static_cast<std::size_t>(kind.shape.devices[d])].kind = VertexKind::kCpu;
     }
   }
-  std::size_t at = 0;
-  int left_of_kind = kinds.front().nodes;
-  for (int placed_gpus = 0; placed_gpus < gpus; ++site.nodes) {
-    if (at + 1 < kinds.size() && left_of_kind == 0) {
-      left_of_kind = kinds[++at].nodes;
-    }
-    --left_of_kind;
-    const NodeKind& kind = kinds[at];
+  int placed_gpus = 0;
+  for (const NodeInUse& node : fill_nodes(kinds, gpus)) {
+    const NodeKind& kind = kinds[static_cast<std::size_t>(node.kind)];
     if (placed_gpus + kind.slots < gpus && (kind.shape.nics.empty() || !json.has("network"))) {
       fail_without_network(cluster, gpus, kind.slots);
     }
     const auto first_vertex = static_cast<std::int32_t>(vertices.size());
     NodeRouting::Node placed = place_node(kind.shape, site.nodes, vertices, links);
-    placed.paths = static_cast<std::int32_t>(at);
+    placed.paths = node.kind;
     placed.first_device = placed_gpus;
     placed.first_nic = static_cast<std::int32_t>(site.ports.size());
     routing.nodes.push_back(placed);
@@ -209,8 +243,9 @@ Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
           {{first_vertex + kind.shape.nics[n]}, site.nodes, static_cast<int>(n), kind.port.payload, kind.port.latency});
     }
     site.rails = std::max(site.rails, static_cast<int>(kind.shape.nics.size()));
-    placed_gpus += kind.slots;
-    routing.node_of_device.resize(static_cast<std::size_t>(std::min(gpus, placed_gpus)), site.nodes);
+    placed_gpus += node.gpus;
+    routing.node_of_device.resize(static_cast<std::size_t>(placed_gpus), site.nodes);
+    ++site.nodes;
   }
   if (site.nodes > 1) {
     routing.network = make_network(json.at("network"), site);

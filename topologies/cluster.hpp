@@ -51,6 +51,14 @@ ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file = 
 ClusterSpec read_cluster(const JsonReader& json, std::string_view name);
 std::vector<std::string> cluster_names();
 
+// A node of a job: which of the cluster's kinds of node it is, and how many of its GPUs take part.
+struct NodeInUse {
+  int kind = 0;  // index into "node_groups"; 0 where all nodes are alike
+  int gpus = 0;
+};
+// The nodes of the first `gpus` devices, in order. Throws as build_fabric does.
+std::vector<NodeInUse> nodes_in_use(const ClusterSpec& cluster, int gpus);
+
 // The fabric of the first `gpus` devices: whole nodes, the last one possibly partly used. Throws UserError when the
 // cluster cannot have that many.
 Fabric build_fabric(const ClusterSpec& cluster, int gpus);

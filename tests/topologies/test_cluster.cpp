@@ -9,6 +9,10 @@ using namespace trainyard;
 
 namespace {
 
+int largest_of(const ClusterSpec& cluster) {
+  return cluster.document.contains("largest") ? cluster.document["largest"].get<int>() : 1 << 20;
+}
+
 bool is_continuous(const Fabric& fabric, DeviceId from, DeviceId to) {
   VertexId at = fabric.vertex_of(from);
   for (const LinkId id : fabric.route(from, to)) {
@@ -37,9 +41,8 @@ TEST_CASE("every cluster of the catalogue gives continuous routes between all pa
   for (const std::string& name : cluster_names()) {
     CAPTURE(name);
     const ClusterSpec cluster = load_cluster(name);
-    const int largest = cluster.document.contains("largest") ? cluster.document["largest"].get<int>() : 1 << 20;
     for (const int gpus : {1, 5, 8, 48}) {
-      if (gpus > largest) {
+      if (gpus > largest_of(cluster)) {
         continue;
       }
       const Fabric fabric = build_fabric(cluster, gpus);
@@ -162,4 +165,26 @@ TEST_CASE("a custom fabric is a list of vertices and links") {
   CHECK(fabric.link(fabric.route({0}, {1})[1]).bandwidth.value == doctest::Approx(5e9));
   CHECK(is_continuous(fabric, {1}, {0}));
   CHECK_THROWS_AS(build_fabric(cluster, 3), UserError);
+}
+
+TEST_CASE("the nodes in use are those of the fabric") {
+  for (const std::string& name : cluster_names()) {
+    CAPTURE(name);
+    const ClusterSpec cluster = load_cluster(name);
+    for (const int gpus : {1, 5, 36, 64}) {
+      if (gpus > largest_of(cluster)) {
+        continue;
+      }
+      const Fabric fabric = build_fabric(cluster, gpus);
+      std::size_t device = 0;
+      int number = 0;
+      for (const NodeInUse& node : nodes_in_use(cluster, gpus)) {
+        for (int i = 0; i < node.gpus; ++i) {
+          REQUIRE(fabric.node_of(DeviceId::from(device++)) == number);
+        }
+        ++number;
+      }
+      CHECK(device == static_cast<std::size_t>(gpus));
+    }
+  }
 }

@@ -62,15 +62,18 @@ NodeTraits custom_traits(const JsonReader& fabric) {
   return traits;
 }
 
-int custom_gpus_per_node(const JsonReader& fabric) {
+std::vector<int> custom_gpus_of_nodes(const JsonReader& fabric) {
   std::map<int, int> gpus;
-  int most = 1;
   for (const Vertex& vertex : read_vertices(fabric)) {
     if (vertex.kind == VertexKind::kGpu) {
-      most = std::max(most, ++gpus[vertex.node]);
+      ++gpus[vertex.node];
     }
   }
-  return most;
+  std::vector<int> out;
+  for (const auto& [node, count] : gpus) {
+    out.push_back(count);
+  }
+  return out;
 }
 
 Fabric build_custom(const JsonReader& fabric, const std::string& name, int devices) {
