@@ -1,5 +1,6 @@
 // Longest path over the same Program: one rank per class, every communication at the time it takes alone.
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "sim/engine/communication_plan.hpp"
@@ -10,43 +11,59 @@
 namespace trainyard {
 namespace {
 
+// Classes of the program, split where GPUs differ; and a rank of each.
+struct RankClasses {
+  std::vector<std::int32_t> of_rank;
+  std::vector<RankClass> classes;
+};
+
+RankClasses rank_classes(const Program& program, const Fabric& fabric) {
+  RankClasses out;
+  if (program.variation.any()) {
+    out.of_rank = classes_by_groups(program, fabric);
+  } else {
+    std::transform(program.class_of.begin(), program.class_of.end(), std::back_inserter(out.of_rank),
+                   [](ClassId id) { return id.value; });
+  }
+  out.classes.resize(static_cast<std::size_t>(*std::max_element(out.of_rank.begin(), out.of_rank.end()) + 1));
+  for (std::size_t r = program.ranks(); r-- > 0;) {
+    RankClass& rank = out.classes[static_cast<std::size_t>(out.of_rank[r])];
+    rank.representative = RankId::from(r);
+    rank.program_class = program.class_of[r];
+    rank.group_of.resize(program.communications.size(), -1);
+    ++rank.count;
+  }
+  return out;
+}
+
 // The place of a group's members: those of one shape cost the same.
-std::vector<std::int32_t> shape_of(const std::vector<RankId>& group, const Program& program, const Fabric& fabric) {
+std::vector<std::int32_t> shape_of(const std::vector<RankId>& group, const Fabric& fabric) {
   std::vector<std::int32_t> shape;
-  shape.reserve(3 * group.size());
+  shape.reserve(2 * group.size());
   const int first_node = fabric.node_of(DeviceId::from(group.front().index()));
   for (const RankId rank : group) {
     const auto device = DeviceId::from(rank.index());
-    shape.insert(shape.end(), {program.class_of[rank.index()].value, fabric.node_of(device) - first_node,
-                               fabric.local_index(device)});
+    shape.insert(shape.end(), {fabric.node_of(device) - first_node, fabric.local_index(device)});
   }
   return shape;
 }
 
-std::vector<std::int32_t> classes_of(const std::vector<RankId>& group, const Program& program) {
+std::vector<std::int32_t> classes_of(const std::vector<RankId>& group, const RankClasses& ranks) {
   std::vector<std::int32_t> classes;
   for (const RankId rank : group) {
-    classes.push_back(program.class_of[rank.index()].value);
+    classes.push_back(ranks.of_rank[rank.index()]);
   }
   std::sort(classes.begin(), classes.end());
   classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
   return classes;
 }
 
-// Classes of the program stand for ranks, sets of classes for groups. The slowest group of a communication prices all;
-// its time is a flow of as many bytes, one per second, on no link.
+// Classes stand for ranks, sets of classes for groups. The slowest group of a communication prices all; its time is a
+// flow of as many bytes, one per second, on no link.
 Quotient without_network(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
   Quotient quotient;
-  for (std::size_t c = 0; c < program.classes.size(); ++c) {
-    quotient.ranks.push_back({.representative = {},
-                              .program_class = ClassId::from(c),
-                              .group_of = std::vector<std::int32_t>(program.communications.size(), -1)});
-  }
-  for (std::size_t r = program.ranks(); r-- > 0;) {
-    RankClass& rank = quotient.ranks[program.class_of[r].index()];
-    rank.representative = RankId::from(r);
-    ++rank.count;
-  }
+  RankClasses ranks = rank_classes(program, fabric);
+  quotient.ranks = std::move(ranks.classes);
   std::vector<DeviceId> devices;
   for (std::size_t c = 0; c < program.communications.size(); ++c) {
     const Communication& communication = program.communications[c];
@@ -54,8 +71,12 @@ Quotient without_network(const Program& program, const Fabric& fabric, const Net
     GroupClass slowest{.communication = CommunicationId::from(c)};
     Seconds time{};
     std::set<std::vector<std::int32_t>> priced;
+    std::set<std::vector<std::int32_t>> known;
     for (const std::vector<RankId>& group : communication.groups) {
-      if (!priced.insert(shape_of(group, program, fabric)).second) {
+      if (const auto [classes, is_new] = known.insert(classes_of(group, ranks)); is_new) {
+        quotient.groups.push_back({.communication = slowest.communication, .participants = *classes});
+      }
+      if (!priced.insert(shape_of(group, fabric)).second) {
         continue;
       }
       devices.clear();
@@ -66,11 +87,6 @@ Quotient without_network(const Program& program, const Fabric& fabric, const Net
       time = max(time, uncontended_time(plan, fabric));
       slowest.multiprocessors = std::max(slowest.multiprocessors, plan.sms);
       slowest.memory_rate = max(slowest.memory_rate, memory_rate(plan));
-      const std::vector<std::int32_t> classes = classes_of(group, program);
-      const auto known = [&](const GroupClass& one) { return one.participants == classes; };
-      if (std::none_of(quotient.groups.begin() + static_cast<std::ptrdiff_t>(first), quotient.groups.end(), known)) {
-        quotient.groups.push_back({.communication = slowest.communication, .participants = classes});
-      }
     }
     for (std::size_t g = first; g < quotient.groups.size(); ++g) {
       GroupClass& group = quotient.groups[g];

@@ -35,7 +35,8 @@ EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient&
       network_(quotient, fabric, events_),
       calls_(quotient.groups.size()),
       plans_(quotient.groups.size()),
-      group_of_flow_(quotient.flows.size(), -1) {
+      group_of_flow_(quotient.flows.size(), -1),
+      varies_(program.variation.any()) {
   for (std::size_t g = 0; g < quotient.groups.size(); ++g) {
     for (const std::int32_t number : quotient.groups[g].flows) {
       const FlowClass& flow = quotient.flows[static_cast<std::size_t>(number)];
@@ -89,13 +90,16 @@ void EventRun::start_kernels(std::size_t rank, std::size_t stream, std::uint32_t
   RankState& state = ranks_[rank];
   StreamState& running = state.stream(stream);
   RankTimeline& timeline = state.timeline();
-  const Operation& operation = state.program().operations[index];
-  const double start = kernels_start(operation, now_, timeline.issued[index]);
+  const KernelRun& run = state.program().operations[index].run;
+  if (varies_) {
+    running.slowness = program_.slowness(timeline.rank, state.program(), index);
+  }
+  const double start = kernels_start(run, now_, timeline.issued[index]);
   timeline.start[index] = timeline.moving[index] = start;
-  timeline.end[index] = kernels_end(operation, now_, timeline.issued[index]);
-  running.progress = KernelProgress(start, timeline.end[index], operation.run.device.value);
+  timeline.end[index] = kernels_end(run, running.slowness, now_, timeline.issued[index]);
+  running.progress = KernelProgress(start, timeline.end[index], run.device.value * running.slowness);
   if (const GpuLoad load = state.load(); !(load == GpuLoad{})) {
-    running.progress.set_slowdown(now_, slowdown(operation.run.sensitivity, load, program_.gpu));
+    running.progress.set_slowdown(now_, slowdown(run.sensitivity, load, program_.gpu) * running.slowness);
     timeline.end[index] = running.progress.end();
   }
   events_.push(EventKind::kKernelsEnd, timeline.end[index], number_of(rank, stream), running.version);
@@ -113,7 +117,8 @@ void EventRun::reload(std::size_t rank) {
   if (operation.kind != OperationKind::kKernels) {
     return;
   }
-  running.progress.set_slowdown(now_, slowdown(operation.run.sensitivity, state.load(), program_.gpu));
+  const double further = slowdown(operation.run.sensitivity, state.load(), program_.gpu);
+  running.progress.set_slowdown(now_, further * running.slowness);
   if (double& end = state.timeline().end[index]; end != running.progress.end()) {
     end = running.progress.end();
     events_.push(EventKind::kKernelsEnd, end, number_of(rank, kCompute), ++running.version);
@@ -140,8 +145,13 @@ void EventRun::arrive(std::size_t rank, std::size_t stream) {
     Call& call = calls_[static_cast<std::size_t>(group)];
     call.waiting.push_back(number_of(rank, stream));
     if (++call.arrived == members.participants.size()) {
+      if (varies_) {
+        const RankClass& first = quotient_.ranks[static_cast<std::size_t>(members.participants.front())];
+        call.slowness = call_slowness(program_.variation, id.value, first.representative,
+                                      plans_[static_cast<std::size_t>(group)].calls);
+      }
       // Latency runs from here; without it the start is an event of its own all the same, so that nothing recurses.
-      events_.push(EventKind::kGroupStart, now_ + members.latency.value, group);
+      events_.push(EventKind::kGroupStart, now_ + members.latency.value * call.slowness, group);
       ++complete;
       for (const std::int32_t waiting : call.waiting) {
         StreamState& member = ranks_[rank_of(waiting)].stream(stream_of(waiting));
@@ -173,10 +183,10 @@ void EventRun::start_group(std::int32_t group) {
   timeline_.events += static_cast<std::int64_t>(quotient_.groups[static_cast<std::size_t>(group)].flows.size());
   call.flowing = static_cast<std::int32_t>(plan.shared.size()) + (plan.direct >= 0.0 ? 1 : 0);
   if (plan.direct >= 0.0) {
-    events_.push(EventKind::kGroupDirect, now_ + plan.direct, group);
+    events_.push(EventKind::kGroupDirect, now_ + plan.direct * call.slowness, group);
   }
   for (const std::int32_t flow : plan.shared) {
-    network_.start(flow, now_);
+    network_.start(flow, now_, call.slowness);
   }
   if (call.flowing == 0) {
     call.flowing = 1;

@@ -21,6 +21,7 @@ class EventRun {
     std::size_t arrived = 0;
     std::int32_t flowing = 0;           // flows, or one for all that share nothing
     std::vector<std::int32_t> waiting;  // streams, by number
+    double slowness = 1.0;              // of this call, once all have reached it
   };
   // What every call of a group class does.
   struct GroupPlan {
@@ -55,6 +56,7 @@ class EventRun {
   std::vector<GroupPlan> plans_;  // likewise
   std::vector<std::int32_t> group_of_flow_;
   double now_ = 0.0;
+  bool varies_ = false;  // GPUs or calls are not all alike
 };
 
 }  // namespace trainyard

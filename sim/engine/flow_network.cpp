@@ -45,10 +45,10 @@ bool FlowNetwork::fits(std::int32_t flow) const {
   });
 }
 
-void FlowNetwork::start(std::int32_t flow, double now) {
+void FlowNetwork::start(std::int32_t flow, double now, double slowness) {
   Moving& moving = flows_[static_cast<std::size_t>(flow)];
   TY_ASSERT(moving.state == State::kIdle);
-  moving.end = now + quotient_.flows[static_cast<std::size_t>(flow)].bytes.value / moving.rate;
+  moving.end = now + quotient_.flows[static_cast<std::size_t>(flow)].bytes.value * slowness / moving.rate;
   if (!fits(flow)) {
     hand_over(flow, now);
     return;

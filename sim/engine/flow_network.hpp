@@ -18,8 +18,9 @@ class FlowNetwork {
  public:
   FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events);
 
-  // The bytes of a flow class begin to move. It ends with an event kFlowEnd or through wait().
-  void start(std::int32_t flow, double now);
+  // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd or
+  // through wait().
+  void start(std::int32_t flow, double now, double slowness);
   // An event kFlowEnd happened. False when it is out of date: the flow was handed over in between.
   bool end(const QueuedEvent& event);
 

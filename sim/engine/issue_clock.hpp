@@ -44,19 +44,20 @@ class IssueClock {
   double begin_ = 0.0;
 };
 
-// When an operation that became free at `ready` (stream and waits) ends on an idle device.
-inline double kernels_end(const Operation& operation, double ready, double issued) {
-  const double begun_issuing = issued - operation.run.host.value;
-  const double by_device = ready + operation.run.device.value;
-  const double by_host = begun_issuing + operation.run.critical.value;
+// When a run that became free at `ready` (stream and waits) ends on an idle device, whose kernels take `slowness` times
+// as long.
+inline double kernels_end(const KernelRun& run, double slowness, double ready, double issued) {
+  const double begun_issuing = issued - run.host.value;
+  const double by_device = ready + run.device.value * slowness;
+  const double by_host = begun_issuing + run.critical_at(slowness).value;
   return by_device > by_host ? by_device : by_host;
 }
 
 // When its first kernel starts: not before it is issued. With k kernels of equal host cost that is after 1/k of the
 // issue.
-inline double kernels_start(const Operation& operation, double ready, double issued) {
-  const double kernels = operation.run.kernels > 0 ? operation.run.kernels : 1;
-  const double first_issued = issued - operation.run.host.value * (1.0 - 1.0 / kernels);
+inline double kernels_start(const KernelRun& run, double ready, double issued) {
+  const double kernels = run.kernels > 0 ? run.kernels : 1;
+  const double first_issued = issued - run.host.value * (1.0 - 1.0 / kernels);
   return ready > first_issued ? ready : first_issued;
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "sim/base/error.hpp"
+#include "sim/base/random.hpp"
 #include "sim/engine/whole.hpp"
 
 namespace trainyard {
@@ -13,16 +14,6 @@ namespace {
 
 using Colour = std::uint64_t;
 
-// splitmix64's finaliser: spreads every input bit.
-constexpr Colour mix(Colour x) {
-  x += 0x9e3779b97f4a7c15U;
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31U);
-}
-constexpr Colour combine(Colour a, Colour b) {
-  return mix(a ^ (mix(b) + 0x2545f4914f6cdd1dU));
-}
 Colour bits(double value) {
   return std::bit_cast<Colour>(value);
 }
@@ -40,11 +31,19 @@ struct Colours {
   std::size_t classes() const { return distinct(ranks) + distinct(groups) + distinct(flows) + distinct(links); }
 };
 
+// What sets a rank apart from others of its program: its GPU's pace, and everything where all draw for themselves.
+Colour apart(const Program& program, std::size_t rank) {
+  const Variation& variation = program.variation;
+  return combine(bits(variation.slowness_of(RankId::from(rank))),
+                 variation.jitters() ? static_cast<Colour>(rank) + 1 : 0);
+}
+
 Colours first_colours(const Program& program, const Fabric& fabric, const Whole& whole, Fold fold) {
   const auto own = [fold](std::size_t index) { return fold == Fold::kOff ? static_cast<Colour>(index) + 1 : 0; };
   Colours colours;
   for (std::size_t r = 0; r < program.ranks(); ++r) {
-    colours.ranks.push_back(combine(static_cast<Colour>(program.class_of[r].value), own(r)));
+    colours.ranks.push_back(
+        combine(combine(static_cast<Colour>(program.class_of[r].value), own(r)), apart(program, r)));
   }
   for (std::size_t g = 0; g < whole.groups.size(); ++g) {
     const WholeGroup& group = whole.groups[g];
@@ -103,6 +102,16 @@ void refine_once(const Program& program, const Whole& whole, Colours& colours) {
   colours.ranks = std::move(ranks);
 }
 
+Colours stable_colours(const Program& program, const Fabric& fabric, const Whole& whole, Fold fold) {
+  Colours colours = first_colours(program, fabric, whole, fold);
+  for (std::size_t before = 0, now = colours.classes(); now != before;) {
+    before = now;
+    refine_once(program, whole, colours);
+    now = colours.classes();
+  }
+  return colours;
+}
+
 // Numbers colours by first appearance, so that class numbers do not depend on hash values.
 class Numbering {
  public:
@@ -117,15 +126,26 @@ class Numbering {
 
 }  // namespace
 
+std::vector<std::int32_t> classes_by_groups(const Program& program, const Fabric& fabric) {
+  Whole groups;
+  for (std::size_t c = 0; c < program.communications.size(); ++c) {
+    for (std::size_t g = 0; g < program.communications[c].groups.size(); ++g) {
+      groups.groups.push_back({.communication = static_cast<std::int32_t>(c), .index = static_cast<std::int32_t>(g)});
+    }
+  }
+  const Colours colours = stable_colours(program, fabric, groups, Fold::kOn);
+  Numbering numbers;
+  std::vector<std::int32_t> classes;
+  for (const Colour colour : colours.ranks) {
+    classes.push_back(numbers.number(colour).first);
+  }
+  return classes;
+}
+
 Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
   TY_ASSERT(program.ranks() <= fabric.devices());
   const Whole whole = lay_out(program, fabric, costs);
-  Colours colours = first_colours(program, fabric, whole, fold);
-  for (std::size_t before = 0, now = colours.classes(); now != before;) {
-    before = now;
-    refine_once(program, whole, colours);
-    now = colours.classes();
-  }
+  const Colours colours = stable_colours(program, fabric, whole, fold);
 
   Quotient quotient;
   quotient.flows_real = static_cast<std::int64_t>(whole.flows.size());

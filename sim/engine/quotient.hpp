@@ -57,4 +57,8 @@ struct Quotient {
 // Ranks are devices of the same number. With Fold::kOff every rank, group, flow and link is a class of its own.
 Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
 
+// The class of every rank where nothing flows: ranks are alike when their programs, their GPUs and the members of their
+// groups are.
+std::vector<std::int32_t> classes_by_groups(const Program& program, const Fabric& fabric);
+
 }  // namespace trainyard

@@ -25,7 +25,8 @@ struct StreamState {
   std::int32_t outstanding = 0;  // communications of the running operation that are not over
   bool running = false;
   double moving = 0.0;
-  GpuLoad load;  // that the running communication puts on the GPU
+  GpuLoad load;           // that the running communication puts on the GPU
+  double slowness = 1.0;  // of the running kernels
   KernelProgress progress;
 };
 

@@ -54,6 +54,7 @@ Program build_program(const Scenario& scenario, const Layout& layout, const Kern
   program.names = names.take();
   program.communications = communicators.take();
   program.gpu = {.multiprocessors = scenario.gpu.multiprocessors, .memory_bandwidth = scenario.gpu.memory_bandwidth};
+  program.variation = variation_of(scenario);
   program.class_of.reserve(layout.grid.ranks());
   for (std::size_t rank = 0; rank < layout.grid.ranks(); ++rank) {
     const std::size_t stage = coordinate(layout.grid, rank, Dimension::kPipeline);

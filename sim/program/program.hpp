@@ -1,6 +1,7 @@
 #pragma once
 // What every rank executes: a host thread that issues operations in order to streams. Ranks that execute the same list
 // form a class and share one program. Nothing here knows when things happen.
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "sim/base/id.hpp"
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
+#include "sim/program/variation.hpp"
 #include "topologies/routing.hpp"
 
 namespace trainyard {
@@ -65,6 +67,8 @@ inline constexpr NameTable<StreamName, kStreams> kStreamNames{{{{"compute", Stre
 
 using CommunicationId = Id<struct CommunicationTag>;
 
+using Seconds2 = decltype(Seconds{} * Seconds{});
+
 // A run of kernels issued one after the other to one stream with nothing between them. With host issue times h_i and
 // device times d_i the pair (host, device) advances by a max-plus map, and such maps compose, so three numbers describe
 // any run exactly: the host is busy for `host`; the device ends at max(device start + `device`, host start +
@@ -73,17 +77,34 @@ struct KernelRun {
   Seconds host{};
   Seconds device{};
   Seconds critical{};
+  Seconds critical_device{};  // what of `critical` the device works: the rest is issue
   std::int32_t kernels = 0;
   KernelSensitivity sensitivity{};  // of the whole run
+  Seconds2 device_squares{};        // sum of the squares of the kernels' device times
 
   // Appends one kernel: it cannot start before it is issued nor before its predecessor ends.
   void append(Seconds kernel_host, Seconds kernel_device, const KernelSensitivity& kernel_sensitivity = {}) {
-    critical = max(critical + kernel_device, host + kernel_host + kernel_device);
+    const Seconds behind_others = critical + kernel_device;
+    const Seconds when_issued = host + kernel_host + kernel_device;
+    critical_device = behind_others < when_issued ? kernel_device : critical_device + kernel_device;
+    critical = max(behind_others, when_issued);
     host += kernel_host;
     device += kernel_device;
+    device_squares += kernel_device * kernel_device;
     sensitivity.multiprocessors += kernel_sensitivity.multiprocessors;
     sensitivity.memory += kernel_sensitivity.memory;
     ++kernels;
+  }
+  // As many kernels of equal length average what varies between them out as much as these do.
+  double equal_kernels() const { return device_squares.value > 0.0 ? device * device / device_squares : 1.0; }
+  // Where every kernel takes `slowness` times as long `device` is in proportion. For which kernel the device waits
+  // longest may change with it: to the first, when the device falls behind its host. Kernels in between are left out.
+  Seconds critical_at(double slowness) const {
+    if (slowness == 1.0) {
+      return critical;
+    }
+    const Seconds first_issued = host / std::max(1.0, static_cast<double>(kernels));
+    return max(critical + critical_device * (slowness - 1.0), first_issued + device * slowness);
   }
 };
 
@@ -149,7 +170,18 @@ struct Program {
   std::vector<std::string> class_names;
   std::vector<ClassId> class_of;  // of every rank
   SharedGpu gpu{};
+  Variation variation;
 
+  // How many times as long as the cost model says the kernels of an operation take on the rank's own GPU. What runs on
+  // the host's processors is nobody's GPU.
+  double slowness(RankId rank, const RankProgram& program, std::size_t operation) const {
+    if (!variation.any()) {
+      return 1.0;
+    }
+    const Operation& one = program.operations[operation];
+    return one.stream == StreamName::kHostUpdate ? 1.0
+                                                 : kernel_slowness(variation, rank, operation, one.run.equal_kernels());
+  }
   std::size_t ranks() const { return class_of.size(); }
 };
 

@@ -66,7 +66,8 @@ void attribute_gap(double begin, double end, const std::vector<Interval>& commun
   }
 }
 
-Breakdown of_rank(const RankProgram& program, const RankTimeline& rank, double step) {
+Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
+  const RankProgram& program = whole.classes[rank.program_class.index()];
   std::vector<Interval> communications;
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
@@ -80,6 +81,7 @@ Breakdown of_rank(const RankProgram& program, const RankTimeline& rank, double s
   }
   std::stable_sort(communications.begin(), communications.end(),
                    [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+  const bool varies = whole.variation.any();
   Breakdown sum;
   std::size_t first = 0;
   double now = 0.0;
@@ -95,7 +97,8 @@ Breakdown of_rank(const RankProgram& program, const RankTimeline& rank, double s
     if (slowed != rank.slowed.end() && slowed->first == i) {
       lost = (slowed++)->second;
     }
-    const double busy = std::min(span, operation.run.device.value + lost);
+    const double slowness = varies ? whole.slowness(rank.rank, program, i) : 1.0;
+    const double busy = std::min(span, operation.run.device.value * slowness + lost);
     sum.*cause_of(operation.category) += Seconds{busy};
     sum.host += Seconds{span - busy};  // between kernels that were issued late
     now = std::max(now, rank.end[i]);
@@ -133,7 +136,7 @@ Breakdown break_down(const Program& program, const Timeline& timeline) {
   Breakdown average;
   double devices = 0.0;
   for (const RankTimeline& rank : timeline.ranks) {
-    const Breakdown one = of_rank(program.classes[rank.program_class.index()], rank, timeline.step.value);
+    const Breakdown one = of_rank(program, rank, timeline.step.value);
     const auto weight = static_cast<double>(rank.multiplicity);
     devices += weight;
     for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,

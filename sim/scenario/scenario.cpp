@@ -194,6 +194,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   out["network"] = kNetworkNames.name_of(scenario.network);
   out["fold"] = scenario.fold == Fold::kOn;
   out["seed"] = scenario.seed;
+  if (scenario.variation.any()) {
+    out["variation"] = variation_json(scenario.variation);
+  }
   return out;
 }
 
@@ -210,7 +213,8 @@ ClusterSpec cluster_of(const JsonReader& json) {
 
 Scenario read_scenario(const Json& document, const std::string& file) {
   const JsonReader json(document, file);
-  json.expect_keys({"model", "cluster", "gpu", "gpus", "layout", "training", "framework", "network", "fold", "seed"});
+  json.expect_keys(
+      {"model", "cluster", "gpu", "gpus", "layout", "training", "framework", "network", "fold", "seed", "variation"});
   Scenario scenario;
   scenario.model = model_of(json.at("model"));
   scenario.cluster = cluster_of(json.at("cluster"));
@@ -240,6 +244,9 @@ Scenario read_scenario(const Json& document, const std::string& file) {
   }
   if (const auto found = json.find("seed")) {
     scenario.seed = static_cast<std::uint64_t>(found->integer(0, std::int64_t{1} << 53));
+  }
+  if (const auto found = json.find("variation")) {
+    scenario.variation = read_variation(*found, scenario);
   }
   check_layout(scenario, file);
   settle_sharding(scenario, file);

@@ -14,6 +14,7 @@
 #include "sim/scenario/framework.hpp"
 #include "sim/scenario/offload.hpp"
 #include "sim/scenario/pipeline.hpp"
+#include "sim/scenario/variation.hpp"
 #include "topologies/cluster.hpp"
 
 namespace trainyard {
@@ -110,6 +111,7 @@ struct Scenario {
   Network network = Network::kFlow;
   Fold fold = Fold::kOn;
   std::uint64_t seed = 0;
+  VariationOptions variation;
   Json resolved;  // every value that was used, defaults included, in the scenario's own schema
 
   Placement placement() const {

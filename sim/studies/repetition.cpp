@@ -39,7 +39,9 @@ std::vector<ShortSteps> short_steps(const Scenario& scenario) {
   const std::int64_t all = scenario.micro_batches();
   std::vector<ShortSteps> out;
   // A user's table says what its own number of micro-batches does.
-  if (scenario.fold == Fold::kOff || scenario.training.schedule_table || sends_pile_up(scenario.training.schedule)) {
+  // Where kernels or calls draw their times no period is like another.
+  if (scenario.fold == Fold::kOff || scenario.training.schedule_table || scenario.variation.jitters() ||
+      sends_pile_up(scenario.training.schedule)) {
     return out;
   }
   for (const std::int64_t steady : kSteady) {

@@ -5,6 +5,7 @@
 #include "sim/layout/recompute.hpp"
 #include "sim/program/optimizer_step.hpp"
 #include "sim/program/stage_work.hpp"
+#include "sim/program/variation.hpp"
 
 namespace trainyard {
 
@@ -21,12 +22,21 @@ void apply_choice(Scenario& scenario, const LayoutChoice& choice) {
   scenario.training.schedule = choice.vpp > 1 ? ScheduleName::kInterleaved : ScheduleName::kOneFOneB;
 }
 
+namespace {
+
+double slowest(const Variation& variation) {
+  return variation.slowness.empty() ? 1.0 : *std::max_element(variation.slowness.begin(), variation.slowness.end());
+}
+
+}  // namespace
+
 Screen::Screen(const Scenario& job)
     : job_(job),
       fabric_(build_fabric(job.cluster, static_cast<int>(job.gpus))),
       kernels_(calibrated_kernel_costs(job.gpu, kernel_options(job.framework))),
       network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)),
-      parameters_(static_cast<double>(parameters(job.model))) {}
+      parameters_(static_cast<double>(parameters(job.model))),
+      slowness_(slowest(variation_of(job))) {}
 
 // Members stand `stride` ranks apart.
 Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride) {
@@ -73,7 +83,7 @@ const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
     for (const PricedStep& step : pass) {
       if (const auto* run = std::get_if<PricedRun>(&step)) {
         host += run->run.host;
-        device += run->run.device;
+        device += run->run.device * slowness_;
       } else if (const auto* call = std::get_if<GroupCollective>(&step)) {
         host += job_.framework.host.collective;
         if (call->overlapped_operators == 0) {
@@ -135,7 +145,7 @@ Seconds Screen::step(const LayoutChoice& choice) {
   const OptimizerShard shard{.parameters = sharded ? held / static_cast<double>(choice.dp) : held,
                              .gradient = bytes_per_element(job_.training.grad_dtype),
                              .model_copy = bytes_per_element(job_.training.precision)};
-  const Seconds update = optimizer_update(job_, shard, *kernels_).device;
+  const Seconds update = optimizer_update(job_, shard, *kernels_).device * slowness_;
   return slowest * (micro_batches + bubble) + exchanges + reduction + update;
 }
 

@@ -6,7 +6,8 @@
 //
 // with m micro-batches, p stages of v chunks: the pipeline bubble of arXiv 2104.04473, section 2.2. A stage's
 // micro-batch is the sum of its layers, each its kernels at host or device speed, whichever is slower, and its exposed
-// collectives. What it leaves out: waiting that the order of events causes, shared links, overlap cut short.
+// collectives. What it leaves out: waiting that the order of events causes, shared links, overlap cut short, jitter.
+// GPUs of unequal speed all wait for the slowest, whose kernels it counts.
 #include <map>
 #include <memory>
 #include <tuple>
@@ -64,6 +65,7 @@ class Screen {
   std::map<CollectiveKey, Seconds> collectives_;
   MemoryScreen memory_;
   double parameters_ = 0.0;  // of the model
+  double slowness_ = 1.0;    // of the slowest GPU
 };
 
 }  // namespace trainyard

@@ -41,7 +41,9 @@ Outcome trainyard_with(const std::vector<std::string>& words) {
 }
 
 Outcome trainyard_line(const std::string& line) {
-  std::istringstream stream(line);
+  std::string words = line;
+  std::erase(words, '\'');
+  std::istringstream stream(words);
   return trainyard_with({std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()});
 }
 

@@ -14,7 +14,7 @@ struct Outcome {
 
 // Runs `trainyard words...` and waits for it.
 Outcome trainyard_with(const std::vector<std::string>& words);
-// The same for words separated by blanks.
+// The same for words separated by blanks, as a shell reads them: single quotes around a word go.
 Outcome trainyard_line(const std::string& line);
 
 // A folder of this process alone, removed at the end.
