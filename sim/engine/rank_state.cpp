@@ -25,7 +25,10 @@ bool RankState::next_is_ready(std::size_t s) const {
   if (index >= clock_.issued()) {
     return false;
   }
-  const Operation& operation = program_->operations[index];
+  return waits_are_over(program_->operations[index]);
+}
+
+bool RankState::waits_are_over(const Operation& operation) const {
   for (std::uint32_t w = 0; w < operation.waits; ++w) {
     const std::size_t earlier = program_->waits[operation.first_wait + w].index();
     const std::uint32_t position = class_streams_->position[earlier];
@@ -47,15 +50,17 @@ void RankState::finish(std::size_t s, double now) {
   }
 }
 
-// A host that waits for the device goes on once everything it issued is over.
-void RankState::resume_host(double now) {
+bool RankState::host_may_go_on() const {
+  const Operation& wait = program_->operations[clock_.issued() - 1];
+  if (wait.waits > 0) {
+    return waits_are_over(wait);
+  }
   const auto is_over = [this](std::size_t s) { return at_end(s) || next(s) >= clock_.issued(); };
-  while (host_waiting_) {
-    for (const std::size_t s : class_streams_->used) {
-      if (!is_over(s)) {
-        return;
-      }
-    }
+  return std::all_of(class_streams_->used.begin(), class_streams_->used.end(), is_over);
+}
+
+void RankState::resume_host(double now) {
+  while (host_waiting_ && host_may_go_on()) {
     const std::size_t wait = clock_.issued() - 1;
     timeline_->end[wait] = std::max(timeline_->end[wait], now);
     host_waiting_ = clock_.issue(now);

@@ -57,6 +57,10 @@ class RankState {
 
  private:
   void resume_host(double now);
+  // Whether what an operation waits for is over.
+  bool waits_are_over(const Operation& operation) const;
+  // Whether what the host wait issued last waits for is.
+  bool host_may_go_on() const;
 
   const RankClass* rank_;
   const RankProgram* program_;

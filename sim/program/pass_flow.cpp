@@ -88,7 +88,7 @@ void PassRunner::advance(PassFlow& flow) {
   } else if (const auto* collective = std::get_if<GroupCollective>(&step)) {
     start(*collective, flow);
   } else if (std::holds_alternative<HostSync>(step)) {
-    builder_.host_wait("read token counts");
+    builder_.host_wait_for_flow("read token counts");
   } else {
     builder_.join(flow.beside_.front());
     flow.beside_.erase(flow.beside_.begin());

@@ -130,7 +130,7 @@ enum class OperationKind {
   kKernels,        // a run of kernels on a stream
   kCommunication,  // one or more communications that start together and end together, on a stream
   kHostWork,       // only the host is busy
-  kHostWait        // the host waits for everything issued so far (device synchronisation)
+  kHostWait        // the host waits for the operations it names, or for everything issued so far
 };
 
 // What kind of pass of a stage an operation belongs to; a split backward pass has two.
@@ -145,7 +145,8 @@ struct Operation {
   std::int32_t micro_batch = -1;  // likewise
   std::int32_t name = 0;          // index into Program::names
   KernelRun run;                  // of kKernels; of the others only `host` counts
-  std::uint32_t first_wait = 0;   // into RankProgram::waits: operations of other streams that must be over first
+  std::uint32_t first_wait = 0;   // into RankProgram::waits: operations of other streams that must be over first;
+                                  // of a host wait: those it waits for, none where it waits for the device
   std::uint32_t waits = 0;
   std::uint32_t first_communication = 0;  // into RankProgram::communications
   std::uint32_t communications = 0;

@@ -99,4 +99,12 @@ void RankBuilder::host_wait(const std::string& name) {
                                  .name = names_->index(name)});
 }
 
+void RankBuilder::host_wait_for_flow(const std::string& name) {
+  host_wait(name);
+  Operation& wait = program_.operations.back();
+  wait.first_wait = static_cast<std::uint32_t>(program_.waits.size());
+  wait.waits = static_cast<std::uint32_t>(frontier_.size());
+  program_.waits.insert(program_.waits.end(), frontier_.begin(), frontier_.end());
+}
+
 }  // namespace trainyard

@@ -72,7 +72,10 @@ class RankBuilder {
   }
   void join(OperationId operation) { frontier_.push_back(operation); }
   void host_work(const std::string& name, Seconds host);
+  // The host waits for all streams.
   void host_wait(const std::string& name);
+  // The host waits until the data flow has come this far; what runs beside it goes on.
+  void host_wait_for_flow(const std::string& name);
 
   RankProgram take() { return std::move(program_); }
 

@@ -206,12 +206,21 @@ class Walk {
     return best;
   }
 
-  // The operation whose end ended a host wait: the last to end of those issued since the wait before it.
+  // The operation whose end ended a host wait: the last to end of those it names, or of those issued since the wait
+  // before it.
   std::optional<std::size_t> last_awaited(std::size_t rank, std::size_t wait) const {
     const auto [known, is_new] = awaited_.try_emplace({rank, wait});
     if (is_new) {
       const RankProgram& program = program_of(rank);
       const std::vector<double>& end = timeline_.ranks[rank].end;
+      const Operation& waiting = program.operations[wait];
+      for (std::uint32_t w = 0; w < waiting.waits; ++w) {
+        const std::size_t i = program.waits[waiting.first_wait + w].index();
+        known->second = !known->second || end[i] > end[*known->second] ? i : *known->second;
+      }
+      if (waiting.waits > 0) {
+        return known->second;
+      }
       for (std::size_t i = wait; i-- > 0 && program.operations[i].kind != OperationKind::kHostWait;) {
         const bool is_later = !known->second || end[i] > end[*known->second];
         if (program.operations[i].kind != OperationKind::kHostWork && is_later) {

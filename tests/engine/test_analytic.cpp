@@ -46,6 +46,30 @@ TEST_CASE("after a host wait the next launch starts from when the device was don
   CHECK(rank.end[3] == doctest::Approx(125e-6));
 }
 
+TEST_CASE("a host that waits for the data flow does not wait for a message beside it") {
+  const Fabric fabric = star(2, 1_GBps);
+  const PencilCosts costs(fabric, 0_us);
+  KernelRun run;
+  run.append(10_us, 50_us);
+  PencilProgram program;
+  const CommunicationId message = program.communication(CollectiveOp::kSendRecv, 1_MB, {{RankId{0}, RankId{1}}});
+  program.add({0}, [&](RankBuilder& rank) {
+    rank.communicate_async(Category::kPipeline, StreamName::kSendNext, "send", 0_us, message);
+    rank.kernels(Category::kCompute, "first", run);
+    rank.host_wait_for_flow("read numbers");
+    rank.kernels(Category::kCompute, "second", run);
+  });
+  program.add({1}, [&](RankBuilder& rank) {
+    compute(rank, 1_ms);
+    rank.communicate(Category::kPipeline, StreamName::kReceivePrevious, "receive", 0_us, {&message, 1});
+  });
+  const RankTimeline rank = simulate_analytic(program.take(), fabric, costs).ranks.front();
+  // 10 + 50, then 10 of launch and 50 of kernel; the message goes at 1 ms and takes another.
+  CHECK(rank.end[2] == doctest::Approx(60e-6));
+  CHECK(rank.end[3] == doctest::Approx(120e-6));
+  CHECK(rank.end[0] == doctest::Approx(2e-3));
+}
+
 TEST_CASE("a collective starts with its last member and ends for all at once") {
   const Fabric fabric = star(4, 10_GBps);
   const PencilCosts costs(fabric, 2_ms);

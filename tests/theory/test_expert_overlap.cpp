@@ -133,3 +133,17 @@ TEST_CASE("joined passes of DualPipe gain from it, and its timeline's memory is 
   CHECK(joined.step < apart.step);
   CHECK(joined.breakdown.exposed_ep < apart.breakdown.exposed_ep * 0.8);
 }
+
+// The host reads how many tokens each expert got before it goes on. It waits for its kernels then, not for messages
+// whose other end waits for what this host has yet to launch.
+TEST_CASE("counts of tokens are read beside posted messages in every schedule") {
+  for (const auto& [schedule, name] : kScheduleNames.rows) {
+    CAPTURE(std::string(schedule));
+    const bool one_chunk = name == ScheduleName::kGpipe || name == ScheduleName::kOneFOneB ||
+                           name == ScheduleName::kZbH1 || name == ScheduleName::kZbH2;
+    Scenario scenario = mixture(8, false, fmt::format(R"(, "pp": 2, "vpp": {})", one_chunk ? 1 : 2), "{}");
+    scenario.training.schedule = name;
+    // All passes of a stage, at least.
+    CHECK(step(scenario, 0_ms) >= 8.0 * kLayers / 2.0 * (kForward + kBackward));
+  }
+}
