@@ -76,7 +76,8 @@ std::vector<NodeKind> read_kinds(const JsonReader& json, int gpus) {
   std::vector<NodeKind> kinds;
   if (const auto groups = json.find("node_groups")) {
     for (const JsonReader& group : groups->elements()) {
-      group.expect_keys({"nodes", "node", "source"});
+      group.expect_keys(
+          {"nodes", "node", "gpu", "cpu_vendor", "collective_profile", "collective_calibration", "source"});
       kinds.push_back(read_kind(group.at("node"), json.value(), gpus));
       kinds.back().nodes = static_cast<int>(group.at("nodes").integer(1, kMostGpus));
     }
@@ -87,6 +88,37 @@ std::vector<NodeKind> read_kinds(const JsonReader& json, int gpus) {
     kinds.push_back(read_kind(json.at("node"), json.value(), gpus));
   }
   return kinds;
+}
+
+// What of a cluster a group of nodes may say for itself.
+void read_traits(const JsonReader& json, ClusterSpec& cluster) {
+  for (const auto& [key, value] : {std::pair{"gpu", &cluster.gpu}, std::pair{"cpu_vendor", &cluster.cpu_vendor},
+                                   std::pair{"collective_profile", &cluster.collective_profile},
+                                   std::pair{"collective_calibration", &cluster.collective_calibration}}) {
+    if (const auto found = json.find(key)) {
+      *value = found->text();
+    }
+  }
+}
+
+// A calibration belongs to a profile: a group with a profile of its own has the other's measurements only when it says
+// so.
+std::vector<ClusterSpec> cluster_kinds(const JsonReader& groups, const std::vector<NodeKind>& kinds,
+                                       const ClusterSpec& cluster) {
+  std::vector<ClusterSpec> out;
+  for (const JsonReader& group : groups.elements()) {
+    const NodeKind& kind = kinds[out.size()];
+    ClusterSpec& one = out.emplace_back(cluster);
+    one.document = Json();
+    if (group.has("collective_profile")) {
+      one.collective_calibration.clear();
+    }
+    read_traits(group, one);
+    one.node = kind.shape.traits;
+    one.gpus_per_node = kind.slots;
+    one.nodes_of_kind = kind.nodes;
+  }
+  return out;
 }
 
 [[noreturn]] void fail_without_network(const ClusterSpec& cluster, int gpus, int slots) {
@@ -144,12 +176,10 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   ClusterSpec cluster;
   cluster.name = name;
   cluster.document = json.value();
-  cluster.gpu = json.at("gpu").text();
-  cluster.cpu_vendor = json.at("cpu_vendor").text();
-  cluster.collective_profile = json.at("collective_profile").text();
-  if (const auto calibration = json.find("collective_calibration")) {
-    cluster.collective_calibration = calibration->text();
+  for (const char* key : {"gpu", "cpu_vendor", "collective_profile"}) {
+    json.at(key);  // required
   }
+  read_traits(json, cluster);
   if (const auto reduces = json.find("network_reduction")) {
     cluster.network_reduction = reduces->boolean();
   }
@@ -172,12 +202,37 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   const std::vector<NodeKind> kinds = read_kinds(json, 1);
   cluster.node = kinds.front().shape.traits;
   cluster.gpus_per_node = kinds.front().slots;
+  if (const auto groups = json.find("node_groups")) {
+    cluster.kinds = cluster_kinds(*groups, kinds, cluster);
+    cluster.gpu = cluster.kinds.front().gpu;
+  }
   if (const auto choices = json.find("job_gpus_per_node")) {
     for (const JsonReader& choice : choices->elements()) {
       choice.integer(1, cluster.gpus_per_node);
     }
   }
   return cluster;
+}
+
+const ClusterSpec& ClusterSpec::kind_of_node(int node_number) const {
+  if (kinds.empty()) {
+    return *this;
+  }
+  std::size_t kind = 0;
+  for (; kind + 1 < kinds.size() && node_number >= kinds[kind].nodes_of_kind; ++kind) {
+    node_number -= kinds[kind].nodes_of_kind;
+  }
+  return kinds[kind];
+}
+
+std::vector<std::string> ClusterSpec::different_gpus() const {
+  std::vector<std::string> names = {gpu};
+  for (const ClusterSpec& kind : kinds) {
+    if (std::find(names.begin(), names.end(), kind.gpu) == names.end()) {
+      names.push_back(kind.gpu);
+    }
+  }
+  return names;
 }
 
 std::vector<std::string> cluster_names() {

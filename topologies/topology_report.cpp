@@ -148,6 +148,12 @@ TopologyReport report_topology(const ClusterSpec& cluster, const Fabric& fabric,
   const auto& spec = cluster.document;
   out.text =
       fmt::format("{}: {}\n", cluster.name, spec.contains("description") ? spec["description"].get<std::string>() : "");
+  Json gpus = Json::object();
+  int number = 0;
+  for (const NodeInUse& node : nodes_in_use(cluster, static_cast<int>(fabric.devices()))) {
+    Json& count = gpus[cluster.kind_of_node(number++).gpu];
+    count = (count.is_null() ? 0 : count.get<int>()) + node.gpus;
+  }
   Json counts;
   for (const auto& [kind, count] : count_kinds(fabric)) {
     counts[std::string(kVertexKindNames.name_of(kind))] = count;
@@ -155,6 +161,12 @@ TopologyReport report_topology(const ClusterSpec& cluster, const Fabric& fabric,
   }
   out.json = {
       {"cluster", cluster.name}, {"gpus", fabric.devices()}, {"vertices", counts}, {"links", fabric.links().size()}};
+  if (gpus.size() > 1) {
+    for (const auto& [name, count] : gpus.items()) {
+      out.text += fmt::format("  {:<20} {}\n", name, count.get<int>());
+    }
+    out.json["gpu_kinds"] = gpus;
+  }
   if (fabric.devices() >= 2) {
     const Cut cut = bisection(fabric);
     const double half = std::floor(static_cast<double>(fabric.devices()) / 2.0);

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <memory>
@@ -58,15 +59,16 @@ Entries list_clusters() {
     const ClusterSpec cluster = load_cluster(name);
     const NodeTraits& node = cluster.node;
     const std::string description = JsonReader(cluster.document, name).at("description").text();
+    const std::string gpus = fmt::format("{}", fmt::join(cluster.different_gpus(), " + "));
     out.push_back(
         {name,
-         {{"gpu", cluster.gpu},
+         {{"gpu", gpus},
           {"gpus_per_node", cluster.gpus_per_node},
           {"scale_up", kScaleUpNames.name_of(node.scale_up)},
           {"nics_per_node", node.nics},
           {"nic_bytes_per_s", node.nic_bandwidth.value},
           {"description", description}},
-         fmt::format("{:>3} x {:<12} {:<7} {:>2} NICs of {:>9}  {}", cluster.gpus_per_node, cluster.gpu,
+         fmt::format("{:>3} x {:<12} {:<7} {:>2} NICs of {:>9}  {}", cluster.gpus_per_node, gpus,
                      kScaleUpNames.name_of(node.scale_up), node.nics, to_text(node.nic_bandwidth), description)});
   }
   return out;

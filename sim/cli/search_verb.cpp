@@ -8,6 +8,7 @@
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/report/uncertainty.hpp"
+#include "sim/scenario/mixed_gpus.hpp"
 #include "sim/studies/search.hpp"
 
 namespace trainyard {
@@ -38,8 +39,8 @@ std::string search_text(const Scenario& job, const SearchResult& result, const s
     fitting += one.fits ? 1 : 0;
     simulated += one.simulated ? 1 : 0;
   }
-  std::string out = fmt::format("{} on {} x {} ({}), global batch {}\n", job.model.name, job.gpus, job.gpu.name,
-                                job.cluster.name, job.training.global_batch);
+  std::string out = fmt::format("{} on {} ({}), global batch {}\n", job.model.name, gpus_text(job), job.cluster.name,
+                                job.training.global_batch);
   out += fmt::format("{} layouts screened, {} fit in {}, {} simulated\n\nfastest that fit\n", result.layouts.size(),
                      fitting, to_text(result.capacity), simulated);
   const std::string head = "       step   formula     MFU      memory  layout\n";

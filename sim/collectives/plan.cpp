@@ -67,6 +67,26 @@ std::vector<Flow> traffic_of(std::string_view algorithm, const TrafficInput& inp
   return {};
 }
 
+// How fast the nodes of a kind exchange at best: between each other first, then inside.
+std::pair<BytesPerSecond, BytesPerSecond> speed_of(const ClusterSpec& kind) {
+  const NodeTraits& node = kind.node;
+  return {node.nic_bandwidth * node.nics, node.scale_up_link_bandwidth * node.scale_up_links};
+}
+
+// The cluster as the library sees it on the members' nodes: where these are of several kinds all keep the pace of the
+// slowest.
+const ClusterSpec& cluster_of(std::span<const DeviceId> members, const ClusterSpec& cluster, const Fabric& fabric) {
+  if (cluster.kinds.empty()) {
+    return cluster;
+  }
+  const ClusterSpec* slowest = nullptr;
+  for (const DeviceId member : members) {
+    const ClusterSpec& kind = cluster.kind_of_node(fabric.node_of(member));
+    slowest = slowest == nullptr || speed_of(kind) < speed_of(*slowest) ? &kind : slowest;
+  }
+  return *slowest;
+}
+
 TunerInput tuner_input(const CollectiveRequest& request, const MemberGroups& groups, const ClusterSpec& cluster,
                        const Fabric& fabric, const CollectiveOptions& options) {
   TunerInput input;
@@ -213,22 +233,24 @@ const CollectiveCalibration* calibration_of(const ClusterSpec& cluster, const Co
 
 }  // namespace
 
-std::vector<CollectiveEstimate> collective_candidates(const CollectiveRequest& request, const ClusterSpec& cluster,
+std::vector<CollectiveEstimate> collective_candidates(const CollectiveRequest& request, const ClusterSpec& whole,
                                                       const Fabric& fabric, const CollectiveOptions& options) {
   const CollectiveRequest asked = without_barrier(request);
   if (asked.members.size() < 2 || asked.size.value <= 0.0) {
     return {};
   }
+  const ClusterSpec& cluster = cluster_of(asked.members, whole, fabric);
   const MemberGroups groups = group_members(asked.members, fabric);
   return candidates_of(asked, groups, cluster, fabric, tuner_input(asked, groups, cluster, fabric, options), options);
 }
 
-CollectiveEstimate estimate_collective(const CollectiveRequest& request, const ClusterSpec& cluster,
-                                       const Fabric& fabric, const CollectiveOptions& options) {
+CollectiveEstimate estimate_collective(const CollectiveRequest& request, const ClusterSpec& whole, const Fabric& fabric,
+                                       const CollectiveOptions& options) {
   const CollectiveRequest asked = without_barrier(request);
   if (asked.members.size() < 2 || asked.size.value <= 0.0) {
     return {};
   }
+  const ClusterSpec& cluster = cluster_of(asked.members, whole, fabric);
   const MemberGroups groups = group_members(asked.members, fabric);
   const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
   CollectiveEstimate chosen = choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), options);
@@ -240,7 +262,7 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
   return plan_collective(request, cluster, fabric, {});
 }
 
-CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric,
+CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& whole, const Fabric& fabric,
                                const CollectiveOptions& options) {
   const CollectiveRequest asked = without_barrier(request);
   if (options.channels && *options.channels < 1) {
@@ -255,6 +277,7 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
   if (asked.members.size() < 2 || asked.size.value <= 0.0) {
     return {};
   }
+  const ClusterSpec& cluster = cluster_of(asked.members, whole, fabric);
   const MemberGroups groups = group_members(asked.members, fabric);
   const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
   if (options.algorithm) {

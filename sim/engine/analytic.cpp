@@ -1,7 +1,8 @@
 // Longest path over the same Program: one rank per class, every communication at the time it takes alone.
 #include <algorithm>
 #include <iterator>
-#include <set>
+#include <map>
+#include <variant>
 
 #include "sim/engine/communication_plan.hpp"
 #include "sim/engine/event_run.hpp"
@@ -19,7 +20,7 @@ struct RankClasses {
 
 RankClasses rank_classes(const Program& program, const Fabric& fabric) {
   RankClasses out;
-  if (program.variation.any()) {
+  if (program.variation.any() || program.mixed()) {
     out.of_rank = classes_by_groups(program, fabric);
   } else {
     std::transform(program.class_of.begin(), program.class_of.end(), std::back_inserter(out.of_rank),
@@ -36,14 +37,21 @@ RankClasses rank_classes(const Program& program, const Fabric& fabric) {
   return out;
 }
 
+// Which kind of node a device stands in.
+std::int32_t kind_of(DeviceId device, const Fabric& fabric) {
+  const auto* routing = std::get_if<NodeRouting>(&fabric.routing());
+  return routing == nullptr ? 0 : routing->nodes[static_cast<std::size_t>(fabric.node_of(device))].paths;
+}
+
 // The place of a group's members: those of one shape cost the same.
 std::vector<std::int32_t> shape_of(const std::vector<RankId>& group, const Fabric& fabric) {
   std::vector<std::int32_t> shape;
-  shape.reserve(2 * group.size());
+  shape.reserve(3 * group.size());
   const int first_node = fabric.node_of(DeviceId::from(group.front().index()));
   for (const RankId rank : group) {
     const auto device = DeviceId::from(rank.index());
-    shape.insert(shape.end(), {fabric.node_of(device) - first_node, fabric.local_index(device)});
+    shape.insert(shape.end(),
+                 {fabric.node_of(device) - first_node, fabric.local_index(device), kind_of(device, fabric)});
   }
   return shape;
 }
@@ -58,42 +66,62 @@ std::vector<std::int32_t> classes_of(const std::vector<RankId>& group, const Ran
   return classes;
 }
 
-// Classes stand for ranks, sets of classes for groups. The slowest group of a communication prices all; its time is a
-// flow of as many bytes, one per second, on no link.
+// What a call of a group costs, or of several: the most of each.
+struct Price {
+  Seconds time{};
+  int multiprocessors = 0;
+  BytesPerSecond memory_rate{};
+
+  void raise(const Price& other) {
+    time = max(time, other.time);
+    multiprocessors = std::max(multiprocessors, other.multiprocessors);
+    memory_rate = max(memory_rate, other.memory_rate);
+  }
+};
+
+Price price_of(const Communication& communication, const std::vector<RankId>& group, const Fabric& fabric,
+               const NetworkCosts& costs) {
+  std::vector<DeviceId> devices;
+  for (const RankId rank : group) {
+    devices.push_back(DeviceId::from(rank.index()));
+  }
+  const CollectivePlan plan = plan_of(communication, devices, costs);
+  return {.time = uncontended_time(plan, fabric), .multiprocessors = plan.sms, .memory_rate = memory_rate(plan)};
+}
+
+// Classes stand for ranks, sets of classes for groups. The slowest group of a communication prices all; where GPUs
+// differ, the slowest of the same classes. Its time is a flow of as many bytes, one per second, on no link.
 Quotient without_network(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
   Quotient quotient;
   RankClasses ranks = rank_classes(program, fabric);
   quotient.ranks = std::move(ranks.classes);
-  std::vector<DeviceId> devices;
+  const bool mixed = program.mixed();
   for (std::size_t c = 0; c < program.communications.size(); ++c) {
     const Communication& communication = program.communications[c];
     const std::size_t first = quotient.groups.size();
-    GroupClass slowest{.communication = CommunicationId::from(c)};
-    Seconds time{};
-    std::set<std::vector<std::int32_t>> priced;
-    std::set<std::vector<std::int32_t>> known;
+    std::map<std::vector<std::int32_t>, Price> priced;      // by shape
+    std::map<std::vector<std::int32_t>, Price> by_classes;  // likewise
+    Price slowest;
     for (const std::vector<RankId>& group : communication.groups) {
-      if (const auto [classes, is_new] = known.insert(classes_of(group, ranks)); is_new) {
-        quotient.groups.push_back({.communication = slowest.communication, .participants = *classes});
+      std::vector<std::int32_t> classes = classes_of(group, ranks);
+      const auto [of_classes, is_new] = by_classes.try_emplace(classes);
+      if (is_new) {
+        quotient.groups.push_back({.communication = CommunicationId::from(c), .participants = std::move(classes)});
       }
-      if (!priced.insert(shape_of(group, fabric)).second) {
-        continue;
+      const auto [price, is_first] = priced.try_emplace(shape_of(group, fabric));
+      if (is_first) {
+        price->second = price_of(communication, group, fabric, costs);
       }
-      devices.clear();
-      for (const RankId rank : group) {
-        devices.push_back(DeviceId::from(rank.index()));
-      }
-      const CollectivePlan plan = plan_of(communication, devices, costs);
-      time = max(time, uncontended_time(plan, fabric));
-      slowest.multiprocessors = std::max(slowest.multiprocessors, plan.sms);
-      slowest.memory_rate = max(slowest.memory_rate, memory_rate(plan));
+      of_classes->second.raise(price->second);
+      slowest.raise(price->second);
     }
     for (std::size_t g = first; g < quotient.groups.size(); ++g) {
       GroupClass& group = quotient.groups[g];
-      group.multiprocessors = slowest.multiprocessors;
-      group.memory_rate = slowest.memory_rate;
+      const Price& price = mixed ? by_classes.at(group.participants) : slowest;
+      group.multiprocessors = price.multiprocessors;
+      group.memory_rate = price.memory_rate;
       group.flows.push_back(static_cast<std::int32_t>(quotient.flows.size()));
-      quotient.flows.push_back({.bytes = {time.value}, .rate_limit = {1.0}, .count = 1});
+      quotient.flows.push_back({.bytes = {price.time.value}, .rate_limit = {1.0}, .count = 1});
       for (const std::int32_t member : group.participants) {
         std::int32_t& group_of = quotient.ranks[static_cast<std::size_t>(member)].group_of[c];
         group_of = group_of < 0 ? static_cast<std::int32_t>(g) : group_of;

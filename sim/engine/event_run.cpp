@@ -99,7 +99,7 @@ void EventRun::start_kernels(std::size_t rank, std::size_t stream, std::uint32_t
   timeline.end[index] = kernels_end(run, running.slowness, now_, timeline.issued[index]);
   running.progress = KernelProgress(start, timeline.end[index], run.device.value * running.slowness);
   if (const GpuLoad load = state.load(); !(load == GpuLoad{})) {
-    running.progress.set_slowdown(now_, slowdown(run.sensitivity, load, program_.gpu) * running.slowness);
+    running.progress.set_slowdown(now_, slowdown(run.sensitivity, load, state.program().gpu) * running.slowness);
     timeline.end[index] = running.progress.end();
   }
   events_.push(EventKind::kKernelsEnd, timeline.end[index], number_of(rank, stream), running.version);
@@ -117,7 +117,7 @@ void EventRun::reload(std::size_t rank) {
   if (operation.kind != OperationKind::kKernels) {
     return;
   }
-  const double further = slowdown(operation.run.sensitivity, state.load(), program_.gpu);
+  const double further = slowdown(operation.run.sensitivity, state.load(), state.program().gpu);
   running.progress.set_slowdown(now_, further * running.slowness);
   if (double& end = state.timeline().end[index]; end != running.progress.end()) {
     end = running.progress.end();

@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <tuple>
+#include <variant>
 
 #include "sim/engine/communication_plan.hpp"
 
@@ -27,6 +28,12 @@ std::vector<std::int32_t> node_kinds(const Fabric& fabric) {
     };
     inside[static_cast<std::size_t>(node)].emplace_back(place(from), place(to), static_cast<std::int32_t>(link.kind),
                                                         link.bandwidth.value, link.latency.value);
+  }
+  // Equal links may join different machines, of which a library knows different things.
+  if (const auto* routing = std::get_if<NodeRouting>(&fabric.routing())) {
+    for (std::size_t node = 0; node < std::min(inside.size(), routing->nodes.size()); ++node) {
+      inside[node].emplace_back(routing->nodes[node].paths, 0, 0, 0.0, 0.0);
+    }
   }
   std::map<std::vector<Part>, std::int32_t> kinds;
   std::vector<std::int32_t> out;

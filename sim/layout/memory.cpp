@@ -130,19 +130,49 @@ StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& lay
 }
 
 std::size_t MemoryEstimate::fullest() const {
-  const auto found = std::max_element(stages.begin(), stages.end(),
-                                      [](const StageMemory& a, const StageMemory& b) { return a.total < b.total; });
+  const auto spare = [](const StageMemory& stage) { return stage.capacity - stage.total; };
+  const auto found = std::min_element(stages.begin(), stages.end(),
+                                      [&](const StageMemory& a, const StageMemory& b) { return spare(a) < spare(b); });
   return static_cast<std::size_t>(found - stages.begin());
 }
 
-MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity) {
-  MemoryEstimate out{.stages = std::move(stages), .capacity = capacity};
-  out.peak = out.stages[out.fullest()].total;
+namespace {
+
+MemoryEstimate of_stages(std::vector<StageMemory> stages) {
+  MemoryEstimate out{.stages = std::move(stages)};
+  const StageMemory& fullest = out.stages[out.fullest()];
+  out.peak = fullest.total;
+  out.capacity = fullest.capacity;
   return out;
 }
 
+std::size_t stage_of(const Layout& layout, std::size_t rank) {
+  const auto stage = layout.grid.coordinates(RankId::from(rank))[static_cast<std::size_t>(Dimension::kPipeline)];
+  return static_cast<std::size_t>(stage);
+}
+
+}  // namespace
+
+MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity) {
+  for (StageMemory& stage : stages) {
+    stage.capacity = capacity;
+  }
+  return of_stages(std::move(stages));
+}
+
 MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& scenario, const Layout& layout) {
-  MemoryEstimate out = make_estimate(std::move(stages), scenario.gpu.memory);
+  Bytes largest{};
+  for (const GpuSpec& gpu : scenario.different_gpus()) {
+    largest = max(largest, gpu.memory);
+  }
+  for (StageMemory& stage : stages) {
+    stage.capacity = largest;
+  }
+  for (std::size_t rank = 0; rank < scenario.gpu_kind_of.size(); ++rank) {
+    Bytes& capacity = stages[stage_of(layout, rank)].capacity;
+    capacity = min(capacity, scenario.gpu_kinds[scenario.gpu_kind(rank)].memory);
+  }
+  MemoryEstimate out = of_stages(std::move(stages));
   if (!scenario.training.offload.any()) {
     return out;
   }
@@ -151,8 +181,7 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& sc
   Bytes node{};
   for (std::size_t rank = 0; rank < layout.grid.ranks(); ++rank) {
     node = rank % of_node == 0 ? Bytes{} : node;
-    const auto stage = layout.grid.coordinates(RankId::from(rank))[static_cast<std::size_t>(Dimension::kPipeline)];
-    node += out.stages[static_cast<std::size_t>(stage)].host.total();
+    node += out.stages[stage_of(layout, rank)].host.total();
     out.host_peak = max(out.host_peak, node);
   }
   return out;

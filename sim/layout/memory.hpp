@@ -88,6 +88,7 @@ ChunkHoldings chunk_holdings(const Scenario& scenario, const Layout& layout, con
 struct StageMemory {
   MemoryUses uses;
   Bytes total{};
+  Bytes capacity{};           // of the smallest device of the stage
   std::optional<Seconds> at;  // since the step began, where a timeline says so
   MemoryUses host;            // at most, of one rank in its host's memory
 };
@@ -95,12 +96,12 @@ struct StageMemory {
 struct MemoryEstimate {
   std::vector<StageMemory> stages;
   Bytes peak{};           // of the fullest stage
-  Bytes capacity{};       // of one device
+  Bytes capacity{};       // of one of its devices
   Bytes host_peak{};      // of all ranks of the fullest node in its host's memory
   Bytes host_capacity{};  // of one node; zero: not known
   bool fits() const { return peak <= capacity && fits_host(); }
   bool fits_host() const { return host_capacity.value <= 0.0 || host_peak <= host_capacity; }
-  std::size_t fullest() const;  // the first of the fullest stages
+  std::size_t fullest() const;  // the first of those with the least to spare
 };
 
 MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity);

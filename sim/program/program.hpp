@@ -152,16 +152,18 @@ struct Operation {
   std::uint32_t communications = 0;
 };
 
+// What kernels and collectives share on a rank. No multiprocessors: nothing, both run as if alone.
+struct SharedGpu {
+  int multiprocessors = 0;
+  BytesPerSecond memory_bandwidth{};
+};
+
 struct RankProgram {
   std::vector<Operation> operations;  // in the order of issue
   std::vector<OperationId> waits;
   std::vector<CommunicationId> communications;
-};
-
-// What kernels and collectives share on every rank. No multiprocessors: nothing, both run as if alone.
-struct SharedGpu {
-  int multiprocessors = 0;
-  BytesPerSecond memory_bandwidth{};
+  SharedGpu gpu{};
+  std::int32_t gpu_kind = 0;  // equal numbers, equal GPUs
 };
 
 struct Program {
@@ -170,8 +172,13 @@ struct Program {
   std::vector<RankProgram> classes;
   std::vector<std::string> class_names;
   std::vector<ClassId> class_of;  // of every rank
-  SharedGpu gpu{};
   Variation variation;
+
+  // Whether ranks have different GPUs.
+  bool mixed() const {
+    return std::any_of(classes.begin(), classes.end(),
+                       [&](const RankProgram& one) { return one.gpu_kind != classes.front().gpu_kind; });
+  }
 
   // How many times as long as the cost model says the kernels of an operation take on the rank's own GPU. What runs on
   // the host's processors is nobody's GPU.

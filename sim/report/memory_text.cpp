@@ -36,10 +36,19 @@ std::string verdict(const MemoryEstimate& memory) {
                            to_text(memory.capacity), to_text(memory.peak - memory.capacity));
 }
 
+// "memory per GPU, of 79.15 GiB (a100-80)"
+std::string heading(const Scenario& scenario) {
+  std::string capacities;
+  for (const GpuSpec& gpu : scenario.different_gpus()) {
+    capacities += fmt::format("{}{} ({})", capacities.empty() ? "" : " or ", to_text(gpu.memory), gpu.name);
+  }
+  return fmt::format("memory per GPU, of {}\n", capacities);
+}
+
 // What one line of the summary shows; consecutive stages that show the same share a line.
-std::string stage_figures(const Stage& stage, const StageMemory& memory, Bytes capacity) {
+std::string stage_figures(const Stage& stage, const StageMemory& memory) {
   return fmt::format("{:>6}  {:>10}  {:>7}{}", stage.layers(), to_text(memory.total),
-                     share_text(memory.total, capacity), memory.total > capacity ? "  does not fit" : "");
+                     share_text(memory.total, memory.capacity), memory.total > memory.capacity ? "  does not fit" : "");
 }
 
 std::string table_of_stages(const Layout& layout, const MemoryEstimate& memory, std::size_t first, std::size_t last) {
@@ -60,14 +69,15 @@ std::string table_of_stages(const Layout& layout, const MemoryEstimate& memory, 
   if (memory.stages[first].at) {
     out += line("reached after", [&](std::size_t s) { return to_text(*memory.stages[s].at); });
   }
-  out += line("of capacity", [&](std::size_t s) { return share_text(memory.stages[s].total, memory.capacity); });
+  out +=
+      line("of capacity", [&](std::size_t s) { return share_text(memory.stages[s].total, memory.stages[s].capacity); });
   return out;
 }
 
 }  // namespace
 
 std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
-  std::string out = fmt::format("memory per GPU, of {} ({})\n", to_text(memory.capacity), scenario.gpu.name);
+  std::string out = heading(scenario);
   for (std::size_t first = 0; first < memory.stages.size(); first += kColumns) {
     out += table_of_stages(layout, memory, first, std::min(first + kColumns, memory.stages.size()));
   }
@@ -75,13 +85,13 @@ std::string memory_text(const Scenario& scenario, const Layout& layout, const Me
 }
 
 std::string memory_summary_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
-  std::string out = fmt::format("memory per GPU, of {} ({})\n", to_text(memory.capacity), scenario.gpu.name);
+  std::string out = heading(scenario);
   out += fmt::format("  {:<9}{:>6}  {:>10}  {:>7}\n", "stage", "layers", "total", "share");
   for (std::size_t first = 0; first < memory.stages.size();) {
-    const std::string figures = stage_figures(layout.stages[first], memory.stages[first], memory.capacity);
+    const std::string figures = stage_figures(layout.stages[first], memory.stages[first]);
     std::size_t last = first;
     while (last + 1 < memory.stages.size() &&
-           stage_figures(layout.stages[last + 1], memory.stages[last + 1], memory.capacity) == figures) {
+           stage_figures(layout.stages[last + 1], memory.stages[last + 1]) == figures) {
       ++last;
     }
     out += fmt::format("  {:<9}{}\n", first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last),

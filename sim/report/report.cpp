@@ -30,6 +30,18 @@ Flops recomputed_flops(const Scenario& scenario, const Layout& layout) {
   return repeated * (passes * static_cast<double>(scenario.layout.tp));
 }
 
+// Of the average GPU.
+FlopsPerSecond peak_of(const Scenario& scenario) {
+  if (scenario.gpu_kinds.empty()) {
+    return scenario.gpu.peak_for(scenario.training.precision);
+  }
+  FlopsPerSecond sum{};
+  for (const std::int32_t kind : scenario.gpu_kind_of) {
+    sum += scenario.gpu_kinds[static_cast<std::size_t>(kind)].peak_for(scenario.training.precision);
+  }
+  return sum / static_cast<double>(scenario.gpu_kind_of.size());
+}
+
 }  // namespace
 
 void set_rates(Report& report, const Scenario& scenario, const Layout& layout) {
@@ -40,7 +52,7 @@ void set_rates(Report& report, const Scenario& scenario, const Layout& layout) {
   const Flops model_flops = flops_per_token(scenario.model, scenario.training.seq_len) * tokens;
   const auto gpus = static_cast<double>(scenario.gpus);
   report.model_flops_per_gpu = model_flops / report.step / gpus;
-  const FlopsPerSecond peak = scenario.gpu.peak_for(scenario.training.precision);
+  const FlopsPerSecond peak = peak_of(scenario);
   report.mfu = report.model_flops_per_gpu / peak;
   report.hfu = (model_flops + recomputed_flops(scenario, layout)) / report.step / gpus / peak;
 }

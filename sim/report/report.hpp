@@ -16,7 +16,7 @@ struct Report {
   double tokens_per_second = 0.0;
   double samples_per_second = 0.0;
   FlopsPerSecond model_flops_per_gpu{};  // without recomputation
-  double mfu = 0.0;                      // of the dense peak for the training precision
+  double mfu = 0.0;                      // of the average GPU's dense peak for the training precision
   double hfu = 0.0;                      // recomputation counted
   Breakdown breakdown;
   MemoryEstimate memory;                  // the fullest moments

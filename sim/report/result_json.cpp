@@ -29,6 +29,9 @@ Json memory_json(const MemoryEstimate& memory) {
     stages.push_back({{"total_bytes", stage.total.value},
                       {"terms_bytes", std::move(terms)},
                       {"peak_time_s", stage.at ? Json(stage.at->value) : Json(nullptr)}});
+    if (stage.capacity != memory.capacity) {
+      stages.back()["capacity_bytes"] = stage.capacity.value;
+    }
     if (memory.host_peak > Bytes{}) {
       stages.back()["host_terms_bytes"] = host_terms(stage);
     }

@@ -6,6 +6,7 @@
 
 #include "sim/base/quantity_text.hpp"
 #include "sim/report/report.hpp"
+#include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
 
 namespace trainyard {
@@ -23,8 +24,8 @@ std::string percent(double ratio) {
 std::string scenario_text(const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const Training& training = scenario.training;
-  std::string out = fmt::format("{} on {} x {} ({}), {}\n", scenario.model.name, scenario.gpus, scenario.gpu.name,
-                                scenario.cluster.name, scenario.framework.name);
+  std::string out = fmt::format("{} on {} ({}), {}\n", scenario.model.name, gpus_text(scenario), scenario.cluster.name,
+                                scenario.framework.name);
   out += fmt::format("  layout    tp {}  pp {}  vpp {}  cp {}  ep {}  dp {}  sequence parallel {}  order {}\n",
                      layout.tp, layout.pp, layout.vpp, layout.cp, layout.ep, layout.dp,
                      layout.sequence_parallel == SequenceParallel::kOn ? "on" : "off", layout.order);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/place.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -37,6 +38,10 @@ Json offload_json(const OffloadOptions& offload) {
 namespace {
 
 void check_host(const Place& place, const Scenario& scenario) {
+  if (!scenario.gpu_kinds.empty()) {
+    place.fail("", "what hosts hold and update is known for nodes that are alike", gpus_text(scenario),
+               "a cluster of one GPU", "leave offload out, or name one GPU for all with the key \"gpu\"");
+  }
   const NodeTraits& node = scenario.cluster.node;
   if (node.host_link.value <= 0.0) {
     place.fail("", "the cluster describes no way from a GPU to the memory of a host", scenario.cluster.name,

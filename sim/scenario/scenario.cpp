@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/base/files.hpp"
+#include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/scenario_checks.hpp"
 
@@ -145,7 +146,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   Json out;
   out["model"] = model;
   out["cluster"] = cluster;
-  out["gpu"] = scenario.gpu.name;
+  if (scenario.gpu_kinds.empty()) {
+    out["gpu"] = scenario.gpu.name;
+  }
   out["gpus"] = scenario.gpus;
   out["layout"] = {{"tp", layout.tp},
                    {"pp", layout.pp},
@@ -218,10 +221,8 @@ Scenario read_scenario(const Json& document, const std::string& file) {
   Scenario scenario;
   scenario.model = model_of(json.at("model"));
   scenario.cluster = cluster_of(json.at("cluster"));
-  const auto gpu = json.find("gpu");
-  scenario.gpu =
-      gpu ? load_gpu(gpu->text(), file, gpu->pointer()) : load_gpu(scenario.cluster.gpu, scenario.cluster.name, "/gpu");
   scenario.gpus = json.at("gpus").integer(1, kMostGpus);
+  settle_gpus(scenario, json.find("gpu"));
   const auto framework = json.find("framework");
   scenario.framework = framework ? load_framework(framework->text(), file, framework->pointer())
                                  : load_framework("megatron-core", file, "/framework");

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,7 +104,9 @@ struct Training {
 struct Scenario {
   ModelSpec model;
   ClusterSpec cluster;
-  GpuSpec gpu;
+  GpuSpec gpu;                            // of every rank; where these differ, of the first
+  std::vector<GpuSpec> gpu_kinds;         // the different GPUs in the order of their ranks; empty where all are alike
+  std::vector<std::int32_t> gpu_kind_of;  // of every rank: index into gpu_kinds; likewise
   std::int64_t gpus = 1;
   Parallelism layout;
   Training training;
@@ -116,6 +119,13 @@ struct Scenario {
 
   Placement placement() const {
     return training.schedule_table ? training.schedule_table->placement : schedule_traits(training.schedule).placement;
+  }
+  // One GPU of every kind that takes part.
+  std::span<const GpuSpec> different_gpus() const {
+    return gpu_kinds.empty() ? std::span<const GpuSpec>(&gpu, 1) : std::span<const GpuSpec>(gpu_kinds);
+  }
+  std::size_t gpu_kind(std::size_t rank) const {
+    return gpu_kind_of.empty() ? 0 : static_cast<std::size_t>(gpu_kind_of[rank]);
   }
   std::int64_t micro_batches() const { return training.global_batch / (training.micro_batch * layout.dp); }
 };

@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include "kernels/kernel_costs.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/program/build_program.hpp"
 #include "sim/studies/fork_pool.hpp"
@@ -18,6 +17,13 @@ CollectivePlan ClusterNetworkCosts::plan(const CollectiveRequest& request) const
   return plan_collective(request, cluster_, fabric_, options_);
 }
 
+ScenarioKernelCosts::ScenarioKernelCosts(const Scenario& scenario) {
+  for (const GpuSpec& gpu : scenario.different_gpus()) {
+    owned_.push_back(calibrated_kernel_costs(gpu, kernel_options(scenario.framework)));
+    by_kind_.push_back(owned_.back().get());
+  }
+}
+
 namespace {
 
 Fabric fabric_of(const Scenario& scenario) {
@@ -25,7 +31,7 @@ Fabric fabric_of(const Scenario& scenario) {
 }
 
 Program program_of(const Scenario& scenario, const Layout& layout) {
-  return build_program(scenario, layout, *calibrated_kernel_costs(scenario.gpu, kernel_options(scenario.framework)));
+  return build_program(scenario, layout, ScenarioKernelCosts(scenario).by_kind());
 }
 
 Timeline simulate(const Scenario& scenario, const Fabric& fabric, const Program& program) {

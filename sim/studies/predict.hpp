@@ -1,5 +1,10 @@
 #pragma once
 // The pipe: scenario -> layout -> program -> timeline -> report.
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/kernel_costs.hpp"
 #include "sim/collectives/network_costs.hpp"
 #include "sim/report/report.hpp"
 
@@ -10,6 +15,17 @@ struct Prediction {
   Program program;
   Timeline timeline;
   Report report;
+};
+
+// What kernels cost on every kind of GPU of the scenario, under its framework.
+class ScenarioKernelCosts {
+ public:
+  explicit ScenarioKernelCosts(const Scenario& scenario);
+  std::span<const KernelCosts* const> by_kind() const { return by_kind_; }
+
+ private:
+  std::vector<std::unique_ptr<KernelCosts>> owned_;
+  std::vector<const KernelCosts*> by_kind_;
 };
 
 // The first part of the pipe, for callers that want the step time alone.

@@ -33,7 +33,7 @@ double slowest(const Variation& variation) {
 Screen::Screen(const Scenario& job)
     : job_(job),
       fabric_(build_fabric(job.cluster, static_cast<int>(job.gpus))),
-      kernels_(calibrated_kernel_costs(job.gpu, kernel_options(job.framework))),
+      kernels_(job),
       network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)),
       parameters_(static_cast<double>(parameters(job.model))),
       slowness_(slowest(variation_of(job))) {}
@@ -69,14 +69,8 @@ Seconds Screen::group_time(const GroupCollective& call) {
   }
 }
 
-const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
-  const auto [entry, is_new] = passes_.try_emplace({choice.tp, choice.micro_batch, choice.recompute});
-  PassTimes& times = entry->second;
-  if (!is_new) {
-    return times;
-  }
-  const Layout layout = make_layout(job_);
-  const PricedModel model = price_model(job_, layout.shard, *kernels_);
+void Screen::raise_times(PassTimes& times, const ShardShape& shard, const KernelCosts& kernels) {
+  const PricedModel model = price_model(job_, shard, kernels);
   const auto time_of = [&](const PricedPass& pass) {
     Seconds host{};
     Seconds device{};
@@ -93,12 +87,25 @@ const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
     }
     return max(host, device);
   };
-  times.embedding = time_of(model.embedding_forward) + time_of(model.embedding_backward.whole);
-  times.head = time_of(model.head_forward) + time_of(model.head_backward.whole);
+  times.embedding = max(times.embedding, time_of(model.embedding_forward) + time_of(model.embedding_backward.whole));
+  times.head = max(times.head, time_of(model.head_forward) + time_of(model.head_backward.whole));
   const bool recomputes = recompute_plan(job_.training, 0).granularity != Recompute::kNone;
   for (const auto& [kind, layer] : model.layers) {
-    times.layers[kind] =
+    const Seconds time =
         time_of(layer.forward) + time_of(recomputes ? layer.recomputed_backward.whole : layer.backward.whole);
+    times.layers[kind] = max(times.layers[kind], time);
+  }
+}
+
+const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
+  const auto [entry, is_new] = passes_.try_emplace({choice.tp, choice.micro_batch, choice.recompute});
+  PassTimes& times = entry->second;
+  if (!is_new) {
+    return times;
+  }
+  const Layout layout = make_layout(job_);
+  for (const KernelCosts* kernels : kernels_.by_kind()) {
+    raise_times(times, layout.shard, *kernels);
   }
   const std::int64_t tokens = job_.training.micro_batch * job_.training.seq_len;
   const bool sliced = job_.layout.sequence_parallel == SequenceParallel::kOn;
@@ -145,7 +152,10 @@ Seconds Screen::step(const LayoutChoice& choice) {
   const OptimizerShard shard{.parameters = sharded ? held / static_cast<double>(choice.dp) : held,
                              .gradient = bytes_per_element(job_.training.grad_dtype),
                              .model_copy = bytes_per_element(job_.training.precision)};
-  const Seconds update = optimizer_update(job_, shard, *kernels_).device * slowness_;
+  Seconds update{};
+  for (const KernelCosts* kernels : kernels_.by_kind()) {
+    update = max(update, optimizer_update(job_, shard, *kernels).device * slowness_);
+  }
   return slowest * (micro_batches + bubble) + exchanges + reduction + update;
 }
 

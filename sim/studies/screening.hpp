@@ -54,12 +54,14 @@ class Screen {
   using CollectiveKey = std::tuple<CollectiveOp, double, std::int64_t, std::int64_t>;
 
   const PassTimes& passes(const LayoutChoice& choice);
+  // Raises the times of a micro-batch to those on one kind of GPU.
+  void raise_times(PassTimes& times, const ShardShape& shard, const KernelCosts& kernels);
   Seconds group_time(const GroupCollective& call);
   Seconds collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride);
 
   Scenario job_;  // with the choice being looked at
   Fabric fabric_;
-  std::unique_ptr<KernelCosts> kernels_;
+  ScenarioKernelCosts kernels_;
   std::unique_ptr<ClusterNetworkCosts> network_;
   std::map<PassKey, PassTimes> passes_;
   std::map<CollectiveKey, Seconds> collectives_;

@@ -100,6 +100,9 @@ std::vector<LayoutChoice> legal_layouts(const Scenario& job) {
 
 SearchResult search_layouts(const Scenario& job, std::size_t simulated) {
   SearchResult result{.capacity = job.gpu.memory};
+  for (const GpuSpec& gpu : job.different_gpus()) {
+    result.capacity = min(result.capacity, gpu.memory);
+  }
   const auto begin = std::chrono::steady_clock::now();
   Screen screen(job);
   for (const LayoutChoice& choice : legal_layouts(job)) {

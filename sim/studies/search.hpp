@@ -19,8 +19,8 @@ struct SearchedLayout {
 struct SearchResult {
   std::vector<SearchedLayout> layouts;  // simulated ones first, fastest first; then by the formula
   std::vector<std::size_t> front;       // of layouts that fit: none is both faster and smaller; fastest first
-  Bytes capacity{};
-  Seconds screening{};  // wall time of the formula over all layouts, memory included
+  Bytes capacity{};                     // of the smallest GPU
+  Seconds screening{};                  // wall time of the formula over all layouts, memory included
 };
 
 // Degrees of tensor parallelism that divide the heads and stay within a node, pipeline depths up to the layers, chunks

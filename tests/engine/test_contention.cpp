@@ -47,7 +47,7 @@ Program beside(const KernelRun& run) {
     rank.kernels(Category::kCompute, "kernels", run);
   });
   Program written = program.take();
-  written.gpu = kGpu;
+  written.classes.front().gpu = kGpu;
   return written;
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("kernels that were running slow down when a collective begins") {
     rank.kernels(Category::kCompute, "kernels", kernels(60_ms, {.multiprocessors = 60_ms}));
   });
   Program program = hand.take();
-  program.gpu = kGpu;
+  program.classes.front().gpu = kGpu;
   for (const Timeline& timeline :
        {simulate_analytic(program, fabric, costs), simulate_flow(program, fabric, costs, Fold::kOn)}) {
     CHECK(timeline.ranks[0].end[1] == doctest::Approx(0.11).epsilon(1e-12));

@@ -18,6 +18,7 @@ Case three_stages(double capacity_gib) {
   Case out{.layout = {.grid = RankGrid::dense(Parallelism{.pp = 3}),
                       .expert_grid = RankGrid::experts(Parallelism{.pp = 3})}};
   out.scenario.gpu.name = "a-gpu";
+  out.scenario.gpu.memory = {capacity_gib * kGib};
   for (const std::int64_t layers : {2, 1, 1}) {
     out.layout.stages.push_back({.chunks = {{.layers = layers}}});
     const double share = static_cast<double>(layers) * kGib;

@@ -102,6 +102,20 @@ TEST_CASE("mixed nodes follow one another in groups") {
   CHECK(is_continuous(fabric, {3}, {40}));
 }
 
+TEST_CASE("groups of nodes say what they hold, and inherit the rest") {
+  const ClusterSpec cluster = load_cluster("mixed-a100-h100");
+  REQUIRE(cluster.kinds.size() == 2);
+  CHECK(cluster.different_gpus() == std::vector<std::string>{"a100-80", "h100-sxm"});
+  CHECK(cluster.kind_of_node(3).gpu == "a100-80");
+  CHECK(cluster.kind_of_node(4).gpu == "h100-sxm");
+  CHECK(cluster.kind_of_node(3).collective_profile == "ampere-nvlink");
+  CHECK(cluster.kind_of_node(4).collective_profile == "hopper-nvlink");
+  CHECK(cluster.kind_of_node(4).cpu_vendor == cluster.cpu_vendor);
+  CHECK(cluster.kind_of_node(4).node.nic_bandwidth.value == doctest::Approx(50e9));
+  const ClusterSpec uniform = load_cluster("dgx-a100");
+  CHECK(&uniform.kind_of_node(7) == &uniform);
+}
+
 TEST_CASE("a torus goes the short way round, dimension by dimension") {
   // 4 x 4 x 4: from (0,0,0) to (3,2,1) are 1 + 2 + 1 hops.
   const Fabric fabric = build_fabric(load_cluster("tpu-v4-pod"), 64);

@@ -1,0 +1,19 @@
+#pragma once
+// Which GPU every rank has. A cluster whose nodes are of several kinds may hold different ones.
+#include <optional>
+#include <string>
+
+#include "sim/base/json_reader.hpp"
+
+namespace trainyard {
+
+struct Scenario;
+
+// Fills the scenario's GPUs from its cluster, or from the key "gpu", which replaces all of the cluster's. Throws
+// UserError on unknown names.
+void settle_gpus(Scenario& scenario, const std::optional<JsonReader>& gpu);
+
+// "64 x a100-80", "32 x a100-80 + 32 x h100-sxm"
+std::string gpus_text(const Scenario& scenario);
+
+}  // namespace trainyard
