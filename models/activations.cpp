@@ -21,6 +21,7 @@ class Terms {
         shard_(model, shape_),
         encoder_seq_len_(shape.local_seq_len()),
         element_(shape.activation_element),
+        residual_(max(shape.parameter_element, shape.activation_element)),
         // A linear keeps its input as its wgrad GEMM reads it, with the scales of its blocks.
         operand_(min(shape.activation_element,
                      bytes_per_element(shape.precision) + scale_bytes_per_element(shape.precision))) {}
@@ -33,7 +34,7 @@ class Terms {
   void norm(std::string_view name) {
     const bool eager_rms = model_.normalization == Normalization::kRmsNorm && options_.norm == Fusion::kOff;
     // Eager RMSNorm keeps its input in fp32 and the normalised input that the weight multiplies.
-    keep(name, hidden_shard(), eager_rms ? kSingle + element_ : element_);
+    keep(name, hidden_shard(), eager_rms ? kSingle + element_ : residual_);
   }
   void dropout_mask(std::string_view name) {
     keep(name, hidden_shard(), model_.dropout == Presence::kPresent ? kMask : Bytes{});
@@ -60,6 +61,11 @@ class Terms {
   std::int64_t hidden_shard() const { return shard_.token_shard * model_.hidden; }
   const Shard& shard() const { return shard_; }
   Bytes element() const { return element_; }
+  Bytes residual() const { return residual_; }  // of the residual stream
+  // 16-bit copies of wider weights, which the backward pass reads again.
+  void cast_weights(const ParameterShare& share) {
+    keep("cast_weights", share.total(), residual_ > element_ ? element_ : Bytes{});
+  }
   Bytes operand() const { return operand_; }
   std::vector<ActivationTerm> take() { return std::move(terms_); }
 
@@ -75,6 +81,7 @@ class Terms {
   Shard shard_;
   std::int64_t encoder_seq_len_;
   Bytes element_;
+  Bytes residual_;
   Bytes operand_;
   std::vector<ActivationTerm> terms_;
 };
@@ -102,7 +109,7 @@ void Terms::attention_inputs() {
 }
 
 void Terms::core_attention() {
-  const bool eager = options_.attention == AttentionKernel::kUnfused;
+  const bool eager = !softmax_is_fused(shape_, shard_, options_);
   const bool dropout = model_.dropout == Presence::kPresent;
   const bool again = recomputes(RecomputeModule::kCoreAttention);
   const std::int64_t queries = shard_.tokens * shard_.query_width;
@@ -212,10 +219,11 @@ std::vector<ActivationTerm> activation_bytes(const ModelSpec& model, const Layer
                                              const OperatorOptions& options, const RecomputePlan& recompute) {
   Terms terms(model, kind, shape, options, recompute);
   if (recompute.granularity == Recompute::kFull) {
-    terms.keep("layer_input", terms.hidden_shard(), terms.element());
+    terms.keep("layer_input", terms.hidden_shard(), terms.residual());
     return terms.take();
   }
   const bool norms_again = recompute.has(RecomputeModule::kNorm);
+  terms.cast_weights(layer_share(model, kind, shape));
   terms.norm("attention_norm_input");
   terms.attention_inputs();
   terms.core_attention();

@@ -76,6 +76,26 @@ void eager_softmax_backward(OperatorList& list, const Scores& scores) {
   list.elementwise("attention_scale_backward", Pass::kDgrad, scores.elements, 2.0 * e);
 }
 
+// Megatron's own way where its fused kernel does not take the scores, all in fp32. The scale is the layer's number,
+// which the product before was divided by. Source: Megatron-LM, megatron/model/fused_softmax.py, forward_torch_softmax.
+void torch_softmax_forward(OperatorList& list, const Scores& scores) {
+  const Bytes e = list.element();
+  list.elementwise("softmax_to_fp32", Pass::kForward, scores.elements, e + kSingle);
+  list.elementwise("attention_scale", Pass::kForward, scores.elements, 2.0 * kSingle);
+  list.elementwise("attention_mask", Pass::kForward, scores.elements, 2.0 * kSingle);
+  list.elementwise("softmax", Pass::kForward, scores.elements, 2.0 * kSingle);
+  list.elementwise("softmax_cast", Pass::kForward, scores.elements, kSingle + e);
+}
+
+void torch_softmax_backward(OperatorList& list, const Scores& scores) {
+  const Bytes e = list.element();
+  list.elementwise("softmax_cast_backward", Pass::kDgrad, scores.elements, e + kSingle);
+  list.elementwise("softmax_backward", Pass::kDgrad, scores.elements, 3.0 * kSingle);
+  list.elementwise("attention_mask_backward", Pass::kDgrad, scores.elements, 2.0 * kSingle);
+  list.elementwise("attention_scale_backward", Pass::kDgrad, scores.elements, 2.0 * kSingle);
+  list.elementwise("softmax_from_fp32", Pass::kDgrad, scores.elements, kSingle + e);
+}
+
 // What is added to the scores, and the tanh that bounds them, outside of fused attention: each a kernel, and the
 // learned table's gradient a sum over sequences.
 void score_changes_forward(OperatorList& list, const Scores& scores) {
@@ -145,6 +165,16 @@ Attention flash_attention(const OperatorList& list, Direction direction) {
           .window = windowed ? list.model().window : 0};
 }
 
+bool softmax_is_fused(const ShardShape& shape, const Shard& shard, const OperatorOptions& options) {
+  constexpr std::int64_t kMatricesAtOnce = 4;
+  constexpr std::int64_t kLongestRow = 4096;
+  constexpr std::int64_t kShortestRow = 17;
+  const bool is_half = shape.activation_element < kSingle;
+  return options.attention == AttentionKernel::kUnfusedSoftmaxFused && is_half && shape.seq_len >= kShortestRow &&
+         shape.seq_len <= kLongestRow && shape.seq_len % kMatricesAtOnce == 0 &&
+         shape.micro_batch * shard.heads % kMatricesAtOnce == 0;
+}
+
 void core_attention_forward(OperatorList& list) {
   if (list.shape().cp > 1) {
     context_attention_forward(list);
@@ -175,6 +205,8 @@ void core_attention_forward(OperatorList& list) {
   score_changes_forward(list, scores);
   if (eager) {
     eager_softmax_forward(list, scores);
+  } else if (!softmax_is_fused(list.shape(), list.shard(), list.options())) {
+    torch_softmax_forward(list, scores);
   } else {
     list.elementwise("softmax", Pass::kForward, scores.elements, (scores_read(list) + 1.0) * e);
   }
@@ -214,6 +246,8 @@ void core_attention_backward(OperatorList& list) {
   }
   if (eager) {
     eager_softmax_backward(list, scores);
+  } else if (!softmax_is_fused(list.shape(), list.shard(), list.options())) {
+    torch_softmax_backward(list, scores);
   } else {
     list.elementwise("softmax_backward", Pass::kDgrad, scores.elements, (2.0 * scores_read(list) + 1.0) * e);
   }

@@ -19,7 +19,7 @@ int added_tables(const ModelSpec& model) {
 // aten/src/ATen/native/cuda/Embedding.cu (sort by key, then one kernel over the sorted indices).
 void table_gradient(OperatorList& list, std::int64_t rows) {
   constexpr int kSortLaunches = 5;
-  const Bytes e = list.element();
+  const Bytes e = list.residual_element();
   const std::int64_t table = rows * list.model().hidden;
   list.elementwise("embedding_gradient_clear", Pass::kWgrad, table, e);
   list.small("embedding_index_sort", Pass::kWgrad, list.shard().tokens, kSortLaunches);
@@ -29,7 +29,7 @@ void table_gradient(OperatorList& list, std::int64_t rows) {
 
 void tokens_forward(OperatorList& list) {
   const ModelSpec& model = list.model();
-  const Bytes e = list.element();
+  const Bytes e = list.residual_element();
   const Shard& shard = list.shard();
   const std::int64_t elements = shard.tokens * model.hidden;
   if (list.tensor_parallel()) {
@@ -56,7 +56,7 @@ void tokens_forward(OperatorList& list) {
 
 void tokens_backward(OperatorList& list) {
   const ModelSpec& model = list.model();
-  const Bytes e = list.element();
+  const Bytes e = list.residual_element();
   const Shard& shard = list.shard();
   if (list.dropout()) {
     list.elementwise("dropout_backward", Pass::kDgrad, shard.token_shard * model.hidden, 2.0 * e + Bytes{1.0});

@@ -68,6 +68,9 @@ void loss_forward(OperatorList& list) {
     eager_loss_forward(list, elements);
   }
   list.small("loss_mean", Pass::kForward, list.shard().tokens, 3);  // times mask, sum, division
+  for (std::int64_t i = 0; i < list.options().loss_metrics; ++i) {
+    eager_loss_forward(list, elements);
+  }
 }
 
 void loss_backward(OperatorList& list) {

@@ -14,7 +14,7 @@ void OperatorList::norm_forward(std::string_view name, std::int64_t rows, std::i
     return;
   }
   // PyTorch's own LayerNorm is one kernel as well.
-  elementwise(name, Pass::kForward, rows * width, 2.0 * element());
+  elementwise(name, Pass::kForward, rows * width, 2.0 * residual_element());
 }
 
 void OperatorList::norm_backward(std::string_view name, std::int64_t rows, std::int64_t width) {
@@ -25,12 +25,12 @@ void OperatorList::norm_backward(std::string_view name, std::int64_t rows, std::
   } else if (options_.norm == Fusion::kOff) {
     // One kernel for the input's gradient and one for the parameters', each reading the gradient and the input.
     // Source: PyTorch, aten/src/ATen/native/cuda/layer_norm_kernel.cu.
-    elementwise(name, Pass::kDgrad, elements, 3.0 * element());
-    elementwise(name, Pass::kDgrad, elements, 2.0 * element());
+    elementwise(name, Pass::kDgrad, elements, 3.0 * residual_element());
+    elementwise(name, Pass::kDgrad, elements, 2.0 * residual_element());
   } else {
     // One pass that also leaves partial sums of the parameters' gradients, and a small kernel that adds those up.
     // Source: Apex contrib/csrc/layer_norm (persistent LayerNorm), Transformer Engine normalization kernels.
-    elementwise(name, Pass::kDgrad, elements, 3.0 * element());
+    elementwise(name, Pass::kDgrad, elements, 3.0 * residual_element());
     small(name, Pass::kWgrad, width, 1);
   }
   accumulate_gradient(width);

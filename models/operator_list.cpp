@@ -87,6 +87,12 @@ void OperatorList::quantize(Precision precision, std::int64_t elements, Pass pas
               element() + 2.0 * (bytes_per_element(precision) + scale_bytes_per_element(precision)));
 }
 
+void OperatorList::cast(std::string_view name, Pass pass, std::int64_t elements) {
+  if (is_autocast()) {
+    elementwise(name, pass, elements, residual_element() + element());
+  }
+}
+
 void OperatorList::append(std::vector<Operator> operators) {
   operators_.insert(operators_.end(), std::make_move_iterator(operators.begin()),
                     std::make_move_iterator(operators.end()));
@@ -118,6 +124,7 @@ void OperatorList::linear_gemm(const Linear& linear, Pass pass, Gemm work, Bytes
 void OperatorList::linear_forward(const Linear& linear, std::int64_t tokens) {
   quantize(linear, tokens * linear.in, Pass::kForward);
   for (const std::int64_t out : linear.outputs) {
+    cast("cast_weight", Pass::kForward, out * linear.in);
     linear_gemm(linear, Pass::kForward, {.m = tokens, .n = out, .k = linear.in}, element());
   }
 }
@@ -139,6 +146,7 @@ void OperatorList::wgrad(const Linear& linear, std::int64_t tokens) {
     // An accumulating epilogue reads and writes the buffer.
     linear_gemm(linear, Pass::kWgrad, {.m = out, .n = linear.in, .k = tokens},
                 in_epilogue ? 2.0 * shape_.gradient_element : element());
+    cast("cast_weight_gradient", Pass::kWgrad, out * linear.in);
   }
   if (!in_epilogue) {
     for (const std::int64_t out : linear.outputs) {
@@ -229,6 +237,7 @@ std::int64_t part(std::int64_t tokens, std::int64_t parts, std::int64_t index) {
 
 // Chunked: what each rank has goes round a ring, and the GEMM of one chunk runs beside the exchange of the next.
 void OperatorList::column_forward(const Linear& linear, std::int64_t tokens) {
+  cast("cast_input", Pass::kForward, tokens * linear.in);  // the output of a norm
   if (!chunked()) {
     if (sequence_parallel()) {
       collective(CollectiveOp::kAllGather, Pass::kForward, operand_tensor(linear, tokens, linear.in));
@@ -275,6 +284,7 @@ void OperatorList::column_backward(const Linear& linear, std::int64_t tokens) {
              tensor(tokens, linear.in), overlap && !model_.adapters ? gemms : 0);
   wgrad(linear, tokens);
   bias_gradient(linear, tokens);
+  cast("cast_input_gradient", Pass::kDgrad, tokens * linear.in);
 }
 
 // Chunked: the GEMM is cut in four, and the sum of one part runs beside the next. Source: Transformer Engine,
@@ -345,17 +355,19 @@ void OperatorList::bias_dropout_add_forward(Presence bias) {
   const Bytes mask = dropout() ? Bytes{1.0} : Bytes{};
   if (options_.bias_dropout_add == Fusion::kOn) {
     const bool only_residual = bias == Presence::kAbsent && !dropout();
-    elementwise(only_residual ? "residual_add" : "bias_dropout_add", Pass::kForward, elements, 3.0 * element() + mask);
+    elementwise(only_residual ? "residual_add" : "bias_dropout_add", Pass::kForward, elements,
+                2.0 * residual_element() + element() + mask);
     return;
   }
   if (dropout()) {
     elementwise("dropout", Pass::kForward, elements, 2.0 * element() + mask);
   }
-  elementwise("residual_add", Pass::kForward, elements, 3.0 * element());
+  elementwise("residual_add", Pass::kForward, elements, 2.0 * residual_element() + element());
 }
 
 void OperatorList::bias_dropout_add_backward(Presence bias) {
   const std::int64_t elements = shard_.token_shard * model_.hidden;
+  cast("cast_gradient", Pass::kDgrad, elements);  // from the residual stream to the branch
   if (dropout()) {
     elementwise("dropout_backward", Pass::kDgrad, elements, 2.0 * element() + Bytes{1.0});
   }
@@ -367,7 +379,7 @@ void OperatorList::bias_dropout_add_backward(Presence bias) {
 }
 
 void OperatorList::residual_gradient_add() {
-  elementwise("residual_gradient_add", Pass::kDgrad, shard_.token_shard * model_.hidden, 3.0 * element());
+  elementwise("residual_gradient_add", Pass::kDgrad, shard_.token_shard * model_.hidden, 3.0 * residual_element());
 }
 
 Flops executed_flops(std::span<const Operator> operators) {

@@ -62,6 +62,12 @@ class OperatorList {
   const LayerKind& kind() const { return kind_; }
   std::int64_t encoder_seq_len() const { return encoder_seq_len_; }  // of this rank, where there is an encoder
   Bytes element() const { return shape_.activation_element; }
+  // Parameters wider than activations: operators that gain from 16 bits get their inputs and weights cast, norms and
+  // the residual stream stay as wide as the parameters. Source: PyTorch, aten/src/ATen/autocast_mode.h, the lists of
+  // operators cast to lower_precision_fp and to fp32.
+  bool is_autocast() const { return shape_.parameter_element > shape_.activation_element; }
+  // Of the residual stream, of norms and of embeddings.
+  Bytes residual_element() const { return max(shape_.parameter_element, shape_.activation_element); }
   bool tensor_parallel() const { return shape_.tp > 1; }
   bool sequence_parallel() const { return tensor_parallel() && shape_.sequence_parallel == SequenceParallel::kOn; }
   bool dropout() const { return model_.dropout == Presence::kPresent; }
@@ -133,6 +139,8 @@ class OperatorList {
   }
   Precision precision_of(const Linear& linear) const { return linear.precision.value_or(shape_.precision); }
   void linear_gemm(const Linear& linear, Pass pass, Gemm work, Bytes output_traffic);
+  // A copy between the formats of the residual stream and of the GEMMs, where these differ.
+  void cast(std::string_view name, Pass pass, std::int64_t elements);
   void linear_forward(const Linear& linear, std::int64_t tokens);
   void quantize(const Linear& linear, std::int64_t elements, Pass pass) {
     quantize(precision_of(linear), elements, pass);
@@ -181,6 +189,10 @@ void activation_forward(OperatorList& list, std::int64_t rows, std::int64_t widt
 void activation_backward(OperatorList& list, std::int64_t rows, std::int64_t width, Presence bias);
 void logits_forward(OperatorList& list);  // with the loss
 void logits_backward(OperatorList& list);
+
+// Whether Megatron's fused softmax kernels take the scores of a rank: four matrices at a time, rows of 17 to 4096
+// numbers of 16 bits. Source: Megatron-LM, megatron/model/fused_softmax.py, is_kernel_available.
+bool softmax_is_fused(const ShardShape& shape, const Shard& shard, const OperatorOptions& options);
 
 // The fused attention kernel of one layer on whole sequences.
 Attention flash_attention(const OperatorList& list, Direction direction);

@@ -68,6 +68,7 @@ struct ShardShape {
   SequenceParallel sequence_parallel = SequenceParallel::kOff;
   Precision precision = Precision::kBf16;  // of GEMM operands
   Bytes activation_element{2.0};           // bytes per stored activation element
+  Bytes parameter_element{2.0};            // and per stored parameter, see OperatorList::is_autocast
   Bytes gradient_element{2.0};             // bytes per element of the buffer that weight gradients accumulate into
   std::int64_t padded_vocab = 0;           // vocabulary after the framework's padding
   std::int64_t cp = 1;
@@ -123,6 +124,8 @@ struct OperatorOptions {
   // Fused attention behind copies into the order it wants: queries, keys and values batch first, keys and values joined
   // and interleaved; sequence lengths counted from a mask. Source: nanotron, models/llama.py, CausalSelfAttention.
   Presence attention_copies = Presence::kAbsent;
+  // Metrics of every micro-batch that evaluate PyTorch's cross entropy once more.
+  std::int64_t loss_metrics = 0;
 };
 inline constexpr NameTable<ContextParallel, 4> kContextParallelNames{
     {{{"ring", ContextParallel::kRing},

@@ -89,13 +89,13 @@ TEST_CASE("activation memory is Korthikanti's, figure 1 to every digit and figur
 TEST_CASE("a GPT layer keeps the terms of the paper's equations") {
   CHECK(rc::check([] {
     ModelSpec model;
-    model.heads = 8 * *rc::gen::inRange<std::int64_t>(1, 20);
+    model.heads = 32 * *rc::gen::inRange<std::int64_t>(1, 5);  // four on a rank: the softmax is fused
     model.kv_heads = model.heads;
     model.head_dim = *rc::gen::element<std::int64_t>(64, 96, 128);
     model.hidden = model.heads * model.head_dim;
     model.ffn = 4 * model.hidden;
     ShardShape shape{.micro_batch = *rc::gen::inRange<std::int64_t>(1, 9),
-                     .seq_len = 8 * *rc::gen::inRange<std::int64_t>(1, 1000),
+                     .seq_len = 8 * *rc::gen::inRange<std::int64_t>(3, 513),
                      .tp = *rc::gen::element<std::int64_t>(1, 2, 4, 8)};
     const auto t = static_cast<double>(shape.tp);
     const auto s = static_cast<double>(shape.seq_len);

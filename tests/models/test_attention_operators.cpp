@@ -75,3 +75,18 @@ TEST_CASE("rotary positions rotate queries and keys, in one kernel each or state
   CHECK(traffic(layer_forward(model, {}, shape, {.rope = Fusion::kOff}), "rotary").value == 2.0 * 10 * 1024 * 40 * 128);
   CHECK(traffic(layer_forward(load_model("gpt2"), {}, shape, {}), "rotary").value == 0.0);
 }
+
+TEST_CASE("scores that Megatron's fused softmax does not take go through PyTorch's, in fp32") {
+  const ModelSpec model = load_model("megatron-1.7b");  // 24 heads
+  const auto kernels = [&](std::int64_t micro_batch, std::int64_t seq_len) {
+    const ShardShape shape{.micro_batch = micro_batch, .seq_len = seq_len, .tp = 4};
+    return layer_forward(model, {}, shape, megatron_2022());
+  };
+  const auto scores = [](std::int64_t matrices) { return static_cast<double>(matrices) * 2048.0 * 2048.0; };
+  // Six heads on a rank: two sequences make twelve matrices, one makes six, which are not a multiple of four.
+  CHECK(traffic(kernels(2, 2048), "softmax").value == 3.0 * scores(12));
+  CHECK(traffic(kernels(2, 2048), "softmax_to_fp32").value == 0.0);
+  CHECK(traffic(kernels(1, 2048), "softmax").value == 8.0 * scores(6));
+  CHECK(traffic(kernels(1, 2048), "softmax_to_fp32").value == 6.0 * scores(6));
+  CHECK(traffic(kernels(2, 8192), "softmax_to_fp32").value > 0.0);
+}
