@@ -26,13 +26,15 @@ struct FittedParameter {
   double (*get)(const FittedValues&);
 };
 
-constexpr std::array<FittedParameter, 6> kParameters = {{
+constexpr std::array<FittedParameter, 7> kParameters = {{
     {"forward_operator", 1e-6, 2e-4, [](FittedValues& v, double x) { v.host.forward_operator = {x}; },
      [](const FittedValues& v) { return v.host.forward_operator.value; }},
     {"backward_operator", 1e-6, 2e-4, [](FittedValues& v, double x) { v.host.backward_operator = {x}; },
      [](const FittedValues& v) { return v.host.backward_operator.value; }},
     {"collective", 1e-6, 1e-3, [](FittedValues& v, double x) { v.host.collective = {x}; },
      [](const FittedValues& v) { return v.host.collective.value; }},
+    {"collective_check", 1e-6, 1e-2, [](FittedValues& v, double x) { v.host.collective_check = {x}; },
+     [](const FittedValues& v) { return v.host.collective_check.value; }},
     {"micro_batch", 1e-6, 2e-2, [](FittedValues& v, double x) { v.host.micro_batch = {x}; },
      [](const FittedValues& v) { return v.host.micro_batch.value; }},
     {"step", 1e-5, 5e-1, [](FittedValues& v, double x) { v.host.step = {x}; },
@@ -145,13 +147,15 @@ FittedValues minimise(const std::vector<const FitRow*>& rows, const std::vector<
 
 Json values_json(const FittedValues& values) {
   const auto microseconds = [](Seconds time) { return fmt::format("{:.4g} us", time.value * 1e6); };
-  return {{"host",
-           {{"forward_operator", microseconds(values.host.forward_operator)},
-            {"backward_operator", microseconds(values.host.backward_operator)},
-            {"collective", microseconds(values.host.collective)},
-            {"micro_batch", microseconds(values.host.micro_batch)},
-            {"step", microseconds(values.host.step)}}},
-          {"kernel_rate", std::round(values.kernel_rate * 1e4) / 1e4}};
+  Json host = {{"forward_operator", microseconds(values.host.forward_operator)},
+               {"backward_operator", microseconds(values.host.backward_operator)},
+               {"collective", microseconds(values.host.collective)},
+               {"micro_batch", microseconds(values.host.micro_batch)},
+               {"step", microseconds(values.host.step)}};
+  if (values.host.collective_check.value > 0.0) {
+    host["collective_check"] = microseconds(values.host.collective_check);
+  }
+  return {{"host", std::move(host)}, {"kernel_rate", std::round(values.kernel_rate * 1e4) / 1e4}};
 }
 
 std::vector<FittedParameter> chosen_parameters(const FrameworkFitRequest& request) {

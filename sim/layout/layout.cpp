@@ -116,6 +116,7 @@ Layout make_layout(const Scenario& scenario) {
                           .sequence_parallel = scenario.layout.sequence_parallel,
                           .precision = training.precision,
                           .activation_element = storage_bytes_per_element(training.precision),
+                          .parameter_element = bytes_per_element(training.param_dtype),
                           .gradient_element = bytes_per_element(training.grad_dtype),
                           .padded_vocab = padded_vocab(scenario),
                           .cp = scenario.layout.cp,

@@ -104,8 +104,9 @@ StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& lay
   out.resident[MemoryUse::kCommunication] = states.gradient_buckets;
   out.resident[MemoryUse::kContext] = framework.context;
   out.on_host = states.on_host;
-  const Bytes autograd = storage_bytes_per_element(scenario.training.precision) *
-                         static_cast<double>(layout.stage_shares[stage].trainable());
+  const Bytes autograd =
+      max(bytes_per_element(scenario.training.param_dtype), storage_bytes_per_element(scenario.training.precision)) *
+      static_cast<double>(layout.stage_shares[stage].trainable());
   if (framework.autograd_gradients == Presence::kPresent) {
     out.autograd_gradients = autograd;
   }

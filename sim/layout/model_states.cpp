@@ -28,11 +28,15 @@ struct States {
     return sum;
   }
   const DataParallelOptions& options() const { return training.data_parallel; }
-  Bytes parameter() const { return storage_bytes_per_element(training.precision); }
+  Bytes parameter() const { return bytes_per_element(training.param_dtype); }
   // A weight and its operand copies, which are kept over the step when GEMMs run narrower than the weight is stored.
   Bytes whole_weight() const {
     const Bytes operand = bytes_per_element(training.precision);
-    return parameter() + (operand < parameter() ? operand * static_cast<double>(training.weight_copies) : Bytes{});
+    const auto copies = static_cast<double>(training.weight_copies);
+    if (parameter() < storage_bytes_per_element(training.precision)) {
+      return operand * std::max(1.0, copies);  // stored as operands alone
+    }
+    return parameter() + (operand < parameter() ? operand * copies : Bytes{});
   }
   Bytes gradient() const { return bytes_per_element(training.grad_dtype); }
   Bytes moments() const {

@@ -29,12 +29,12 @@ struct Stage {
 std::vector<Stage> assign_stages(std::int64_t layers, const Parallelism& layout,
                                  Placement placement = Placement::kLooped);
 
-// Stages split where the running sum of the modules' costs crosses equal shares of the whole: a layer costs its
-// matrices' parameters (as if queries were not grouped), the head vocabulary x hidden, everything else nothing. A
-// module that crosses a share opens the next stage; stages at either end may hold no layer. Source: nanotron,
-// models/base.py (build_model) and models/llama.py (get_block_compute_costs). There the module that crosses still
-// belongs to the stage before; the step times of runs_nanotron, where the head never shares a stage with more layers
-// than this rule gives it, show that the benchmarked version was the other way round.
+// Stages split where the running sum of the modules' costs reaches equal shares of the whole: a layer costs its
+// matrices' parameters (as if queries were not grouped), the head vocabulary x hidden, everything else nothing. The
+// module that reaches a share is the last of its stage; the head is the last stage's, which may hold no layer. Source:
+// nanotron, models/base.py (build_model) and models/llama.py (get_block_compute_costs). There a share has to be
+// exceeded, and the head goes where its cost falls: where these differ (a head of exactly four layers, pp 2; a last
+// stage with the loss alone) the published memory and step times are of this rule.
 std::vector<Stage> assign_stages_by_cost(const ModelSpec& model, std::int64_t pp);
 
 }  // namespace trainyard

@@ -11,11 +11,12 @@ std::vector<Stage> assign_stages_by_cost(const ModelSpec& model, std::int64_t pp
 
   std::vector<Stage> stages(static_cast<std::size_t>(pp), Stage{.chunks = {Chunk{}}});
   std::int64_t stage = 0;
-  // The chunk of the module that brings the running sum to `cost`.
+  // The chunk of the module that brings the running sum to `cost`: the module that reaches a stage's share is its last.
   const auto chunk_at = [&](double cost) -> Chunk& {
+    Chunk& chunk = stages[static_cast<std::size_t>(stage)].chunks.front();
     const double share = total * (static_cast<double>(stage + 1) / static_cast<double>(pp));
-    stage += cost > share && stage + 1 < pp ? 1 : 0;
-    return stages[static_cast<std::size_t>(stage)].chunks.front();
+    stage += cost >= share && stage + 1 < pp ? 1 : 0;
+    return chunk;
   };
   chunk_at(0.0).embedding = Holds::kYes;
   for (std::int64_t i = 0; i < model.layers; ++i) {
@@ -23,7 +24,7 @@ std::vector<Stage> assign_stages_by_cost(const ModelSpec& model, std::int64_t pp
     chunk.first_layer = chunk.layers == 0 ? i : chunk.first_layer;
     ++chunk.layers;
   }
-  chunk_at(total).head = Holds::kYes;
+  stages.back().chunks.front().head = Holds::kYes;
   return stages;
 }
 

@@ -29,12 +29,26 @@ constexpr int kHostKey = 300;     // plus the way
 
 }  // namespace
 
+Seconds issue_time(const Scenario& scenario, CollectiveOp op, std::size_t members) {
+  const HostCosts& host = scenario.framework.host;
+  // Sends and receives are not compared.
+  const bool is_checked =
+      scenario.training.distributed_debug == DistributedDebug::kDetail && op != CollectiveOp::kSendRecv;
+  return host.collective + host.collective_check * (is_checked ? static_cast<double>(members) : 0.0);
+}
+
 Communicators::Communicators(const Scenario& scenario, const Layout& layout)
     : layout_(&layout),
+      scenario_(&scenario),
       shape_(shape_of(scenario)),
       shard_(static_cast<std::size_t>(scenario.layout.hsdp_shard)),
       expert_shard_(static_cast<std::size_t>(scenario.layout.expert_shard())),
       context_inner_(static_cast<std::size_t>(scenario.layout.context_inner)) {}
+
+Seconds Communicators::issue_time(CommunicationId id) const {
+  const Communication& communication = communications_[id.index()];
+  return trainyard::issue_time(*scenario_, communication.op, communication.groups.front().size());
+}
 
 std::int32_t Communicators::stage_of_rank(RankId rank) const {
   return static_cast<std::int32_t>(layout_->grid.coordinates(rank)[static_cast<std::size_t>(Dimension::kPipeline)]);

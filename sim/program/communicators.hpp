@@ -29,6 +29,9 @@ enum class GroupKind {
   kMirror  // stages s and pp - 1 - s, which hold the same layers of a bidirectional pipeline
 };
 
+// How long a host issues a communication among `members` ranks, its library's checks of collectives included.
+Seconds issue_time(const Scenario& scenario, CollectiveOp op, std::size_t members);
+
 class Communicators {
  public:
   Communicators(const Scenario& scenario, const Layout& layout);
@@ -41,6 +44,8 @@ class Communicators {
   CommunicationId ring_step(GroupKind kind, Bytes size);
   // A copy between every rank of a stage and its host.
   CommunicationId host_copy(std::int32_t stage, HostWay way, Bytes size);
+  // How long the host of a member issues it; of a collective or a message.
+  Seconds issue_time(CommunicationId id) const;
   // A message across the boundary in front of a model chunk; `size` is what one rank sends.
   CommunicationId message(const Message& message, Bytes size);
 
@@ -54,6 +59,7 @@ class Communicators {
   std::int32_t stage_of_rank(RankId rank) const;
 
   const Layout* layout_;
+  const Scenario* scenario_;
   ScheduleShape shape_;
   std::size_t shard_;          // ranks of a shard group
   std::size_t expert_shard_;   // and of one of experts

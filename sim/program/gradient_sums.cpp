@@ -10,7 +10,7 @@ Bytes gradients(const GradientSite& site, std::int64_t count) {
 }
 
 void all_reduce(const GradientSite& site, Category category, StreamName stream, const char* name, CommunicationId id) {
-  site.builder.communicate(category, stream, name, site.scenario.framework.host.collective, {&id, 1});
+  site.builder.communicate(category, stream, name, site.communicators.issue_time(id), {&id, 1});
 }
 
 // Stages s and pp - 1 - s of a bidirectional pipeline hold the same two chunks.

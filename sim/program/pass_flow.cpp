@@ -68,7 +68,7 @@ const PassRunner::Appearance& PassRunner::appearance(const GroupCollective& coll
 
 void PassRunner::start(const GroupCollective& collective, PassFlow& flow) {
   const Appearance& as = appearance(collective);
-  const Seconds host = scenario_.framework.host.collective;
+  const Seconds host = communicators_.issue_time(as.communication);
   if (collective.overlapped_operators > 0) {
     flow.beside_.push_back(builder_.communicate_async(as.category, as.stream, as.name, host, as.communication));
   } else {

@@ -45,8 +45,7 @@ class PassFlow {
 
 class PassRunner {
  public:
-  PassRunner(const Scenario& scenario, Communicators& communicators, RankBuilder& builder)
-      : scenario_(scenario), communicators_(communicators), builder_(builder) {}
+  PassRunner(Communicators& communicators, RankBuilder& builder) : communicators_(communicators), builder_(builder) {}
 
   void run(PassFlow& flow);
   // Both wait for what was there before, and what follows waits for both. The passes take turns: each goes on until it
@@ -72,7 +71,6 @@ class PassRunner {
   void take_turn(PassFlow& flow);
   void start(const GroupCollective& collective, PassFlow& flow);
 
-  const Scenario& scenario_;
   Communicators& communicators_;
   RankBuilder& builder_;
   std::unordered_map<const void*, Appearance> appearances_;  // looked up alone

@@ -41,7 +41,7 @@ class StageProgram {
         communicators_(communicators),
         builder_(names),
         messages_(scenario, layout, stage, communicators, builder_),
-        runner_(scenario, communicators, builder_),
+        runner_(communicators, builder_),
         activations_({scenario, stage, communicators, builder_}, layout),
         states_({scenario, stage, communicators, builder_}, layout.units[static_cast<std::size_t>(stage)].size()),
         data_(make_data_parallel({scenario, layout, costs, stage, communicators, builder_, states_})) {}
@@ -216,16 +216,17 @@ class StageProgram {
 
   void optimize() {
     const UpdateShare share = data_->update_share();
-    const Seconds host = scenario_.framework.host.collective;
     builder_.kernels(Category::kOptimizer, "unscale and norm", optimizer_before_norm(scenario_, share.shard, costs_));
     if (share.norm_over) {
       const CommunicationId norm = communicators_.collective(*share.norm_over, CollectiveOp::kAllReduce, 4_B);
-      builder_.communicate(Category::kOptimizer, StreamName::kData, "reduce gradient norm", host, {&norm, 1});
+      builder_.communicate(Category::kOptimizer, StreamName::kData, "reduce gradient norm",
+                           communicators_.issue_time(norm), {&norm, 1});
     }
     if (scenario_.layout.tp * scenario_.layout.pp > 1) {
       // The norm (and whether a gradient overflowed) is known only when every stage has contributed.
       const CommunicationId norm = communicators_.collective(GroupKind::kModel, CollectiveOp::kAllReduce, 4_B);
-      builder_.communicate(Category::kOptimizer, StreamName::kTensor, "reduce gradient norm", host, {&norm, 1});
+      builder_.communicate(Category::kOptimizer, StreamName::kTensor, "reduce gradient norm",
+                           communicators_.issue_time(norm), {&norm, 1});
     }
     builder_.host_wait("read gradient norm");
     OptimizerShard on_device = share.shard;

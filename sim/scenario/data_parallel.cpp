@@ -55,6 +55,7 @@ const std::vector<Option>& option_table() {
       bytes<&Options::first_bucket>("first_bucket", {Name::kDdp}),
       bytes<&Options::bucket>("bucket", {Name::kDdp}),
       choice<&Options::gradient_reduction, kGradientReductionNames>("gradient_reduction", {Name::kMegatron}),
+      choice<&Options::shard_gradients, kShardGradientsNames>("shard_gradients", {Name::kMegatron}),
       choice<&Options::parameter_gather, kParameterGatherNames>("parameter_gather", {Name::kMegatron}),
       elements<&Options::bucket_parameters>("bucket_parameters", {Name::kMegatron}),
       elements<&Options::bucket_parameters_per_rank>("bucket_parameters_per_rank", {Name::kMegatron}),

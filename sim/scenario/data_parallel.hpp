@@ -20,6 +20,10 @@ inline constexpr NameTable<DataParallelName, 5> kDataParallelNames{{{{"ddp", Dat
 enum class GradientReduction { kAfterBackward, kOverlapped };
 inline constexpr NameTable<GradientReduction, 2> kGradientReductionNames{
     {{{"after-backward", GradientReduction::kAfterBackward}, {"overlapped", GradientReduction::kOverlapped}}}};
+// How a distributed optimizer learns the gradients of its shard: summed there, or summed everywhere.
+enum class ShardGradients { kReduceScatter, kAllReduce };
+inline constexpr NameTable<ShardGradients, 2> kShardGradientsNames{
+    {{{"reduce-scatter", ShardGradients::kReduceScatter}, {"all-reduce", ShardGradients::kAllReduce}}}};
 enum class ParameterGather { kAfterUpdate, kBeforeUse };
 inline constexpr NameTable<ParameterGather, 2> kParameterGatherNames{
     {{{"after-update", ParameterGather::kAfterUpdate}, {"before-use", ParameterGather::kBeforeUse}}}};
@@ -54,6 +58,7 @@ struct DataParallelOptions {
 
   // Megatron. Source: megatron/core/distributed/distributed_data_parallel_config.py.
   GradientReduction gradient_reduction = GradientReduction::kAfterBackward;
+  ShardGradients shard_gradients = ShardGradients::kReduceScatter;  // of ZeRO stage 1
   ParameterGather parameter_gather = ParameterGather::kAfterUpdate;
   double bucket_parameters = 4e7;           // smallest bucket, in parameters, when reduction overlaps
   double bucket_parameters_per_rank = 1e6;  // a bucket has at least this many parameters per data-parallel rank

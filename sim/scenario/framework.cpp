@@ -23,10 +23,26 @@ Fusion fusion(const JsonReader& json, std::string_view key) {
 }
 
 OperatorOptions read_operators(const JsonReader& json) {
-  json.expect_keys({"attention", "bias_gelu", "bias_dropout_add", "norm", "rope", "cross_entropy", "wgrad_accumulation",
-                    "linear_bias", "merged_projections", "gradient_buffer", "vocabulary_parallel",
-                    "async_tensor_collectives", "chunked_tensor_collectives", "router", "permutation", "grouped_gemm",
-                    "rope_latent", "shared_experts", "attention_copies"});
+  json.expect_keys({"attention",
+                    "bias_gelu",
+                    "bias_dropout_add",
+                    "norm",
+                    "rope",
+                    "cross_entropy",
+                    "wgrad_accumulation",
+                    "linear_bias",
+                    "merged_projections",
+                    "gradient_buffer",
+                    "vocabulary_parallel",
+                    "async_tensor_collectives",
+                    "chunked_tensor_collectives",
+                    "router",
+                    "permutation",
+                    "grouped_gemm",
+                    "rope_latent",
+                    "shared_experts",
+                    "attention_copies",
+                    "loss_metrics"});
   const auto presence = [&json](std::string_view key) {
     return json.at(key).boolean() ? Presence::kPresent : Presence::kAbsent;
   };
@@ -62,14 +78,19 @@ OperatorOptions read_operators(const JsonReader& json) {
   if (json.has("attention_copies")) {
     options.attention_copies = presence("attention_copies");
   }
+  if (const auto found = json.find("loss_metrics")) {
+    constexpr std::int64_t kMostMetrics = 16;
+    options.loss_metrics = found->integer(0, kMostMetrics);
+  }
   return options;
 }
 
 HostCosts read_host(const JsonReader& json) {
-  json.expect_keys({"forward_operator", "backward_operator", "collective", "micro_batch", "step"});
+  json.expect_keys({"forward_operator", "backward_operator", "collective", "collective_check", "micro_batch", "step"});
   return {.forward_operator = json.at("forward_operator").seconds(),
           .backward_operator = json.at("backward_operator").seconds(),
           .collective = json.at("collective").seconds(),
+          .collective_check = json.has("collective_check") ? json.at("collective_check").seconds() : Seconds{},
           .micro_batch = json.at("micro_batch").seconds(),
           .step = json.at("step").seconds()};
 }

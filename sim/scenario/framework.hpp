@@ -19,8 +19,10 @@ struct HostCosts {
   Seconds forward_operator{};   // issuing one forward kernel: Python, dispatcher, launch
   Seconds backward_operator{};  // issuing one backward kernel from the autograd engine
   Seconds collective{};         // issuing one collective or a batch of sends and receives
-  Seconds micro_batch{};        // per forward or backward pass of a model chunk: data loader, Python of the schedule
-  Seconds step{};               // per step: logging, loss scaling, learning rate
+  // What every member of a collective's group adds to its issue when the library has the members compare it first.
+  Seconds collective_check{};
+  Seconds micro_batch{};  // per forward or backward pass of a model chunk: data loader, Python of the schedule
+  Seconds step{};         // per step: logging, loss scaling, learning rate
 };
 
 // The parameters of a profile that come from a fit to measured runs. A run that took part in the fit must be predicted

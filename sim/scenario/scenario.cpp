@@ -94,13 +94,37 @@ std::vector<RecomputeModule> recompute_modules(const JsonReader& json) {
   return out;
 }
 
+// Parameters are stored as activations are unless they are stated to be fp32, or as the narrow operands of GEMMs alone.
+Precision read_param_dtype(const JsonReader& json, Precision precision) {
+  const Bytes stored_bytes = storage_bytes_per_element(precision);
+  const Precision stored = stored_bytes == bytes_per_element(Precision::kFp32) ? Precision::kFp32
+                           : precision == Precision::kFp16                     ? Precision::kFp16
+                                                                               : Precision::kBf16;
+  std::vector<std::string> allowed = {std::string(kPrecisionNames.name_of(stored))};
+  if (stored != Precision::kFp32) {
+    allowed.emplace_back(kPrecisionNames.name_of(Precision::kFp32));
+  }
+  if (bytes_per_element(precision) < stored_bytes) {
+    allowed.emplace_back(kPrecisionNames.name_of(precision));
+  }
+  const Precision asked = choice_or(json, "param_dtype", kPrecisionNames, stored);
+  const std::string name(kPrecisionNames.name_of(asked));
+  if (std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
+    json.at("param_dtype")
+        .fail("parameters are not stored so with precision " + std::string(kPrecisionNames.name_of(precision)),
+              join_names(allowed));
+  }
+  return asked;
+}
+
 Training read_training(const JsonReader& json, const ModelSpec& model, const Parallelism& layout,
                        const FrameworkProfile& framework) {
   json.expect_keys({"seq_len",           "micro_batch",   "global_batch",     "precision",
                     "optimizer",         "recompute",     "recompute_method", "recompute_layers",
                     "recompute_modules", "zero_stage",    "data_parallel",    "schedule",
                     "micro_batch_group", "p2p",           "grad_dtype",       "optimizer_dtype",
-                    "master_dtype",      "weight_copies", "experts",          "offload"});
+                    "master_dtype",      "weight_copies", "experts",          "offload",
+                    "distributed_debug", "param_dtype"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -111,6 +135,7 @@ Training read_training(const JsonReader& json, const ModelSpec& model, const Par
   training.global_batch =
       count("global_batch", training.micro_batch * std::max<std::int64_t>(1, layout.dp), kMostBatch);
   training.precision = choice_or(json, "precision", kPrecisionNames, framework.default_precision);
+  training.param_dtype = read_param_dtype(json, training.precision);
   training.grad_dtype = choice_or(json, "grad_dtype", kPrecisionNames, framework.default_grad_dtype);
   training.optimizer_dtype = choice_or(json, "optimizer_dtype", kPrecisionNames, Precision::kFp32);
   training.master_dtype = choice_or(json, "master_dtype", kPrecisionNames, Precision::kFp32);
@@ -127,8 +152,17 @@ Training read_training(const JsonReader& json, const ModelSpec& model, const Par
   const ChosenDataParallel chosen = choose_data_parallel(json, framework.data_parallel, framework.default_zero_stage);
   training.data_parallel = chosen.options;
   training.zero_stage = chosen.zero_stage;
+  if (bytes_per_element(training.param_dtype) < storage_bytes_per_element(training.precision) &&
+      training.data_parallel.strategy != DataParallelName::kMegatron) {
+    json.at("param_dtype")
+        .fail("only Megatron's data parallelism gathers parameters in formats this narrow", "fp32, bf16");
+  }
   if (const auto found = json.find("offload")) {
     training.offload = read_offload(*found);
+  }
+  training.distributed_debug = choice_or(json, "distributed_debug", kDistributedDebugNames, DistributedDebug::kOff);
+  if (training.distributed_debug == DistributedDebug::kDetail && framework.host.collective_check.value <= 0.0) {
+    json.at("distributed_debug").fail("what the checks cost is not known for " + framework.name, "off");
   }
   if (const auto found = json.find("experts")) {
     if (!model.experts) {
@@ -188,6 +222,12 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   }
   if (training.offload.any()) {
     out["training"]["offload"] = offload_json(training.offload);
+  }
+  if (bytes_per_element(training.param_dtype) != storage_bytes_per_element(training.precision)) {
+    out["training"]["param_dtype"] = kPrecisionNames.name_of(training.param_dtype);
+  }
+  if (training.distributed_debug != DistributedDebug::kOff) {
+    out["training"]["distributed_debug"] = kDistributedDebugNames.name_of(training.distributed_debug);
   }
   if (scenario.model.experts) {
     out["training"]["experts"] = expert_routing_json(training.experts);

@@ -76,11 +76,20 @@ struct Parallelism {
   std::int64_t data_ranks() const { return dp * cp; }
 };
 
+// What the communication library checks at run time: with kDetail members compare every collective before it starts
+// (TORCH_DISTRIBUTED_DEBUG=DETAIL: torch/csrc/distributed/c10d/ProcessGroupWrapper.cpp).
+enum class DistributedDebug { kOff, kDetail };
+inline constexpr NameTable<DistributedDebug, 2> kDistributedDebugNames{
+    {{{"off", DistributedDebug::kOff}, {"detail", DistributedDebug::kDetail}}}};
+
 struct Training {
   std::int64_t seq_len = 0;
   std::int64_t micro_batch = 1;   // sequences per model replica per micro-batch
   std::int64_t global_batch = 1;  // sequences per step over all replicas
   Precision precision = Precision::kBf16;
+  // Of stored parameters. Wider than the precision's own: automatic mixed precision, which casts at every use
+  // (torch.autocast) and keeps no master copy.
+  Precision param_dtype = Precision::kBf16;
   Precision grad_dtype = Precision::kFp32;
   Precision optimizer_dtype = Precision::kFp32;  // of the optimizer's moments
   Precision master_dtype = Precision::kFp32;     // of the master copy; there is none where parameters are as wide
@@ -96,6 +105,7 @@ struct Training {
   int zero_stage = 0;
   DataParallelOptions data_parallel;
   OffloadOptions offload;
+  DistributedDebug distributed_debug = DistributedDebug::kOff;
   ScheduleName schedule = ScheduleName::kOneFOneB;
   std::optional<ScheduleTable> schedule_table;  // of ScheduleName::kTable
   std::int64_t micro_batch_group = 0;           // that visits a chunk in turn when interleaved; 0: pp

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/layout/recompute.hpp"
+#include "sim/program/communicators.hpp"
 #include "sim/program/optimizer_step.hpp"
 #include "sim/program/stage_work.hpp"
 #include "sim/program/variation.hpp"
@@ -55,17 +56,17 @@ Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, st
 }
 
 // Ranks of the faster dimensions stand between the members, in Megatron's order.
-Seconds Screen::group_time(const GroupCollective& call) {
+Screen::Members Screen::members_of(ParallelGroup group) const {
   const Parallelism& layout = job_.layout;
-  switch (call.group) {
+  switch (group) {
     case ParallelGroup::kTensor:
-      return collective(call.op, call.size, layout.tp, 1);
+      return {layout.tp, 1};
     case ParallelGroup::kExpertTensor:
-      return collective(call.op, call.size, layout.etp, 1);
+      return {layout.etp, 1};
     case ParallelGroup::kExpert:
-      return collective(call.op, call.size, layout.ep, layout.etp);
+      return {layout.ep, layout.etp};
     default:
-      return collective(call.op, call.size, layout.cp, layout.tp);
+      return {layout.cp, layout.tp};
   }
 }
 
@@ -79,9 +80,10 @@ void Screen::raise_times(PassTimes& times, const ShardShape& shard, const Kernel
         host += run->run.host;
         device += run->run.device * slowness_;
       } else if (const auto* call = std::get_if<GroupCollective>(&step)) {
-        host += job_.framework.host.collective;
+        const Members members = members_of(call->group);
+        host += issue_time(job_, call->op, static_cast<std::size_t>(members.count));
         if (call->overlapped_operators == 0) {
-          device += group_time(*call);
+          device += collective(call->op, call->size, members.count, members.stride);
         }
       }
     }

@@ -56,7 +56,12 @@ class Screen {
   const PassTimes& passes(const LayoutChoice& choice);
   // Raises the times of a micro-batch to those on one kind of GPU.
   void raise_times(PassTimes& times, const ShardShape& shard, const KernelCosts& kernels);
-  Seconds group_time(const GroupCollective& call);
+  // Where the members of a layer's group stand: how many, and how many ranks apart.
+  struct Members {
+    std::int64_t count;
+    std::int64_t stride;
+  };
+  Members members_of(ParallelGroup group) const;
   Seconds collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride);
 
   Scenario job_;  // with the choice being looked at

@@ -122,3 +122,17 @@ TEST_CASE("ZeRO 3 holds no more gathered parameters than it may") {
   CHECK(gathered(2e8) == doctest::Approx(2.0 * (kLayer + 2e8)).epsilon(1e-9));
   CHECK(gathered(1e12) <= 2.0 * 6.8e9);
 }
+
+TEST_CASE("parameters stored as 8-bit operands take a byte for each copy, beside the fp32 master that is shared out") {
+  const auto parameters = [](const char* stored) {
+    Json document = parse_json(R"({"model": "llama-2-7b", "cluster": "dgx-h100", "gpus": 8,
+        "training": {"global_batch": 8, "precision": "fp8", "zero_stage": 1}, "framework": "megatron-core"})",
+                               "job.json");
+    document["training"]["param_dtype"] = stored;
+    const Scenario scenario = read_scenario(document, "job.json");
+    const Layout layout = make_layout(scenario);
+    return model_states(scenario, layout, 0).parameters.value / static_cast<double>(layout.stage_parameters.front());
+  };
+  CHECK(parameters("fp8") == doctest::Approx(2.0));   // as it is, and transposed
+  CHECK(parameters("bf16") == doctest::Approx(4.0));  // and in 16 bits
+}

@@ -71,7 +71,7 @@ TEST_CASE("every layer is held once, chunks are contiguous and differ by at most
 TEST_CASE("stages split by cost count the head's matrix as layers") {
   // A layer has 4 x 2048 x 2048 + 3 x 8192 x 2048 = 64 x 2^20 parameters, the head 131072 x 2048 = 256 x 2^20: four
   // layers' worth, 20 in all. On four stages every share is five: 5, 5, 5 and 1 + head. On eight it is two and a half,
-  // and the module that crosses a share opens the next stage: 2, 3, 2, 3, 2, 3, 1 and the head alone.
+  // and the module that reaches a share is its stage's last: 3, 2, 3, 2, 3, 2, 1 and the head alone.
   const Json document = Json::parse(R"({"name": "1B", "family": "llama", "layers": 16, "hidden": 2048,
       "heads": 32, "ffn": 8192, "vocab": 131072, "seq_len": 4096})");
   const ModelSpec model = read_model(JsonReader(document, "test"), "1B");
@@ -83,11 +83,11 @@ TEST_CASE("stages split by cost count the head's matrix as layers") {
     return out;
   };
   CHECK(layers(4) == std::vector<std::int64_t>{5, 5, 5, 1});
-  CHECK(layers(8) == std::vector<std::int64_t>{2, 3, 2, 3, 2, 3, 1, 0});
+  CHECK(layers(8) == std::vector<std::int64_t>{3, 2, 3, 2, 3, 2, 1, 0});
   const std::vector<Stage> stages = assign_stages_by_cost(model, 8);
   CHECK(stages.front().chunks.front().embedding == Holds::kYes);
   CHECK(stages.back().chunks.front().head == Holds::kYes);
-  CHECK(stages[1].chunks.front().first_layer == 2);
+  CHECK(stages[1].chunks.front().first_layer == 3);
 }
 
 namespace {

@@ -186,7 +186,10 @@ TEST_CASE("gradient buckets add up to all gradients, however the reduction is cu
                                    : bytes_per_element(job.scenario.training.grad_dtype).value *
                                          static_cast<double>(job.layout.stage_parameters[stage]);
       const CollectiveOp op =
-          job.scenario.training.zero_stage == 1 ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce;
+          job.scenario.training.zero_stage == 1 &&
+                  job.scenario.training.data_parallel.shard_gradients == ShardGradients::kReduceScatter
+              ? CollectiveOp::kReduceScatter
+              : CollectiveOp::kAllReduce;
       const double reduced = bytes_of(job.program, stage, op, Category::kData);
       RC_ASSERT(std::abs(reduced - gradients) <= 1e-9 * gradients);
     }
@@ -247,4 +250,30 @@ TEST_CASE("a job on one GPU communicates with nobody") {
   const Built job = build(R"({"model": "gpt2", "cluster": "dgx-a100", "gpus": 1, "framework": "megatron-core"})");
   REQUIRE(job.program.classes.size() == 1);
   CHECK(job.program.classes[0].communications.empty());
+}
+
+TEST_CASE("checked collectives cost the host more by every member; messages cost what they did") {
+  constexpr const char* kJob = R"({"model": "megatron-1.7b", "cluster": "dgx-a100", "gpus": 32,
+      "layout": {"tp": 2, "pp": 4, "dp": 4}, "training": {"global_batch": 32}, "framework": "nanotron"})";
+  const Built plain = build(kJob, {});
+  const Built checked = build(kJob, {"training.distributed_debug=detail"});
+  const Seconds check = checked.scenario.framework.host.collective_check;
+  REQUIRE(check > Seconds{});
+  for (std::size_t c = 0; c < plain.program.classes.size(); ++c) {
+    const RankProgram& before = plain.program.classes[c];
+    const RankProgram& after = checked.program.classes[c];
+    REQUIRE(before.operations.size() == after.operations.size());
+    for (std::size_t i = 0; i < before.operations.size(); ++i) {
+      double members = 0.0;
+      for (std::uint32_t k = 0; k < before.operations[i].communications; ++k) {
+        const Communication& communication =
+            plain.program.communications[before.communications[before.operations[i].first_communication + k].index()];
+        members += communication.op == CollectiveOp::kSendRecv
+                       ? 0.0
+                       : static_cast<double>(communication.groups.front().size());
+      }
+      CHECK(after.operations[i].run.host.value - before.operations[i].run.host.value ==
+            doctest::Approx(members * check.value));
+    }
+  }
 }

@@ -153,6 +153,22 @@ TEST_CASE("a distributed optimizer reduce-scatters gradients and gathers paramet
   }
 }
 
+TEST_CASE("a distributed optimizer may sum all gradients everywhere") {
+  check_sizes(sizes_of(R"({"strategy": "megatron", "shard_gradients": "all-reduce"})", {"training.zero_stage=1"}),
+              kGradient * parameters(), kModel * parameters(), 0.0);
+}
+
+TEST_CASE("parameters in fp32 beside 16-bit activations are gathered in fp32") {
+  const std::vector<std::string> changes = {"training.param_dtype=fp32", "training.grad_dtype=bf16"};
+  const Sizes mixed = sizes_of(R"({"strategy": "fsdp", "outer_units": "root", "reshard_after_forward": false,
+                                   "gradient_sync": "last-micro-batch"})",
+                               changes);
+  const Sizes narrow = sizes_of(R"({"strategy": "fsdp", "outer_units": "root", "reshard_after_forward": false,
+                                    "gradient_sync": "last-micro-batch"})",
+                                {"training.grad_dtype=bf16"});
+  check_sizes(mixed, 0.0, 2.0 * narrow.all_gather, narrow.reduce_scatter);
+}
+
 TEST_CASE("ZeRO moves what its paper says: 2 parts for stages 0 to 2 and 3 for stage 3") {
   // Stage 2 keeps no unreduced gradients, so it reduces in every micro-batch.
   const std::string deepspeed =

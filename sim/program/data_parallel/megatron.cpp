@@ -92,7 +92,8 @@ class Megatron final : public DataParallel {
     return shards() && site_.options().parameter_gather == ParameterGather::kBeforeUse;
   }
   void reduce(const Bucket& bucket) {
-    last_ = site_.launch(Among::kAll, shards() ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
+    const bool scatters = shards() && site_.options().shard_gradients == ShardGradients::kReduceScatter;
+    last_ = site_.launch(Among::kAll, scatters ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
                          site_.gradient_element(), bucket.elements, StreamName::kData, "reduce gradient bucket",
                          site_.builder.frontier());
   }

@@ -75,7 +75,7 @@ std::vector<OperationId> StrategySite::launch(Among among, CollectiveOp op, Byte
   std::vector<OperationId> launched;
   const auto add = [&](GroupKind group, double count) {
     const CommunicationId id = communicators.stage_collective(group, stage, op, element * count);
-    launched.push_back(builder.launch(Category::kData, stream, name, scenario.framework.host.collective, id, after));
+    launched.push_back(builder.launch(Category::kData, stream, name, communicators.issue_time(id), id, after));
   };
   // Ranks that hold the same elements, and how many of them share out a copy.
   struct Holders {

@@ -86,7 +86,7 @@ struct StrategySite {
   // Of the trainable elements what one rank keeps when all ranks that hold them share them out.
   double sharded() const;
   Bytes gradient_element() const { return bytes_per_element(scenario.training.grad_dtype); }
-  Bytes parameter_element() const { return storage_bytes_per_element(scenario.training.precision); }
+  Bytes parameter_element() const { return bytes_per_element(scenario.training.param_dtype); }
   // What one rank keeps of `elements` that are shared out.
   double shard_of(const Elements& elements) const;
   // Collectives of this stage's groups beside the data flow, after `after`: one for the shared elements and one for the
