@@ -10,6 +10,7 @@
 #include "sim/base/files.hpp"
 #include "sim/scenario/framework.hpp"
 #include "topologies/cluster.hpp"
+#include "validation/table_rules.hpp"
 
 namespace trainyard {
 namespace {
@@ -25,23 +26,6 @@ std::optional<std::string> default_cluster(const std::string& gpu) {
     }
   }
   return found;
-}
-
-// Why a measured row of a table is scored apart from the others: rules of whole tables, never of single rows.
-std::string reason_apart(const CsvTable& table, std::size_t row) {
-  static constexpr std::string_view kScopes = "validation/published/runs/scopes.json";
-  const auto path = home_folder() / kScopes;
-  const Json document = read_json_file(path);
-  const JsonReader scopes(document, path.string());
-  const auto scope = scopes.find(std::filesystem::path(table.file()).stem().string());
-  if (!scope) {
-    return {};
-  }
-  scope->expect_keys({"least_mfu_percent", "most_gpus", "reason"});
-  const bool wastes =
-      table.number(row, "mfu_percent").value_or(0.0) < scope->at("least_mfu_percent").number(0.0, 100.0);
-  const bool large = table.integer(row, "num_gpus").value_or(0) > scope->at("most_gpus").integer(1, 1 << 20);
-  return wastes || large ? scope->at("reason").text() : "";
 }
 
 class RowReader {
@@ -200,6 +184,7 @@ class RowReader {
                      {"layout", std::move(layout)},
                      {"training", std::move(training)},
                      {"framework", out_.framework}};
+    apply_table_rules(table_, row_, out_.scenario);
     // A row may name a GPU with another memory size than the cluster's usual one.
     const std::vector<std::string> gpus = gpu_names();
     const std::string usual = load_cluster(cluster_).gpu;

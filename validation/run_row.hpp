@@ -16,7 +16,7 @@ struct RunRow {
   Json scenario;                    // empty when the row is skipped
   bool assumed = false;             // a value that matters is not stated: the framework profile's default is used
   std::string skipped;              // why the row cannot be simulated
-  std::string apart;                // why the row is simulated but scored apart: published/runs/scopes.json
+  std::string apart;                // why the row is simulated but scored apart: published/runs/tables.json
   std::optional<double> step;       // measured, seconds
   std::optional<double> memory_gb;  // measured, 1e9 bytes
   bool out_of_memory = false;

@@ -134,7 +134,7 @@ constexpr std::array<Words, 6> kWords = {
     {{"runs", "Training runs",
       "Every run that states enough is simulated from its row, the catalogues and the framework profiles; nothing is "
       "set by row. *Assumed*: a value that matters is not stated and the profile's default holds. *Apart*: rows that a "
-      "rule of the whole table sets apart (`published/runs/scopes.json`), predicted and in `results/runs.csv`, not in "
+      "rule of the whole table sets apart (`published/runs/tables.json`), predicted and in `results/runs.csv`, not in "
       "the "
       "table's figures. *Regret*: how much slower than the measured best layout of a question the predicted best "
       "really was. "
