@@ -138,7 +138,8 @@ TEST_CASE("joined passes of DualPipe gain from it, and its timeline's memory is 
 // whose other end waits for what this host has yet to launch.
 TEST_CASE("counts of tokens are read beside posted messages in every schedule") {
   for (const auto& [schedule, name] : kScheduleNames.rows) {
-    CAPTURE(std::string(schedule));
+    const std::string which(schedule);
+    CAPTURE(which);
     const bool one_chunk = name == ScheduleName::kGpipe || name == ScheduleName::kOneFOneB ||
                            name == ScheduleName::kZbH1 || name == ScheduleName::kZbH2;
     Scenario scenario = mixture(8, false, fmt::format(R"(, "pp": 2, "vpp": {})", one_chunk ? 1 : 2), "{}");

@@ -171,7 +171,8 @@ TEST_CASE("gradient accumulation of data parallelism is folded in every form") {
                                                           {"megatron-core", 1}, {"deepspeed", 0},  {"deepspeed", 1},
                                                           {"deepspeed", 2},     {"deepspeed", 3}};
   for (const auto& [framework, zero_stage] : forms) {
-    CAPTURE(std::string(framework));
+    const std::string which = framework;
+    CAPTURE(which);
     const std::vector<Json> results = both(job(fmt::format(
         R"({{"model": "gpt2-medium", "cluster": "dgx-a100", "gpus": 8, "layout": {{"tp": 1, "pp": 1}},
             "training": {{"global_batch": 1600, "micro_batch": 1, "zero_stage": {}}}, "framework": "{}"}})",

@@ -16,7 +16,7 @@ CsvTable table(const std::string& name, const std::string& lines) {
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("trainyard_rules_{}", ::getpid());
   std::filesystem::create_directories(folder);
   write_file(folder / (name + ".csv"), lines);
-  const CsvTable read = CsvTable::read(folder / (name + ".csv"));
+  CsvTable read = CsvTable::read(folder / (name + ".csv"));
   std::filesystem::remove_all(folder);
   return read;
 }
