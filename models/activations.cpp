@@ -21,7 +21,6 @@ class Terms {
         shard_(model, shape_),
         encoder_seq_len_(shape.local_seq_len()),
         element_(shape.activation_element),
-        residual_(max(shape.parameter_element, shape.activation_element)),
         // A linear keeps its input as its wgrad GEMM reads it, with the scales of its blocks.
         operand_(min(shape.activation_element,
                      bytes_per_element(shape.precision) + scale_bytes_per_element(shape.precision))) {}
@@ -34,7 +33,7 @@ class Terms {
   void norm(std::string_view name) {
     const bool eager_rms = model_.normalization == Normalization::kRmsNorm && options_.norm == Fusion::kOff;
     // Eager RMSNorm keeps its input in fp32 and the normalised input that the weight multiplies.
-    keep(name, hidden_shard(), eager_rms ? kSingle + element_ : residual_);
+    keep(name, hidden_shard(), eager_rms ? kSingle + element_ : residual());
   }
   void dropout_mask(std::string_view name) {
     keep(name, hidden_shard(), model_.dropout == Presence::kPresent ? kMask : Bytes{});
@@ -61,10 +60,10 @@ class Terms {
   std::int64_t hidden_shard() const { return shard_.token_shard * model_.hidden; }
   const Shard& shard() const { return shard_; }
   Bytes element() const { return element_; }
-  Bytes residual() const { return residual_; }  // of the residual stream
+  Bytes residual() const { return residual_element(shape_); }
   // 16-bit copies of wider weights, which the backward pass reads again.
   void cast_weights(const ParameterShare& share) {
-    keep("cast_weights", share.total(), residual_ > element_ ? element_ : Bytes{});
+    keep("cast_weights", share.total(), is_autocast(shape_) ? element_ : Bytes{});
   }
   Bytes operand() const { return operand_; }
   std::vector<ActivationTerm> take() { return std::move(terms_); }
@@ -81,7 +80,6 @@ class Terms {
   Shard shard_;
   std::int64_t encoder_seq_len_;
   Bytes element_;
-  Bytes residual_;
   Bytes operand_;
   std::vector<ActivationTerm> terms_;
 };

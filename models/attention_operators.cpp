@@ -96,6 +96,28 @@ void torch_softmax_backward(OperatorList& list, const Scores& scores) {
   list.elementwise("softmax_from_fp32", Pass::kDgrad, scores.elements, kSingle + e);
 }
 
+// The softmax of unfused attention as the framework runs it.
+void softmax_forward(OperatorList& list, const Scores& scores) {
+  if (list.options().attention == AttentionKernel::kUnfused) {
+    eager_softmax_forward(list, scores);
+  } else if (softmax_is_fused(list.shape(), list.shard(), list.options())) {
+    list.elementwise("softmax", Pass::kForward, scores.elements, (scores_read(list) + 1.0) * list.element());
+  } else {
+    torch_softmax_forward(list, scores);
+  }
+}
+
+void softmax_backward(OperatorList& list, const Scores& scores) {
+  if (list.options().attention == AttentionKernel::kUnfused) {
+    eager_softmax_backward(list, scores);
+  } else if (softmax_is_fused(list.shape(), list.shard(), list.options())) {
+    list.elementwise("softmax_backward", Pass::kDgrad, scores.elements,
+                     (2.0 * scores_read(list) + 1.0) * list.element());
+  } else {
+    torch_softmax_backward(list, scores);
+  }
+}
+
 // What is added to the scores, and the tanh that bounds them, outside of fused attention: each a kernel, and the
 // learned table's gradient a sum over sequences.
 void score_changes_forward(OperatorList& list, const Scores& scores) {
@@ -203,13 +225,7 @@ void core_attention_forward(OperatorList& list) {
   }
   list.gemm("attention_scores", Pass::kForward, scores.query_key);
   score_changes_forward(list, scores);
-  if (eager) {
-    eager_softmax_forward(list, scores);
-  } else if (!softmax_is_fused(list.shape(), list.shard(), list.options())) {
-    torch_softmax_forward(list, scores);
-  } else {
-    list.elementwise("softmax", Pass::kForward, scores.elements, (scores_read(list) + 1.0) * e);
-  }
+  softmax_forward(list, scores);
   if (list.dropout()) {
     list.elementwise("attention_dropout", Pass::kForward, scores.elements, 2.0 * e + kMask);
   }
@@ -244,13 +260,7 @@ void core_attention_backward(OperatorList& list) {
   if (list.dropout()) {
     list.elementwise("attention_dropout_backward", Pass::kDgrad, scores.elements, 2.0 * e + kMask);
   }
-  if (eager) {
-    eager_softmax_backward(list, scores);
-  } else if (!softmax_is_fused(list.shape(), list.shard(), list.options())) {
-    torch_softmax_backward(list, scores);
-  } else {
-    list.elementwise("softmax_backward", Pass::kDgrad, scores.elements, (2.0 * scores_read(list) + 1.0) * e);
-  }
+  softmax_backward(list, scores);
   score_changes_backward(list, scores);
   list.gemm("attention_scores", Pass::kDgrad, scores.scores_key);  // queries
   list.gemm("attention_scores", Pass::kDgrad, scores.scores_key);  // keys

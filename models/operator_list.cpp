@@ -88,7 +88,7 @@ void OperatorList::quantize(Precision precision, std::int64_t elements, Pass pas
 }
 
 void OperatorList::cast(std::string_view name, Pass pass, std::int64_t elements) {
-  if (is_autocast()) {
+  if (is_autocast(shape_)) {
     elementwise(name, pass, elements, residual_element() + element());
   }
 }

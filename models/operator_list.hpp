@@ -44,6 +44,17 @@ struct Linear {
 // The shape that the layers of one stack see: a decoder beside an encoder has a sequence length of its own.
 ShardShape shape_of(const ModelSpec& model, const LayerKind& kind, ShardShape shape);
 
+// Bytes of an element of the residual stream, of norms and of embeddings. Where parameters are stored wider than
+// activations, operators that gain from 16 bits get their inputs and weights cast, and these stay as wide as the
+// parameters. Source: PyTorch, aten/src/ATen/autocast_mode.h, the lists of operators cast to lower_precision_fp and to
+// fp32.
+inline Bytes residual_element(const ShardShape& shape) {
+  return max(shape.parameter_element, shape.activation_element);
+}
+inline bool is_autocast(const ShardShape& shape) {
+  return shape.parameter_element > shape.activation_element;
+}
+
 class OperatorList {
  public:
   OperatorList(const ModelSpec& model, const ShardShape& shape, const OperatorOptions& options,
@@ -62,12 +73,7 @@ class OperatorList {
   const LayerKind& kind() const { return kind_; }
   std::int64_t encoder_seq_len() const { return encoder_seq_len_; }  // of this rank, where there is an encoder
   Bytes element() const { return shape_.activation_element; }
-  // Parameters wider than activations: operators that gain from 16 bits get their inputs and weights cast, norms and
-  // the residual stream stay as wide as the parameters. Source: PyTorch, aten/src/ATen/autocast_mode.h, the lists of
-  // operators cast to lower_precision_fp and to fp32.
-  bool is_autocast() const { return shape_.parameter_element > shape_.activation_element; }
-  // Of the residual stream, of norms and of embeddings.
-  Bytes residual_element() const { return max(shape_.parameter_element, shape_.activation_element); }
+  Bytes residual_element() const { return trainyard::residual_element(shape_); }
   bool tensor_parallel() const { return shape_.tp > 1; }
   bool sequence_parallel() const { return tensor_parallel() && shape_.sequence_parallel == SequenceParallel::kOn; }
   bool dropout() const { return model_.dropout == Presence::kPresent; }
