@@ -47,8 +47,11 @@ struct States {
     const Bytes element = bytes_per_element(training.master_dtype);
     return parameter() < element ? element : Bytes{};
   }
-  // 16-bit gradient buffers are copied to fp32 before the update.
-  Bytes gradient_copy() const { return gradient() < kFp32 ? kFp32 : Bytes{}; }
+  // Gradient buffers that are narrower than what is updated are copied before the update.
+  Bytes gradient_copy() const {
+    const Bytes read = updating_gradient_element(training);
+    return gradient() < read ? read : Bytes{};
+  }
 
   double outer_parameters() const {
     double sum = 0.0;
@@ -110,7 +113,9 @@ ModelStates deepspeed(const States& s) {
   return states;
 }
 
+// Shards are parameter and master copy in one, and their gradients have their format.
 ModelStates fsdp(const States& s) {
+  const Bytes shard = updated_element(s.training);
   const DataParallelOptions& options = s.options();
   const bool has_root = options.outer_units == OuterUnits::kRoot;
   const double root = has_root ? s.outer_parameters() : 0.0;
@@ -123,8 +128,8 @@ ModelStates fsdp(const States& s) {
   const bool copies = s.gradient() != s.parameter() || options.flat_buffer == FlatBuffer::kNone;
   const double largest = s.largest(1, has_root);
   const double whole = accumulates_whole ? s.parameters : std::min(s.parameters, root + largest);
-  return {.parameters = kFp32 * s.sharded,
-          .gradients = kFp32 * s.sharded_trainable,
+  return {.parameters = shard * s.sharded,
+          .gradients = shard * s.sharded_trainable,
           .optimizer = s.moments() * s.sharded_trainable,
           .gathered_weights = s.parameter() * gathered,
           .gradient_buckets = s.parameter() * whole + (copies ? s.gradient() * largest : Bytes{})};
@@ -169,6 +174,14 @@ ModelStates on_device(const Scenario& scenario, const States& states) {
 }
 
 }  // namespace
+
+Bytes updated_element(const Training& training) {
+  return max(bytes_per_element(training.param_dtype), bytes_per_element(training.master_dtype));
+}
+
+Bytes updating_gradient_element(const Training& training) {
+  return max(bytes_per_element(training.grad_dtype), updated_element(training));
+}
 
 ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage) {
   const ParameterShare& share = layout.stage_shares[stage];

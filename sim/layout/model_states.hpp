@@ -7,11 +7,18 @@ namespace trainyard {
 struct ModelStates {
   Bytes parameters{};  // the rank's share
   Bytes gradients{};
-  Bytes optimizer{};         // moments, and the fp32 master copy where the parameters are none
+  Bytes optimizer{};         // moments, and the master copy where the parameters are narrower
   Bytes gathered_weights{};  // at most, of the units whose parameters are whole
   Bytes gradient_buckets{};  // unsharded gradients that wait for their reduction, and its buffers
   MemoryUses on_host;        // what of the first three the host holds in the device's place, and what it needs for it
 };
+
+// Of one parameter as the optimizer updates it: the master copy, or the parameter itself where it is as wide.
+Bytes updated_element(const Training& training);
+
+// Of one gradient as the optimizer reads it: narrower ones are copied first. Source: Megatron-LM
+// megatron/core/optimizer/optimizer.py (main_param.grad); torch.optim reads gradients in the parameter's own format.
+Bytes updating_gradient_element(const Training& training);
 
 // Sources: ZeRO (arXiv 1910.02054, section 3 and 5), Megatron-LM docs/dist_optimizer.md, PyTorch's FSDP and
 // DistributedDataParallel documentation, deepspeed/runtime/zero/config.py.

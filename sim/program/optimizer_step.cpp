@@ -1,11 +1,18 @@
 #include "sim/program/optimizer_step.hpp"
 
+#include "sim/layout/model_states.hpp"
+
 namespace trainyard {
 namespace {
 
-// Traffic of the mixed-precision optimizer in bytes per parameter.
-// Source: dataflow of Megatron-LM megatron/optimizer/optimizer.py with fused (multi-tensor) Adam.
-constexpr double kFp32 = 4.0;
+// Traffic of the optimizer in bytes per parameter. Source: dataflow of Megatron-LM megatron/optimizer/optimizer.py with
+// fused (multi-tensor) Adam.
+double gradient_read(const Scenario& scenario) {
+  return updating_gradient_element(scenario.training).value;
+}
+double updated(const Scenario& scenario) {
+  return updated_element(scenario.training).value;
+}
 
 KernelRun multi_tensor_kernels(const Scenario& scenario, std::initializer_list<double> bytes_per_parameter,
                                double parameters, const KernelCosts& costs) {
@@ -26,32 +33,37 @@ KernelRun multi_tensor_kernels(const Scenario& scenario, std::initializer_list<d
 
 KernelRun optimizer_before_norm(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs) {
   const double grad = shard.gradient.value;
-  // Gradients kept in 16 bits are copied to fp32; fp16 training unscales them and looks for infinities.
-  const double copy = grad < kFp32 ? grad + kFp32 : 0.0;
-  const double unscale = scenario.training.precision == Precision::kFp16 ? 2.0 * kFp32 : 0.0;
-  const double norm = kFp32;
+  const double norm = gradient_read(scenario);
+  // Gradients narrower than what they update are copied; fp16 training unscales them and looks for infinities.
+  const double copy = grad < norm ? grad + norm : 0.0;
+  const double unscale = scenario.training.precision == Precision::kFp16 ? 2.0 * norm : 0.0;
   return multi_tensor_kernels(scenario, {copy, unscale, norm}, shard.parameters, costs);
 }
 
 namespace {
 
-// Adam reads gradient, master parameter and two moments, and writes the last three; SGD with momentum keeps one moment.
+// Adam reads gradient, parameter and two moments, and writes the last three; SGD with momentum keeps one moment.
 double states_traffic(const Scenario& scenario) {
-  return scenario.training.optimizer == Optimizer::kAdam ? 7.0 * kFp32 : 5.0 * kFp32;
+  const double moments = scenario.training.optimizer == Optimizer::kAdam ? 2.0 : 1.0;
+  return gradient_read(scenario) +
+         2.0 * (updated(scenario) + moments * bytes_per_element(scenario.training.optimizer_dtype).value);
+}
+
+// The model computes with a narrower copy of what is updated.
+bool casts(const Scenario& scenario, const OptimizerShard& shard) {
+  return shard.model_copy.value < updated(scenario);
 }
 
 }  // namespace
 
 Bytes update_traffic(const Scenario& scenario, const OptimizerShard& shard) {
-  const double model = shard.model_copy.value;
-  return {states_traffic(scenario) + (model < kFp32 ? model : 0.0)};
+  return {states_traffic(scenario) + (casts(scenario, shard) ? shard.model_copy.value : 0.0)};
 }
 
 KernelRun optimizer_update(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs) {
-  const double model = shard.model_copy.value;
-  const double clip = 2.0 * kFp32;  // gradients scaled by the clipping coefficient, read and written
+  const double clip = 2.0 * gradient_read(scenario);  // gradients scaled by the clipping coefficient, read and written
   const double update = states_traffic(scenario);
-  const double cast = model < kFp32 ? kFp32 + model : 0.0;
+  const double cast = casts(scenario, shard) ? updated(scenario) + shard.model_copy.value : 0.0;
   return multi_tensor_kernels(scenario, {clip, update, cast}, shard.parameters, costs);
 }
 

@@ -84,7 +84,7 @@ class Fsdp final : public DataParallel {
     site_.join(last_sum_);
   }
   UpdateShare update_share() const override {
-    UpdateShare share = fp32_shards_update(site_);
+    UpdateShare share = master_shards_update(site_);
     if (shard() > 1) {
       share.norm_over = GroupKind::kShard;
     }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "sim/base/error.hpp"
+#include "sim/layout/model_states.hpp"
 
 namespace trainyard {
 namespace {
@@ -114,15 +115,15 @@ std::vector<OperationId> StrategySite::gather(Among among, const Elements& eleme
   if (!offload.holds_weights()) {
     return launch_after(after);
   }
-  // FSDP's shards are the fp32 masters, cast on the device.
-  const Bytes element = is_fsdp(options().strategy) ? Bytes{4.0} : parameter_element();
+  // FSDP's shards are the masters, cast on the device.
+  const Bytes element = is_fsdp(options().strategy) ? updated_element(scenario.training) : parameter_element();
   const OperationId shard = offload.fetch(element * shard_of(elements), after);
   std::vector<OperationId> gathered = launch_after({&shard, 1});
   return gathered.empty() ? std::vector{shard} : gathered;
 }
 
 void StrategySite::send_gradients(const Elements& elements, const std::vector<OperationId>& after) const {
-  const Bytes element = is_fsdp(options().strategy) ? Bytes{4.0} : gradient_element();
+  const Bytes element = is_fsdp(options().strategy) ? updated_element(scenario.training) : gradient_element();
   offload.send_gradients(element * shard_of(elements), after.empty() ? builder.frontier() : after);
 }
 
@@ -148,15 +149,15 @@ UpdateShare unsharded_update(const StrategySite& site) {
       .gradient_buffer = trainable};
 }
 
-UpdateShare fp32_shards_update(const StrategySite& site) {
-  constexpr Bytes kFp32{4.0};
-  return {.shard = {.parameters = site.sharded(), .gradient = kFp32, .model_copy = kFp32}};
+UpdateShare master_shards_update(const StrategySite& site) {
+  const Bytes element = updated_element(site.scenario.training);
+  return {.shard = {.parameters = site.sharded(), .gradient = element, .model_copy = element}};
 }
 
 std::unique_ptr<DataParallel> make_data_parallel(const StrategySite& site) {
   const DataParallelName name = site.options().strategy;
   if (site.scenario.layout.data_ranks() == 1 && !site.offload.holds_weights()) {
-    return std::make_unique<Alone>(is_fsdp(name) ? fp32_shards_update(site) : unsharded_update(site));
+    return std::make_unique<Alone>(is_fsdp(name) ? master_shards_update(site) : unsharded_update(site));
   }
   const auto* row =
       std::find_if(kStrategies.begin(), kStrategies.end(), [name](const Row& r) { return r.name == name; });

@@ -115,7 +115,7 @@ std::unique_ptr<DataParallel> make_fsdp(const StrategySite& site);        // ful
 
 // One gradient for every parameter, in the scenario's formats: what strategies without shards update.
 UpdateShare unsharded_update(const StrategySite& site);
-// Fp32 shards that are parameter and master copy in one, as FSDP keeps them.
-UpdateShare fp32_shards_update(const StrategySite& site);
+// Shards that are parameter and master copy in one, as FSDP keeps them.
+UpdateShare master_shards_update(const StrategySite& site);
 
 }  // namespace trainyard

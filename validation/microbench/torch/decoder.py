@@ -7,6 +7,7 @@ import pathlib
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 
 def catalogue():
@@ -94,6 +95,11 @@ class Decoder(nn.Module):
         angles = torch.outer(torch.arange(seq_len, dtype=torch.float32), frequencies)
         self.register_buffer("cosine", angles.cos(), persistent=False)
         self.register_buffer("sine", angles.sin(), persistent=False)
+        self.recomputes = False
+
+    def recompute(self):
+        """From now on a layer keeps its input alone and runs forward again before its backward pass."""
+        self.recomputes = True
 
     def forward(self, ids, targets):
         x = self.tokens(ids)
@@ -101,7 +107,7 @@ class Decoder(nn.Module):
             x = x + self.positions.weight
         cosine, sine = self.cosine.to(x.dtype), self.sine.to(x.dtype)
         for layer in self.layers:
-            x = layer(x, cosine, sine)
+            x = checkpoint(layer, x, cosine, sine, use_reentrant=False) if self.recomputes else layer(x, cosine, sine)
         logits = self.head(self.norm(x))
         return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 

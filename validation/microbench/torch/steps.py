@@ -1,7 +1,8 @@
 """Part 2: real training steps on one GPU: forward, backward and AdamW of a decoder; time, kernels, gaps, memory.
 
-Recipes: "bf16" holds parameters, gradients and moments in bf16; "autocast" holds them in fp32 and casts at every use. A step is
-launched eagerly, by torch.compile (each layer by itself, as torchtitan does), or replayed as one CUDA graph. The learning rate
+Recipes: "bf16" holds parameters, gradients and moments in bf16; "autocast" holds them in fp32 and casts at every use; "fsdp2" is
+fully_shard's mixed precision over one rank: fp32 shards, parameters gathered in bf16, gradients reduced in fp32. Gradients are clipped
+by their norm, as training frameworks do. With recomputation every layer keeps its input alone. A step is launched eagerly, by torch.compile (each layer by itself, as torchtitan does), or replayed as one CUDA graph. The learning rate
 is too small to move a parameter: a model that has learned its only batch has gradients of zero, and zeros draw less power.
 """
 
@@ -17,8 +18,8 @@ import torch
 from decoder import build, read_model
 from suite import Sampler, spread
 
-# model, layers, tokens of a sequence, micro-batch, recipe, launch; the most telling first
-CASES = [
+# model, layers, tokens of a sequence, micro-batch, recipe, launch, recompute; the most telling first
+CASES = [case if len(case) == 7 else (*case, "none") for case in [
     ("llama-3-8b", 4, 4096, 1, "bf16", "eager"),
     ("llama-3-8b", 8, 4096, 1, "bf16", "eager"),
     ("llama-3-8b", 4, 4096, 1, "autocast", "eager"),
@@ -28,6 +29,11 @@ CASES = [
     ("llama-3-8b", 4, 4096, 1, "autocast", "compiled"),
     ("llama-3-8b", 4, 4096, 1, "bf16", "graph"),
     ("llama-3-8b", 8, 4096, 1, "bf16", "graph"),
+    ("llama-3-8b", 4, 4096, 1, "fsdp2", "eager"),
+    ("llama-3-8b", 8, 4096, 1, "fsdp2", "eager"),
+    ("llama-3-8b", 8, 4096, 1, "fsdp2", "eager", "full"),
+    ("llama-3-8b", 8, 4096, 1, "bf16", "eager", "full"),
+    ("llama-3-8b", 8, 4096, 1, "fsdp2", "compiled"),
     ("llama-3-8b", 8, 4096, 2, "bf16", "eager"),
     ("llama-3-8b", 8, 4096, 2, "autocast", "eager"),
     ("llama-3-8b", 8, 8192, 1, "bf16", "eager"),
@@ -39,22 +45,44 @@ CASES = [
     ("gpt2-xl", 48, 1024, 1, "bf16", "eager"),
     ("gpt2-xl", 48, 1024, 4, "autocast", "eager"),
     ("gpt2-xl", 48, 1024, 4, "bf16", "graph"),
-]
+    ("gpt2-xl", 48, 1024, 4, "fsdp2", "eager"),
+    ("gpt2-xl", 48, 1024, 16, "autocast", "eager", "full"),
+]]
 WARM_UP = 3
 REPEATS = 8
 KERNELS_WRITTEN = 80  # of one step: the longest kinds of kernel; the rest is summed
 
 
+def shard(decoder):
+    """FSDP2 over a process group of this process alone: embedding, every layer, norm with head (torchtitan's units)."""
+    import torch.distributed as dist
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+    if not dist.is_initialized():
+        store = dist.HashStore()
+        dist.init_process_group("nccl", store=store, rank=0, world_size=1)
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    fully_shard(decoder.tokens, mp_policy=policy, reshard_after_forward=True)
+    for layer in decoder.layers:
+        fully_shard(layer, mp_policy=policy, reshard_after_forward=True)
+    if decoder.head.weight is not decoder.tokens.weight:
+        fully_shard([decoder.norm, decoder.head], mp_policy=policy, reshard_after_forward=False)
+    fully_shard(decoder, mp_policy=policy, reshard_after_forward=True)
+
+
 class Step:
     """One training step, ready to be run again and again."""
 
-    def __init__(self, suite, name, layers, seq_len, micro_batch, recipe, launch):
+    def __init__(self, suite, name, layers, seq_len, micro_batch, recipe, launch, recompute):
         device = suite.device
         model = read_model(name)
         self.decoder = build(model, layers, seq_len, torch.bfloat16 if recipe == "bf16" else torch.float32, device)
+        if recompute == "full":
+            self.decoder.recompute()
         if launch == "compiled":
             for layer in self.decoder.layers:
-                layer.compile(fullgraph=True)
+                layer.compile(fullgraph=recompute == "none")
+        if recipe == "fsdp2":
+            shard(self.decoder)
         self.optimizer = torch.optim.AdamW(self.decoder.parameters(), lr=1e-9, fused=True, capturable=launch == "graph")
         self.autocast = recipe == "autocast"
         ids = torch.randint(model["vocab"], (micro_batch, seq_len + 1), device=device)
@@ -72,6 +100,7 @@ class Step:
         with context:
             loss = self.decoder(self.inputs, self.targets)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0, foreach=True)
         self.optimizer.step()
         self.loss = loss.detach()
 
@@ -188,10 +217,10 @@ def memory_of(step, keep_actions):
 
 
 def measure(suite):
-    for name, layers, seq_len, micro_batch, recipe, launch in CASES:
+    for name, layers, seq_len, micro_batch, recipe, launch, recompute in CASES:
         def run():
             began = time.perf_counter()
-            step = Step(suite, name, layers, seq_len, micro_batch, recipe, launch)
+            step = Step(suite, name, layers, seq_len, micro_batch, recipe, launch, recompute)
             for _ in range(WARM_UP):
                 step.run()
             torch.cuda.synchronize()
@@ -204,7 +233,7 @@ def measure(suite):
                 "record": "train_step",
                 "of_layers": step.of_layers,
                 "parameters": step.parameters,
-                "optimizer": "AdamW fused",
+                "optimizer": "AdamW fused, gradients clipped",
                 "attention": "torch sdpa",
                 "ready_s": ready,
                 "time_s": spread(seconds),
@@ -221,6 +250,6 @@ def measure(suite):
             return record
 
         suite.case(run, needs_s=40.0 if launch == "compiled" else 6.0, model=name, layers=layers, seq_len=seq_len,
-                   micro_batch=micro_batch, recipe=recipe, launch=launch)
+                   micro_batch=micro_batch, recipe=recipe, launch=launch, recompute=recompute)
         if launch == "compiled":
             torch._dynamo.reset()
