@@ -61,10 +61,12 @@ def shard(decoder):
         store = dist.HashStore()
         dist.init_process_group("nccl", store=store, rank=0, world_size=1)
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-    fully_shard(decoder.tokens, mp_policy=policy, reshard_after_forward=True)
+    tied = decoder.head.weight is decoder.tokens.weight  # shared parameters must lie in one unit: the root's
+    if not tied:
+        fully_shard(decoder.tokens, mp_policy=policy, reshard_after_forward=True)
     for layer in decoder.layers:
         fully_shard(layer, mp_policy=policy, reshard_after_forward=True)
-    if decoder.head.weight is not decoder.tokens.weight:
+    if not tied:
         fully_shard([decoder.norm, decoder.head], mp_policy=policy, reshard_after_forward=False)
     fully_shard(decoder, mp_policy=policy, reshard_after_forward=True)
 
