@@ -34,6 +34,72 @@ TEST_CASE("no GEMM is measured twice") {
   }
 }
 
+TEST_CASE("no catalogue GEMM is so large that its operands fill a GPU") {
+  // 8,192 tokens of a head with 256,000 words are 4.2 GB of logits in 16 bits.
+  for (const GemmCase& one : catalogue_gemms()) {
+    const Gemm& work = one.work;
+    const auto batch = static_cast<double>(work.batch);
+    const double elements = batch * static_cast<double>(work.m) * static_cast<double>(work.k) +
+                            batch * static_cast<double>(work.k) * static_cast<double>(work.n) +
+                            batch * static_cast<double>(work.m) * static_cast<double>(work.n);
+    CAPTURE(one.origin);
+    CHECK(2.0 * elements < 20e9);
+  }
+}
+
+TEST_CASE("the quick list is ten layer GEMMs in bf16, fp8 and fp8 with fast accumulation") {
+  const std::vector<MeasuredGemm> quick = quick_gemms();
+  REQUIRE(quick.size() == 30);
+  // Llama-3-8B: 8,192 tokens, hidden 4096; gate and up are 2 * 14336 = 28672 wide together.
+  CHECK(quick[0].gemm.work.m == 8192);
+  CHECK(quick[0].gemm.work.n == 28672);
+  CHECK(quick[0].gemm.work.k == 4096);
+  for (const MeasuredGemm& one : quick) {
+    CAPTURE(one.gemm.origin);
+    CHECK(is_legal(one.gemm, one.format));
+    CHECK(one.gemm.work.flops().value > 1e11);  // far above what a launch costs
+  }
+  CHECK(quick[9].format.precision == Precision::kBf16);
+  CHECK_FALSE(quick[10].format.fast_accumulation);
+  CHECK(quick[20].format.fast_accumulation);
+}
+
+TEST_CASE("fp8 keeps gradients as e5m2, lies along k in every pass and takes multiples of 16 alone") {
+  const GemmFormat fp8{.precision = Precision::kFp8};
+  const GemmFormat added{.precision = Precision::kFp8, .accumulates = true};
+  CHECK(operand_formats(fp8, Pass::kForward).left == "fp8_e4m3");
+  CHECK(operand_formats(fp8, Pass::kDgrad).left == "fp8_e5m2");
+  CHECK(operand_formats(fp8, Pass::kDgrad).right == "fp8_e4m3");
+  CHECK(operand_formats(added, Pass::kWgrad).result == "fp32");
+  CHECK(layout_of(fp8, Pass::kWgrad) == "TN");
+  CHECK(is_legal({.work = {.m = 64, .n = 64, .k = 128}}, fp8));
+  CHECK_FALSE(is_legal({.work = {.m = 64, .n = 64, .k = 8184}}, fp8));  // 8184 = 511 * 16 + 8
+  const GemmFormat bf16{.precision = Precision::kBf16};
+  CHECK(is_legal({.work = {.m = 64, .n = 64, .k = 8184}}, bf16));        // rows of 16368 bytes, 1023 packs
+  CHECK_FALSE(is_legal({.work = {.m = 64, .n = 64, .k = 8188}}, bf16));  // rows of 16376 bytes
+}
+
+TEST_CASE("classes measure nothing twice and fall in value") {
+  const auto classes = gemm_classes(catalogue_gemms(), sweep_gemms(), {});
+  std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::string_view, std::string_view,
+                      std::string_view, std::string_view, bool>>
+      seen;
+  for (const std::vector<MeasuredGemm>& members : classes) {
+    for (const MeasuredGemm& one : members) {
+      const OperandFormats formats = operand_formats(one.format, one.gemm.pass);
+      const Gemm& work = one.gemm.work;
+      CHECK(is_legal(one.gemm, one.format));
+      CHECK(seen.insert({work.m, work.n, work.k, work.batch, layout_of(one.format, one.gemm.pass), formats.left,
+                         formats.right, formats.result, one.format.fast_accumulation})
+                .second);
+    }
+  }
+  CHECK(classes.front().front().format.precision == Precision::kBf16);
+  const auto chosen = gemm_classes(catalogue_gemms(), {}, {Precision::kFp8});
+  CHECK(chosen.front().empty());
+  CHECK(chosen[1].size() > 300);
+}
+
 TEST_CASE("the sweep spans launch-bound to a tenth of a second") {
   const std::vector<GemmCase> cases = sweep_gemms();
   const auto [smallest, largest] = std::minmax_element(

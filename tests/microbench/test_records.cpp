@@ -50,6 +50,8 @@ TEST_CASE("records are appended, one line each") {
 TEST_CASE("a time limit passes when its time is over") {
   CHECK_FALSE(TimeLimit(1000.0).passed());
   CHECK(TimeLimit(-1.0).passed());
+  CHECK(TimeLimit(1000.0).left() > 990.0);
+  CHECK(TimeLimit(-1.0).left() <= -1.0);
 }
 
 }  // namespace

@@ -100,5 +100,39 @@ TEST_CASE("the norm is Euclid's") {
   CHECK(norm(Values{3, 4}) == doctest::Approx(5));
 }
 
+TEST_CASE("a GEMM's reference reads its operands as they lie and adds to what was there") {
+  // [1 2; 3 4] [5 6; 7 8] = [19 22; 43 50], whichever way the operands are stored.
+  const Gemm work{.m = 2, .n = 2, .k = 2};
+  const Values rows_left{1, 2, 3, 4};
+  const Values columns_left{1, 3, 2, 4};
+  const Values rows_right{5, 6, 7, 8};
+  const Values columns_right{5, 7, 6, 8};
+  const Values before{1, 0, 0, 0};
+  for (const Order left : {Order::kRows, Order::kColumns}) {
+    for (const Order right : {Order::kRows, Order::kColumns}) {
+      const Values out = gemm({.left = left == Order::kRows ? rows_left : columns_left,
+                               .right = right == Order::kRows ? rows_right : columns_right,
+                               .left_order = left,
+                               .right_order = right},
+                              work, before);
+      CHECK(out == Values{20, 22, 43, 50});
+    }
+  }
+}
+
+TEST_CASE("the relative error sees a row of zeros among small values, a missing row and a NaN") {
+  const Values reference{1e-4, 1e-4, 3.0, 4.0};
+  CHECK(relative_error(reference, reference, 2) == 0.0);
+  // All of the first row is lost: an absolute tolerance of 6e-3 would not see it.
+  CHECK(relative_error(Values{0, 0, 3, 4}, reference, 2) == doctest::Approx(1.0));
+  // 0.05 of a norm of 5.
+  CHECK(relative_error(Values{1e-4, 1e-4, 3.0, 4.05}, reference, 2) == doctest::Approx(0.01));
+  CHECK(std::isinf(relative_error(Values{1e-4, std::nan(""), 3, 4}, reference, 2)));
+  CHECK(std::isinf(relative_error(Values{1e-4}, reference, 2)));
+  // A row that must be zero is met exactly or not at all.
+  CHECK(relative_error(Values{0, 0}, Values{0, 0}, 2) == 0.0);
+  CHECK(std::isinf(relative_error(Values{0, 1e-9}, Values{0, 0}, 2)));
+}
+
 }  // namespace
 }  // namespace trainyard::reference

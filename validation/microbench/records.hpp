@@ -31,8 +31,10 @@ class RecordWriter {
 class TimeLimit {
  public:
   explicit TimeLimit(double seconds) : start_(std::chrono::steady_clock::now()), seconds_(seconds) {}
-  bool passed() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > seconds_;
+  bool passed() const { return left() < 0.0; }
+  // Seconds until it passes; negative afterwards.
+  double left() const {
+    return seconds_ - std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "validation/microbench/dropout_mask.hpp"
@@ -178,6 +179,48 @@ double norm(std::span<const double> x) {
     squares += v * v;
   }
   return std::sqrt(squares);
+}
+
+Values gemm(const GemmOperands& operands, const Gemm& work, std::span<const double> before) {
+  Values out(before.begin(), before.end());
+  const auto m = static_cast<std::size_t>(work.m);
+  const auto n = static_cast<std::size_t>(work.n);
+  const auto k = static_cast<std::size_t>(work.k);
+  const bool left_rows = operands.left_order == Order::kRows;
+  const bool right_rows = operands.right_order == Order::kRows;
+  for (std::size_t batch = 0; batch < static_cast<std::size_t>(work.batch); ++batch) {
+    const auto left = operands.left.subspan(batch * m * k, m * k);
+    const auto right = operands.right.subspan(batch * k * n, k * n);
+    for (std::size_t row = 0; row < m; ++row) {
+      for (std::size_t column = 0; column < n; ++column) {
+        double sum = 0.0;
+        for (std::size_t i = 0; i < k; ++i) {
+          sum += left[left_rows ? row * k + i : i * m + row] * right[right_rows ? i * n + column : column * k + i];
+        }
+        out[(batch * m + row) * n + column] += sum;
+      }
+    }
+  }
+  return out;
+}
+
+double relative_error(std::span<const double> results, std::span<const double> expected, std::size_t width) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  if (results.size() != expected.size() || width == 0) {
+    return kInfinite;
+  }
+  double worst = 0.0;
+  for (std::size_t begin = 0; begin < expected.size(); begin += width) {
+    double difference = 0.0;
+    double size = 0.0;
+    for (std::size_t i = begin; i < std::min(begin + width, expected.size()); ++i) {
+      difference += (results[i] - expected[i]) * (results[i] - expected[i]);
+      size += expected[i] * expected[i];
+    }
+    const double error = difference == 0.0 ? 0.0 : std::sqrt(difference / size);
+    worst = std::isfinite(error) ? std::max(worst, error) : kInfinite;
+  }
+  return worst;
 }
 
 }  // namespace trainyard::reference

@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "sim/base/work.hpp"
+
 namespace trainyard::reference {
 
 using Values = std::vector<double>;
@@ -37,6 +39,21 @@ Values scatter_add(std::span<const double> table, std::span<const int> rows, std
 // [batch, sequence, heads, dimension] to [batch, heads, sequence, dimension].
 Values permute_heads(std::span<const double> x, std::size_t batch, std::size_t sequence, std::size_t heads,
                      std::size_t dimension);
+
+// How a matrix lies in memory: its rows contiguous, or its columns.
+enum class Order { kRows, kColumns };
+struct GemmOperands {
+  std::span<const double> left;   // batch x m x k
+  std::span<const double> right;  // batch x k x n
+  Order left_order = Order::kRows;
+  Order right_order = Order::kRows;
+};
+// before + left right, batch x m x n by rows.
+Values gemm(const GemmOperands& operands, const Gemm& work, std::span<const double> before);
+
+// How far results are from a reference: the Euclidean norm of the difference over that of the reference, of the worst
+// run of `width` elements. A row of zeros must be met exactly. Infinite for what is not finite and for unequal sizes.
+double relative_error(std::span<const double> results, std::span<const double> expected, std::size_t width);
 
 struct AdamState {
   Values parameter;

@@ -6,12 +6,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
+#include <numeric>
 #include <set>
 
 #include "sim/collectives/collective_table.hpp"
+#include "validation/microbench/collective_check.hpp"
 #include "validation/microbench/cuda/nccl_ranks.cuh"
 #include "validation/microbench/cuda/part.cuh"
 #include "validation/microbench/nccl_table.hpp"
@@ -20,7 +24,6 @@ namespace trainyard::microbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::size_t kCheckedBytes = std::size_t{1} << 20U;
 constexpr int kRepeats = 5;
 constexpr double kRepeatSeconds = 0.05;  // one repeat lasts about so long
 constexpr std::string_view kSharedNote =
@@ -46,33 +49,36 @@ void claim_own_host(int rank) {
 
 class Measurement {
  public:
-  Measurement(Part& part, const Selection& selection) : part_(part), selection_(selection) {
+  // `shared` is set, before NCCL starts, when two ranks are on one GPU.
+  Measurement(Part& part, const Selection& selection, bool& shared)
+      : part_(part), selection_(selection), shared_(shared) {
     const std::vector<Bytes> sizes = parse_sizes(selection.sizes);
-    const auto largest = static_cast<std::size_t>(sizes.back().value);
     int devices = 0;
     TRAINYARD_CHECK(cudaGetDeviceCount(&devices));
+    const std::size_t ranks = static_cast<std::size_t>(selection.rank >= 0 ? selection.size : devices);
+    const auto largest =
+        std::max(static_cast<std::size_t>(sizes.back().value), checked_shares().back() * ranks * sizeof(float));
     if (selection.rank >= 0) {
-      shared_ = selection.size > devices && selection.address.host == BootstrapAddress{}.host;
+      bootstrap_ = std::make_unique<Bootstrap>(selection.rank, selection.size, selection.address);
+      describe_ranks({part.options.device});
       if (shared_) {
         claim_own_host(selection.rank);
       }
-      bootstrap_ = std::make_unique<Bootstrap>(selection.rank, selection.size, selection.address);
-      const int device = selection.rank % devices;
-      ranks_ = std::make_unique<NcclRanks>(*bootstrap_, device, largest);
-      describe_ranks({device});
+      ranks_ = std::make_unique<NcclRanks>(*bootstrap_, part.options.device, largest);
     } else {
-      ranks_ = std::make_unique<NcclRanks>(devices, largest);
       std::vector<int> all(static_cast<std::size_t>(devices));
-      for (int i = 0; i < devices; ++i) {
-        all[static_cast<std::size_t>(i)] = i;
-      }
+      std::iota(all.begin(), all.end(), 0);
       describe_ranks(all);
+      ranks_ = std::make_unique<NcclRanks>(devices, largest);
     }
   }
 
   void run() {
     for (const CollectiveOp op : ops()) {
-      const std::int64_t wrong = ranks_->count_wrong(op, kCheckedBytes / 4 * 4);
+      std::int64_t wrong = 0;
+      for (const std::size_t share : checked_shares()) {
+        wrong += ranks_->count_wrong(op, share);
+      }
       if (wrong > 0) {
         ++part_.failed;
         fmt::print(stderr, "{}: {} wrong values\n", kCollectiveOpNames.name_of(op), wrong);
@@ -94,15 +100,21 @@ class Measurement {
     for (const int device : devices) {
       cudaDeviceProp properties{};
       TRAINYARD_CHECK(cudaGetDeviceProperties(&properties, device));
-      said.push_back(Json{{"host", host}, {"pid", ::getpid()}, {"device", device}, {"gpu", properties.name}}.dump());
+      std::array<char, 32> bus{};
+      TRAINYARD_CHECK(cudaDeviceGetPCIBusId(bus.data(), bus.size(), device));
+      said.push_back(
+          Json{{"host", host}, {"pid", ::getpid()}, {"device", device}, {"bus", bus.data()}, {"gpu", properties.name}}
+              .dump());
     }
     if (bootstrap_) {
       said = bootstrap_->all_gather(said.front());
     }
+    std::set<std::pair<std::string, std::string>> gpus;
     for (const std::string& text : said) {
       const Json rank = Json::parse(text);
       described_.push_back({rank["host"], rank["pid"], rank["device"], rank["gpu"]});
       hosts_.insert(rank["host"].get<std::string>());
+      shared_ = !gpus.insert({rank["host"].get<std::string>(), rank["bus"].get<std::string>()}).second || shared_;
     }
   }
 
@@ -187,7 +199,7 @@ class Measurement {
         row.in_place = Seconds{spread_json(times(op, bytes, type, true))["median"].get<double>()};
       }
       if (first()) {
-        part_.write(record(described, row, spread));
+        part_.out.write(record(described, row, spread));
         table += nccl_test_line(described, row);
         rows.push_back(row);
       }
@@ -230,19 +242,50 @@ class Measurement {
   std::unique_ptr<NcclRanks> ranks_;
   std::vector<NcclTestRank> described_;
   std::set<std::string> hosts_;
-  bool shared_ = false;
+  bool& shared_;
 };
 
-// Starts this program once for each rank and waits for all. The ranks share GPUs when there are more of them than GPUs.
+void run(Part& part, const Selection& selection) {
+  std::unique_ptr<Measurement> measurement;
+  bool shared = false;
+  try {
+    measurement = std::make_unique<Measurement>(part, selection, shared);
+  } catch (const DeviceError& error) {
+    if (!shared) {
+      throw;
+    }
+    // Newer versions of NCCL find two ranks on one GPU whatever host they claim to be on.
+    fmt::print(stderr, "NCCL does not let ranks share a GPU here: {}\n", error.what());
+    part.out.write({{"record", "left_out"},
+                    {"what", "collectives"},
+                    {"why", fmt::format("the ranks share a GPU, and NCCL refuses: {}", error.what())}});
+    return;
+  }
+  measurement->run();
+}
+
+// Starts this program once for each rank, each on a GPU of its own while there are GPUs, and waits for all. Only the
+// first writes records. This process asks for the number of GPUs and holds none.
 int run_processes(int argc, char** argv, int processes) {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    fmt::print(stderr, "no CUDA device here: nothing was measured\n");
+    return 77;
+  }
   std::vector<pid_t> children;
   for (int rank = 0; rank < processes; ++rank) {
     const pid_t child = ::fork();
     if (child == 0) {
       std::vector<std::string> words(argv, argv + argc);
-      for (const std::string& word :
-           {std::string("--rank"), std::to_string(rank), std::string("--size"), std::to_string(processes)}) {
-        words.push_back(word);
+      const auto add = [&](const std::string& option, const std::string& value) {
+        words.push_back(option);
+        words.push_back(value);
+      };
+      add("--rank", std::to_string(rank));
+      add("--size", std::to_string(processes));
+      add("--device", std::to_string(rank % devices));
+      if (rank > 0) {
+        add("--out", "/dev/null");
       }
       std::vector<char*> arguments;
       for (std::string& word : words) {
@@ -296,11 +339,12 @@ int main(int argc, char** argv) {
             ->check(CLI::IsMember(nccl_type_names()));
         app.add_option("--sizes", selection.sizes, "8:256M (default) doubles from 8 bytes");
         app.add_option("--processes", selection.processes, "one process for each of so many ranks on this machine");
-        app.add_option("--rank", selection.rank, "this process's rank among --size, for ranks on several machines");
+        app.add_option("--rank", selection.rank,
+                       "this process's rank among --size, for ranks on several machines; --device is its GPU");
         app.add_option("--size", selection.size, "number of ranks");
         app.add_option("--host", selection.address.host, "where rank 0 runs");
         app.add_option("--port", selection.address.port, "on which it listens");
         app.add_option("--table", selection.table, "append nccl-tests' tables to this file (default: standard error)");
       },
-      [&](Part& part) { Measurement(part, selection).run(); });
+      [&](Part& part) { run(part, selection); });
 }

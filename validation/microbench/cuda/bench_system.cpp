@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <chrono>
 #include <memory>
 
@@ -24,52 +25,50 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void write_cost(Part& part, const char* what, const std::vector<double>& seconds) {
-  part.write({{"record", "launch"}, {"what", what}, {"calls", kLaunches}, {"time_s", spread_json(seconds)}});
+void write_cost(Part& part, const char* what, const std::vector<double>& seconds, int calls = kLaunches) {
+  part.out.write({{"record", "launch"}, {"what", what}, {"calls", calls}, {"time_s", spread_json(seconds)}});
 }
 
 // The host's time for a launch call while the device is busy, so that nothing but the call is seen.
 void measure_launches(Part& part, const Stream& stream) {
   std::vector<double> host;
   std::vector<double> interval;
-  cudaEvent_t begin = nullptr;
-  cudaEvent_t end = nullptr;
-  TRAINYARD_CHECK(cudaEventCreate(&begin));
-  TRAINYARD_CHECK(cudaEventCreate(&end));
+  const Event begin;
+  const Event end;
   empty_kernel(stream.get());
   for (int i = 0; i < kRepeats; ++i) {
     spin(kSpinTicks, stream.get());
-    TRAINYARD_CHECK(cudaEventRecord(begin, stream.get()));
+    begin.record(stream.get());
     const Clock::time_point start = Clock::now();
     for (int call = 0; call < kLaunches; ++call) {
       empty_kernel(stream.get());
     }
     host.push_back(seconds_since(start) / kLaunches);
-    TRAINYARD_CHECK(cudaEventRecord(end, stream.get()));
-    TRAINYARD_CHECK(cudaEventSynchronize(end));
-    float milliseconds = 0.0F;
-    TRAINYARD_CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
-    interval.push_back(static_cast<double>(milliseconds) * 1e-3 / kLaunches);
+    end.record(stream.get());
+    end.wait();
+    interval.push_back(seconds_between(begin, end) / kLaunches);
   }
-  TRAINYARD_CHECK(cudaEventDestroy(begin));
-  TRAINYARD_CHECK(cudaEventDestroy(end));
   write_cost(part, "host_time_of_a_stream_launch", host);
   write_cost(part, "interval_of_dependent_empty_kernels_in_a_stream", interval);
+}
 
-  const Batch graph(stream.get(), kLaunches, [](cudaStream_t s, int) { empty_kernel(s); });
+// What a graph of so many empty kernels costs the host to launch and the device to run: each figure is of a node, so
+// that `calls` times it is the graph's.
+void measure_graph(Part& part, int nodes, const Stream& stream) {
+  const Batch graph(stream.get(), nodes, [](cudaStream_t s, int) { empty_kernel(s); });
   graph.time();
-  std::vector<double> graph_host;
-  std::vector<double> graph_interval;
+  std::vector<double> host;
+  std::vector<double> device;
   for (int i = 0; i < kRepeats; ++i) {
     spin(kSpinTicks, stream.get());
     const Clock::time_point start = Clock::now();
     graph.launch();
-    graph_host.push_back(seconds_since(start) / kLaunches);
+    host.push_back(seconds_since(start) / nodes);
     stream.wait();
-    graph_interval.push_back(graph.time());
+    device.push_back(graph.time());
   }
-  write_cost(part, "host_time_of_a_launch_inside_a_graph", graph_host);
-  write_cost(part, "interval_of_dependent_empty_kernels_in_a_graph", graph_interval);
+  write_cost(part, "host_time_of_a_launch_inside_a_graph", host, nodes);
+  write_cost(part, "interval_of_dependent_empty_kernels_in_a_graph", device, nodes);
 }
 
 struct PinnedMemory {
@@ -80,14 +79,12 @@ struct PinnedMemory {
   void* data = nullptr;
 };
 
-void write_copy(Part& part, std::string direction, double bytes, const std::vector<double>& seconds, int peer = -1) {
-  Json record = {
-      {"record", "copy"}, {"direction", std::move(direction)}, {"bytes", bytes}, {"time_s", spread_json(seconds)}};
-  record["bytes_per_s"] = bytes / record["time_s"]["median"].get<double>();
+void write_copy(Part& part, std::string direction, double bytes, const Timing& timing, int peer = -1) {
+  Json record = {{"record", "copy"}, {"direction", std::move(direction)}, {"bytes", bytes}};
   if (peer >= 0) {
     record["peer"] = peer;
   }
-  part.write(std::move(record));
+  part.write(std::move(record), timing, "bytes_per_s", bytes);
 }
 
 // Copies of one size: pinned host memory both ways, within the device.
@@ -109,7 +106,7 @@ void measure_copies(Part& part, double bytes, const Stream& stream) {
       TRAINYARD_CHECK(cudaMemcpyAsync(way.to, way.from, size, way.kind, s));
     };
     write_copy(part, way.name, bytes,
-               burst_times(stream.get(), calls_for_batch(stream.get(), enqueue, 5e-3, 200), enqueue));
+               burst_times(stream.get(), calls_for_batch(stream.get(), enqueue, 5e-3, 200), enqueue, part.monitor));
   }
 }
 
@@ -118,15 +115,17 @@ void measure_pageable(Part& part, double bytes) {
   const auto size = static_cast<std::size_t>(bytes);
   std::vector<unsigned char> host(size, 1);
   const DeviceArray<unsigned char> device(size);
-  std::vector<double> seconds;
+  Timing timing;
+  const DeviceSampler sampler(part.monitor);
   for (int i = 0; i <= kRepeats; ++i) {
     const Clock::time_point start = Clock::now();
     TRAINYARD_CHECK(cudaMemcpy(device.data(), host.data(), size, cudaMemcpyHostToDevice));
     if (i > 0) {
-      seconds.push_back(seconds_since(start));
+      timing.seconds.push_back(seconds_since(start));
     }
   }
-  write_copy(part, "pageable_host_to_device", bytes, seconds);
+  timing.device = sampler.summary();
+  write_copy(part, "pageable_host_to_device", bytes, timing);
 }
 
 void measure_peer(Part& part, int peer, double bytes, const Stream& stream) {
@@ -139,12 +138,17 @@ void measure_peer(Part& part, int peer, double bytes, const Stream& stream) {
     TRAINYARD_CHECK(cudaMemcpyPeerAsync(there.data(), peer, here.data(), part.options.device, size, s));
   };
   write_copy(part, "peer_to_peer", bytes,
-             burst_times(stream.get(), calls_for_batch(stream.get(), enqueue, 5e-3, 200), enqueue), peer);
+             burst_times(stream.get(), calls_for_batch(stream.get(), enqueue, 5e-3, 200), enqueue, part.monitor), peer);
 }
 
 void run(Part& part) {
   const Stream stream;
-  measure_launches(part, stream);
+  constexpr std::array<int, 4> kNodes = {1, 10, 100, kLaunches};
+  part.run_in_order(kNodes.size(), [&](std::size_t i) { measure_graph(part, kNodes[i], stream); });
+  part.run_in_order(1, [&](std::size_t) { measure_launches(part, stream); });
+  if (part.options.quick) {
+    return;
+  }
   std::vector<double> sizes;
   for (double bytes = kSmallestCopy; bytes <= kLargestCopy; bytes *= 4.0) {
     sizes.push_back(bytes);

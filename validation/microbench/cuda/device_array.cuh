@@ -47,10 +47,17 @@ class DeviceArray {
   std::size_t count_ = 0;
 };
 
-// A stream that destroys itself.
+// A stream that destroys itself. Blocks of an urgent one are placed first where SMs come free.
+enum class Urgency { kNormal, kUrgent };
 class Stream {
  public:
-  Stream() { TRAINYARD_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
+  explicit Stream(Urgency urgency = Urgency::kNormal) {
+    int least = 0;
+    int greatest = 0;
+    TRAINYARD_CHECK(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+    TRAINYARD_CHECK(
+        cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, urgency == Urgency::kUrgent ? greatest : least));
+  }
   ~Stream() { cudaStreamDestroy(stream_); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -60,5 +67,27 @@ class Stream {
  private:
   cudaStream_t stream_ = nullptr;
 };
+
+// An event that destroys itself.
+class Event {
+ public:
+  Event() { TRAINYARD_CHECK(cudaEventCreate(&event_)); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  cudaEvent_t get() const { return event_; }
+  void record(cudaStream_t stream) const { TRAINYARD_CHECK(cudaEventRecord(event_, stream)); }
+  void wait() const { TRAINYARD_CHECK(cudaEventSynchronize(event_)); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+// Both have been reached.
+inline double seconds_between(const Event& begin, const Event& end) {
+  float milliseconds = 0.0F;
+  TRAINYARD_CHECK(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()));
+  return static_cast<double>(milliseconds) * 1e-3;
+}
 
 }  // namespace trainyard::microbench

@@ -83,6 +83,18 @@ __global__ void rotary_packs(const Bf16* x, const float* table, Bf16* y, std::si
   store(y + at + half, turned_high);
 }
 
+__global__ void rotary_angles(float* table, std::size_t entries, int half, double base) {
+  const std::size_t entry = thread_index();
+  if (entry >= entries) {
+    return;
+  }
+  const std::size_t position = entry / half;
+  const int i = static_cast<int>(entry % half);
+  const double angle = static_cast<double>(position) * pow(base, -static_cast<double>(i) / half);
+  table[position * 2 * half + i] = static_cast<float>(cos(angle));
+  table[position * 2 * half + half + i] = static_cast<float>(sin(angle));
+}
+
 __global__ void gather_packs(const Pack* table, const int* rows, Pack* y, std::size_t packs, int packs_per_row) {
   const std::size_t pack = thread_index();
   if (pack < packs) {
@@ -143,6 +155,34 @@ __global__ void copy_packs(const uint4* from, uint4* to, std::size_t packs) {
   }
 }
 
+// Eight loads in flight a thread, as NCCL's simple protocol has.
+constexpr int kUnrolled = 8;
+constexpr int kCopyThreads = 512;
+// So that no block of a matrix multiplication fits beside one on an SM, as none does beside a channel of NCCL.
+constexpr int kHeldShared = 64 << 10;
+__global__ void __launch_bounds__(kCopyThreads)
+    copy_rounds(const uint4* from, uint4* to, std::size_t packs, int rounds) {
+  const std::size_t stride = static_cast<std::size_t>(gridDim.x) * kCopyThreads;
+  const std::size_t first = static_cast<std::size_t>(blockIdx.x) * kCopyThreads + threadIdx.x;
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t at = first; at < packs; at += stride * kUnrolled) {
+      uint4 held[kUnrolled];
+#pragma unroll
+      for (int i = 0; i < kUnrolled; ++i) {
+        if (at + i * stride < packs) {
+          held[i] = __ldcs(from + at + i * stride);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < kUnrolled; ++i) {
+        if (at + i * stride < packs) {
+          __stcs(to + at + i * stride, held[i]);
+        }
+      }
+    }
+  }
+}
+
 __global__ void nothing() {}
 
 __global__ void spin_ticks(long long ticks) {
@@ -179,6 +219,12 @@ void rotary(const Bf16* x, const float* table, Bf16* y, int positions, int heads
   check_launch("rotary_packs");
 }
 
+void rotary_table(float* table, int positions, int dimension, double base, cudaStream_t stream) {
+  const std::size_t entries = static_cast<std::size_t>(positions) * (dimension / 2);
+  rotary_angles<<<blocks_for(entries), kThreads, 0, stream>>>(table, entries, dimension / 2, base);
+  check_launch("rotary_angles");
+}
+
 void gather_rows(const Bf16* table, const int* rows, Bf16* y, int count, int width, cudaStream_t stream) {
   const std::size_t packs = static_cast<std::size_t>(count) * width / kPackWidth;
   gather_packs<<<blocks_for(packs), kThreads, 0, stream>>>(reinterpret_cast<const Pack*>(table), rows,
@@ -210,6 +256,13 @@ void copy(const void* from, void* to, std::size_t bytes, cudaStream_t stream) {
   copy_packs<<<blocks_for(packs), kThreads, 0, stream>>>(static_cast<const uint4*>(from), static_cast<uint4*>(to),
                                                          packs);
   check_launch("copy_packs");
+}
+
+void copy_with_blocks(const void* from, void* to, std::size_t bytes, int blocks, int rounds, cudaStream_t stream) {
+  TRAINYARD_CHECK(cudaFuncSetAttribute(copy_rounds, cudaFuncAttributeMaxDynamicSharedMemorySize, kHeldShared));
+  copy_rounds<<<blocks, kCopyThreads, kHeldShared, stream>>>(static_cast<const uint4*>(from), static_cast<uint4*>(to),
+                                                             bytes / sizeof(uint4), rounds);
+  check_launch("copy_rounds");
 }
 
 void empty_kernel(cudaStream_t stream) {

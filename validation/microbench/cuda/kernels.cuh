@@ -29,6 +29,8 @@ void residual_dropout(const Bf16* x, const Bf16* residual, Bf16* y, std::size_t 
 // Rows [position, head, dimension]; table holds cosine then sine for each position, dimension/2 each: 4 bytes an
 // element and the table.
 void rotary(const Bf16* x, const float* table, Bf16* y, int positions, int heads, int dimension, cudaStream_t stream);
+// The table that rotary() reads: angles position * base^(-2 i / dimension).
+void rotary_table(float* table, int positions, int dimension, double base, cudaStream_t stream);
 // Loss and log of the sum of exponentials for each row: 2 bytes a logit.
 void cross_entropy_forward(const Bf16* logits, const int* labels, float* loss, float* log_sum, int rows, int vocabulary,
                            cudaStream_t stream);
@@ -63,6 +65,8 @@ void gradient_norm(const float* x, float* partial, float* norm, std::size_t coun
 
 // Copies 16 bytes a thread: the yardstick. 2 bytes moved for each byte copied.
 void copy(const void* from, void* to, std::size_t bytes, cudaStream_t stream);
+// The same by so many blocks of 512 threads, `rounds` times over: what a collective's channels are to their neighbours.
+void copy_with_blocks(const void* from, void* to, std::size_t bytes, int blocks, int rounds, cudaStream_t stream);
 // Does nothing, for launch costs; `spin` keeps one thread busy for so many clock ticks.
 void empty_kernel(cudaStream_t stream);
 void spin(long long ticks, cudaStream_t stream);

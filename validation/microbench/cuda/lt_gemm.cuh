@@ -9,14 +9,14 @@
 #include "sim/base/work.hpp"
 #include "validation/microbench/cuda/device_array.cuh"
 #include "validation/microbench/cuda/fill.cuh"
+#include "validation/microbench/gemm_cases.hpp"
 
 namespace trainyard::microbench {
 
 struct LtGemmSpec {
   Gemm work;
   Pass pass = Pass::kForward;
-  Precision precision = Precision::kBf16;
-  bool accumulates = false;  // C is fp32 and added to
+  GemmFormat format;
 };
 
 // Bytes of A, B and C together.
@@ -43,11 +43,15 @@ class LtGemm {
   LtGemm(const LtGemmSpec& spec, int copies, cudaStream_t stream);
   void enqueue(int copy, cudaStream_t stream) const;
   std::string_view layout() const { return layout_; }
-  std::string_view out_dtype() const;
+  const OperandFormats& formats() const { return formats_; }
   int algorithm() const { return algorithm_; }
+  // Relative error of the first copy's result, computed anew into a poisoned C, against float64 on the host: for small
+  // shapes. The norm of the difference over the norm of the reference, of the worst row.
+  double check(cudaStream_t stream) const;
 
  private:
   LtGemmSpec spec_;
+  OperandFormats formats_;
   std::string_view layout_;
   int algorithm_ = -1;
   std::size_t a_bytes_ = 0;

@@ -45,6 +45,11 @@ struct DeviceMonitor::Library {
     const auto query = symbol<int(NvmlDevice, unsigned, unsigned*)>(name);
     return query != nullptr && device != nullptr && query(device, kind, &value) == 0 ? value : 0.0;
   }
+  std::uint64_t wide(const char* name) const {
+    unsigned long long value = 0;
+    const auto query = symbol<int(NvmlDevice, unsigned long long*)>(name);
+    return query != nullptr && device != nullptr && query(device, &value) == 0 ? value : 0;
+  }
 };
 
 DeviceMonitor::DeviceMonitor(int device) : library_(std::make_unique<Library>()) {
@@ -65,9 +70,15 @@ DeviceMonitor::~DeviceMonitor() {
 }
 
 DeviceState DeviceMonitor::sample() const {
+  // Since driver 535 the reasons are called events; the older name stays.
+  std::uint64_t reasons = library_->wide("nvmlDeviceGetCurrentClocksEventReasons");
+  if (reasons == 0) {
+    reasons = library_->wide("nvmlDeviceGetCurrentClocksThrottleReasons");
+  }
   return {.sm_clock_hz = library_->number("nvmlDeviceGetClockInfo", kClockSm) * kMega,
-          .power_w = library_->number("nvmlDeviceGetPowerUsage") / 1e3,
-          .temperature_c = library_->number("nvmlDeviceGetTemperature", kTemperatureGpu)};
+          .temperature_c = library_->number("nvmlDeviceGetTemperature", kTemperatureGpu),
+          .energy_j = static_cast<double>(library_->wide("nvmlDeviceGetTotalEnergyConsumption")) / 1e3,
+          .throttle_reasons = reasons};
 }
 
 std::string DeviceMonitor::driver_version() const {
@@ -99,7 +110,7 @@ Json machine_record(int device, const DeviceMonitor& monitor, const LibraryVersi
   TRAINYARD_CHECK(cudaDriverGetVersion(&driver));
   const DeviceState now = monitor.sample();
   return {{"record", "machine"},
-          {"format", 1},
+          {"format", 2},
           {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
           {"gpu", properties.name},
           {"gpus", devices},

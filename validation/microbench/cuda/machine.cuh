@@ -1,5 +1,6 @@
 #pragma once
-// What a measurement was made on: the "machine" record, and clock and power while something runs.
+// What a measurement was made on: the "machine" record, and how its GPU fares at a moment.
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -8,9 +9,10 @@
 namespace trainyard::microbench {
 
 struct DeviceState {
-  double sm_clock_hz = 0.0;  // zero where the driver does not tell
-  double power_w = 0.0;
+  double sm_clock_hz = 0.0;  // zero where the driver does not tell, here and below
   double temperature_c = 0.0;
+  double energy_j = 0.0;               // since the driver was loaded
+  std::uint64_t throttle_reasons = 0;  // NVML's bits
 };
 
 // Asks the driver's management library (NVML), which is loaded at run time: a machine without it measures all the same.

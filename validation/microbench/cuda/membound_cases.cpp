@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "validation/microbench/cuda/kernels.cuh"
 #include "validation/microbench/cuda/operands.cuh"
@@ -23,7 +23,8 @@ constexpr float kEpsilon = 1e-5F;
 constexpr float kDrop = 0.1F;
 constexpr std::uint32_t kSeed = 1234;
 constexpr double kRotaryBase = 10000.0;
-constexpr double kRounding = 6e-3;  // a bfloat16 result plus the arithmetic in fp32 before it
+constexpr double kRounding = 3e-3;          // a bfloat16 result plus the arithmetic in fp32 before it
+constexpr std::size_t kLogitsChecked = 64;  // at a time: a row's label would hide the others
 
 int rows_for(double bytes, double bytes_per_row) {
   return std::max(1, static_cast<int>(bytes / bytes_per_row));
@@ -35,73 +36,77 @@ std::size_t product(int rows, int columns) {
 
 // Captured by every closure, so that the operands live as long as the run.
 struct Activations {
-  Activations(std::size_t in, std::size_t out, std::size_t gain = 8)
-      : x(in, 1), y(out), gain_values(gain, 2), bias_values(gain, 3) {}
-  Operand<Bf16> x;
-  DeviceArray<Bf16> y;
-  Operand<Bf16> gain_values;
-  Operand<Bf16> bias_values;
+  Activations(std::size_t in, std::size_t out, int copies, std::size_t gain = 8)
+      : x(in, copies, 1), y(out, copies), gain_values(gain, 1, 2), bias_values(gain, 1, 3) {}
+  Tensors<Bf16> x;
+  Tensors<Bf16> y;
+  Tensors<Bf16> gain_values;
+  Tensors<Bf16> bias_values;
 };
 
-void run_once(const std::function<void(cudaStream_t)>& launch) {
-  launch(nullptr);
+using Launch = std::function<void(cudaStream_t, int)>;
+
+template <class T>
+std::vector<double> result_of(const Tensors<T>& result, const Launch& launch) {
+  result.poison();
+  launch(nullptr, 0);
   TRAINYARD_CHECK(cudaDeviceSynchronize());
+  return result.to_host();
 }
 
-// A run whose only result is y.
+// A run whose only result is y, compared in rows of `width`.
 template <class Reference>
-KernelRun make_run(const std::shared_ptr<Activations>& a, double traffic, std::string shape,
-                   std::function<void(cudaStream_t)> launch, Reference reference) {
-  return {.traffic_bytes = traffic, .shape = std::move(shape), .launch = launch, .error = [a, launch, reference] {
-            run_once(launch);
-            return largest_error(a->y.to_host(), reference());
-          }};
+KernelRun make_run(const std::shared_ptr<Activations>& a, double traffic, std::string shape, std::size_t width,
+                   Launch launch, Reference reference) {
+  return {
+      .traffic_bytes = traffic, .shape = std::move(shape), .launch = launch, .error = [a, width, launch, reference] {
+        return reference::relative_error(result_of(a->y, launch), reference(), width);
+      }};
 }
 
-KernelRun make_layer_norm(double bytes) {
+KernelRun make_layer_norm(double bytes, int copies) {
   const int rows = rows_for(bytes, 2.0 * kBf16 * kHidden);
-  const auto a = std::make_shared<Activations>(product(rows, kHidden), product(rows, kHidden), kHidden);
+  const auto a = std::make_shared<Activations>(product(rows, kHidden), product(rows, kHidden), copies, kHidden);
   return make_run(
-      a, 2.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden),
-      [a, rows](cudaStream_t s) {
-        layer_norm(a->x.device.data(), a->gain_values.device.data(), a->bias_values.device.data(), a->y.data(), rows,
-                   kHidden, kEpsilon, s);
+      a, 2.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden), kHidden,
+      [a, rows](cudaStream_t s, int copy) {
+        layer_norm(a->x.at(copy), a->gain_values.at(0), a->bias_values.at(0), a->y.at(copy), rows, kHidden, kEpsilon,
+                   s);
       },
       [a] {
-        return reference::layer_norm(as_doubles(a->x.host), as_doubles(a->gain_values.host),
-                                     as_doubles(a->bias_values.host), kEpsilon);
+        return reference::layer_norm(a->x.to_host(), a->gain_values.to_host(), a->bias_values.to_host(), kEpsilon);
       });
 }
 
-KernelRun make_rms_norm(double bytes) {
+KernelRun make_rms_norm(double bytes, int copies) {
   const int rows = rows_for(bytes, 2.0 * kBf16 * kHidden);
-  const auto a = std::make_shared<Activations>(product(rows, kHidden), product(rows, kHidden), kHidden);
+  const auto a = std::make_shared<Activations>(product(rows, kHidden), product(rows, kHidden), copies, kHidden);
   return make_run(
-      a, 2.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden),
-      [a, rows](cudaStream_t s) {
-        rms_norm(a->x.device.data(), a->gain_values.device.data(), a->y.data(), rows, kHidden, kEpsilon, s);
+      a, 2.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden), kHidden,
+      [a, rows](cudaStream_t s, int copy) {
+        rms_norm(a->x.at(copy), a->gain_values.at(0), a->y.at(copy), rows, kHidden, kEpsilon, s);
       },
-      [a] { return reference::rms_norm(as_doubles(a->x.host), as_doubles(a->gain_values.host), kEpsilon); });
+      [a] { return reference::rms_norm(a->x.to_host(), a->gain_values.to_host(), kEpsilon); });
 }
 
 // Whole heads of kColumns rows, so that half of the scores are read.
-KernelRun make_softmax(double bytes) {
+KernelRun make_softmax(double bytes, int copies) {
   constexpr double kPerRow = 1.5 * kBf16 * kColumns;
   const int heads = std::max(1, static_cast<int>(bytes / (kPerRow * kColumns)));
   const int rows = heads * kColumns;
-  const auto a = std::make_shared<Activations>(product(rows, kColumns), product(rows, kColumns));
+  const auto a = std::make_shared<Activations>(product(rows, kColumns), product(rows, kColumns), copies);
   return make_run(
-      a, kPerRow * rows, fmt::format("{} x {} causal", rows, kColumns),
-      [a, rows](cudaStream_t s) { causal_softmax(a->x.device.data(), a->y.data(), rows, kColumns, 0.125F, s); },
-      [a] { return reference::causal_softmax(as_doubles(a->x.host), kColumns, 0.125); });
+      a, kPerRow * rows, fmt::format("{} x {} causal", rows, kColumns), kColumns,
+      [a, rows](cudaStream_t s, int copy) { causal_softmax(a->x.at(copy), a->y.at(copy), rows, kColumns, 0.125F, s); },
+      [a] { return reference::causal_softmax(a->x.to_host(), kColumns, 0.125); });
 }
 
 struct Loss {
-  Loss(int rows, int vocabulary)
-      : logits(product(rows, vocabulary), 5),
-        labels(labels_of(rows, vocabulary)),
-        loss(static_cast<std::size_t>(rows)),
-        log_sum(static_cast<std::size_t>(rows)) {}
+  Loss(int rows, int vocabulary, int copies)
+      : logits(product(rows, vocabulary), copies, 5),
+        labels(labels_of(rows * copies, vocabulary), copies),
+        loss(static_cast<std::size_t>(rows), copies),
+        log_sum(static_cast<std::size_t>(rows), copies) {}
   static std::vector<int> labels_of(int rows, int vocabulary) {
     std::vector<int> out;
     for (int i = 0; i < rows; ++i) {
@@ -109,142 +114,131 @@ struct Loss {
     }
     return out;
   }
-  Operand<Bf16> logits;
-  Operand<int> labels;
-  DeviceArray<float> loss;
-  DeviceArray<float> log_sum;
-  DeviceArray<Bf16> gradient;
+  Tensors<Bf16> logits;
+  Indices labels;
+  Tensors<float> loss;
+  Tensors<float> log_sum;
 };
 
-KernelRun make_cross_entropy_forward(double bytes) {
+KernelRun make_cross_entropy_forward(double bytes, int copies) {
   const int rows = rows_for(bytes, kBf16 * kVocabulary);
-  const auto a = std::make_shared<Loss>(rows, kVocabulary);
-  const std::function<void(cudaStream_t)> launch = [a, rows](cudaStream_t s) {
-    cross_entropy_forward(a->logits.device.data(), a->labels.device.data(), a->loss.data(), a->log_sum.data(), rows,
+  const auto a = std::make_shared<Loss>(rows, kVocabulary, copies);
+  const Launch launch = [a, rows](cudaStream_t s, int copy) {
+    cross_entropy_forward(a->logits.at(copy), a->labels.at(copy), a->loss.at(copy), a->log_sum.at(copy), rows,
                           kVocabulary, s);
   };
   return {.traffic_bytes = kBf16 * rows * kVocabulary,
           .shape = fmt::format("{} x {}", rows, kVocabulary),
           .launch = launch,
           .error = [a, launch] {
-            run_once(launch);
-            return largest_error(
-                a->loss.to_host(),
-                reference::cross_entropy(as_doubles(a->logits.host), a->labels.host, kVocabulary).loss);
+            return reference::relative_error(
+                result_of(a->loss, launch),
+                reference::cross_entropy(a->logits.to_host(), a->labels.to_host(), kVocabulary).loss, 1);
           }};
 }
 
-KernelRun make_cross_entropy_backward(double bytes) {
+KernelRun make_cross_entropy_backward(double bytes, int copies) {
   const int rows = rows_for(bytes, 2.0 * kBf16 * kVocabulary);
-  const auto a = std::make_shared<Loss>(rows, kVocabulary);
-  a->gradient = DeviceArray<Bf16>(product(rows, kVocabulary));
-  cross_entropy_forward(a->logits.device.data(), a->labels.device.data(), a->loss.data(), a->log_sum.data(), rows,
-                        kVocabulary, nullptr);
+  const auto a = std::make_shared<Loss>(rows, kVocabulary, copies);
+  const auto gradient = std::make_shared<Tensors<Bf16>>(product(rows, kVocabulary), copies);
+  for (int copy = 0; copy < copies; ++copy) {
+    cross_entropy_forward(a->logits.at(copy), a->labels.at(copy), a->loss.at(copy), a->log_sum.at(copy), rows,
+                          kVocabulary, nullptr);
+  }
   TRAINYARD_CHECK(cudaDeviceSynchronize());
-  const std::function<void(cudaStream_t)> launch = [a, rows](cudaStream_t s) {
-    cross_entropy_backward(a->logits.device.data(), a->labels.device.data(), a->log_sum.data(), a->gradient.data(),
-                           rows, kVocabulary, s);
+  const Launch launch = [a, gradient, rows](cudaStream_t s, int copy) {
+    cross_entropy_backward(a->logits.at(copy), a->labels.at(copy), a->log_sum.at(copy), gradient->at(copy), rows,
+                           kVocabulary, s);
   };
   return {.traffic_bytes = 2.0 * kBf16 * rows * kVocabulary,
           .shape = fmt::format("{} x {}", rows, kVocabulary),
           .launch = launch,
-          .error = [a, launch] {
-            run_once(launch);
-            return largest_error(
-                a->gradient.to_host(),
-                reference::cross_entropy(as_doubles(a->logits.host), a->labels.host, kVocabulary).gradient);
+          .error = [a, gradient, launch] {
+            return reference::relative_error(
+                result_of(*gradient, launch),
+                reference::cross_entropy(a->logits.to_host(), a->labels.to_host(), kVocabulary).gradient,
+                kLogitsChecked);
           }};
 }
 
-KernelRun make_gelu(double bytes) {
+KernelRun make_gelu(double bytes, int copies) {
   const int rows = rows_for(bytes, 2.0 * kBf16 * kHidden);
-  const auto a = std::make_shared<Activations>(product(rows, kHidden), product(rows, kHidden));
+  const auto a = std::make_shared<Activations>(product(rows, kHidden), product(rows, kHidden), copies);
   return make_run(
-      a, 2.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden),
-      [a](cudaStream_t s) { gelu(a->x.device.data(), a->y.data(), a->y.size(), s); },
-      [a] { return reference::gelu(as_doubles(a->x.host)); });
+      a, 2.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden), kHidden,
+      [a](cudaStream_t s, int copy) { gelu(a->x.at(copy), a->y.at(copy), a->y.count(), s); },
+      [a] { return reference::gelu(a->x.to_host()); });
 }
 
-KernelRun make_swiglu(double bytes) {
+KernelRun make_swiglu(double bytes, int copies) {
   const int rows = rows_for(bytes, 3.0 * kBf16 * kFfn);
-  const auto a = std::make_shared<Activations>(product(rows, 2 * kFfn), product(rows, kFfn));
+  const auto a = std::make_shared<Activations>(product(rows, 2 * kFfn), product(rows, kFfn), copies);
   return make_run(
-      a, 3.0 * kBf16 * rows * kFfn, fmt::format("{} x {}", rows, kFfn),
-      [a, rows](cudaStream_t s) { swiglu(a->x.device.data(), a->y.data(), rows, kFfn, s); },
-      [a] { return reference::swiglu(as_doubles(a->x.host), kFfn); });
+      a, 3.0 * kBf16 * rows * kFfn, fmt::format("{} x {}", rows, kFfn), kFfn,
+      [a, rows](cudaStream_t s, int copy) { swiglu(a->x.at(copy), a->y.at(copy), rows, kFfn, s); },
+      [a] { return reference::swiglu(a->x.to_host(), kFfn); });
 }
 
-KernelRun make_residual_dropout(double bytes) {
+KernelRun make_residual_dropout(double bytes, int copies) {
   const int rows = rows_for(bytes, 3.0 * kBf16 * kHidden);
   const std::size_t count = product(rows, kHidden);
-  const auto a = std::make_shared<Activations>(count, count, count);
+  const auto a = std::make_shared<Activations>(count, count, copies);
+  const auto residual = std::make_shared<Tensors<Bf16>>(count, copies, 4);
   return make_run(
-      a, 3.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden),
-      [a, count](cudaStream_t s) {
-        residual_dropout(a->x.device.data(), a->gain_values.device.data(), a->y.data(), count, kDrop, kSeed, s);
+      a, 3.0 * kBf16 * rows * kHidden, fmt::format("{} x {}", rows, kHidden), kHidden,
+      [a, residual, count](cudaStream_t s, int copy) {
+        residual_dropout(a->x.at(copy), residual->at(copy), a->y.at(copy), count, kDrop, kSeed, s);
       },
-      [a] {
-        return reference::residual_dropout(as_doubles(a->x.host), as_doubles(a->gain_values.host),
-                                           static_cast<double>(kDrop), kSeed);
+      [a, residual] {
+        return reference::residual_dropout(a->x.to_host(), residual->to_host(), static_cast<double>(kDrop), kSeed);
       });
 }
 
-KernelRun make_rotary(double bytes) {
+KernelRun make_rotary(double bytes, int copies) {
   const double table_bytes = 4.0 * kHeadDim;
   const int positions = rows_for(bytes, 2.0 * kBf16 * kHeads * kHeadDim + table_bytes);
   const std::size_t count = product(positions, kHeads * kHeadDim);
-  const auto a = std::make_shared<Activations>(count, count);
-  std::vector<float> angles;
-  for (int p = 0; p < positions; ++p) {
-    for (const bool sine : {false, true}) {
-      for (int i = 0; i < kHeadDim / 2; ++i) {
-        const double angle = p * std::pow(kRotaryBase, -2.0 * i / kHeadDim);
-        angles.push_back(static_cast<float>(sine ? std::sin(angle) : std::cos(angle)));
-      }
-    }
-  }
-  const auto table = std::make_shared<Operand<float>>(std::move(angles));
+  const auto a = std::make_shared<Activations>(count, count, copies);
+  const auto table = std::make_shared<Tensors<float>>(product(positions, kHeadDim), 1);
+  rotary_table(table->at(0), positions, kHeadDim, kRotaryBase, nullptr);
+  TRAINYARD_CHECK(cudaDeviceSynchronize());
   return make_run(
       a, 2.0 * kBf16 * static_cast<double>(count) + table_bytes * positions,
-      fmt::format("{} x {} x {}", positions, kHeads, kHeadDim),
-      [a, table, positions](cudaStream_t s) {
-        rotary(a->x.device.data(), table->device.data(), a->y.data(), positions, kHeads, kHeadDim, s);
+      fmt::format("{} x {} x {}", positions, kHeads, kHeadDim), kHeadDim,
+      [a, table, positions](cudaStream_t s, int copy) {
+        rotary(a->x.at(copy), table->at(0), a->y.at(copy), positions, kHeads, kHeadDim, s);
       },
-      [a] { return reference::rotary(as_doubles(a->x.host), kHeads, kHeadDim, kRotaryBase); });
+      [a] { return reference::rotary(a->x.to_host(), kHeads, kHeadDim, kRotaryBase); });
 }
 
-KernelRun make_permute(double bytes) {
+KernelRun make_permute(double bytes, int copies) {
   const double per_sequence = 2.0 * kBf16 * kSequence * kHeads * kHeadDim;
   const bool whole = bytes >= per_sequence;
   const int batch = whole ? static_cast<int>(bytes / per_sequence) : 1;
   const int sequence = whole ? kSequence : rows_for(bytes, 2.0 * kBf16 * kHeads * kHeadDim);
   const std::size_t count = product(batch * sequence, kHeads * kHeadDim);
-  const auto a = std::make_shared<Activations>(count, count);
+  const auto a = std::make_shared<Activations>(count, count, copies);
   return make_run(
       a, 2.0 * kBf16 * static_cast<double>(count), fmt::format("{} x {} x {} x {}", batch, sequence, kHeads, kHeadDim),
-      [a, batch, sequence](cudaStream_t s) {
-        permute_heads(a->x.device.data(), a->y.data(), batch, sequence, kHeads, kHeadDim, s);
+      kHeadDim,
+      [a, batch, sequence](cudaStream_t s, int copy) {
+        permute_heads(a->x.at(copy), a->y.at(copy), batch, sequence, kHeads, kHeadDim, s);
       },
       [a, batch, sequence] {
-        return reference::permute_heads(as_doubles(a->x.host), static_cast<std::size_t>(batch),
+        return reference::permute_heads(a->x.to_host(), static_cast<std::size_t>(batch),
                                         static_cast<std::size_t>(sequence), kHeads, kHeadDim);
       });
 }
 
-KernelRun make_cast(double bytes) {
+KernelRun make_cast(double bytes, int copies) {
   const int rows = rows_for(bytes, 6.0 * kHidden);
-  const auto x = std::make_shared<Operand<float>>(product(rows, kHidden), 1);
-  const auto y = std::make_shared<DeviceArray<Bf16>>(product(rows, kHidden));
-  const std::function<void(cudaStream_t)> launch = [x, y](cudaStream_t s) {
-    cast_down(x->device.data(), y->data(), y->size(), s);
-  };
+  const auto x = std::make_shared<Tensors<float>>(product(rows, kHidden), copies, 1);
+  const auto y = std::make_shared<Tensors<Bf16>>(product(rows, kHidden), copies);
+  const Launch launch = [x, y](cudaStream_t s, int copy) { cast_down(x->at(copy), y->at(copy), y->count(), s); };
   return {.traffic_bytes = 6.0 * rows * kHidden,
           .shape = fmt::format("{} x {}", rows, kHidden),
           .launch = launch,
-          .error = [x, y, launch] {
-            run_once(launch);
-            return largest_error(y->to_host(), as_doubles(x->host));
-          }};
+          .error = [x, y, launch] { return reference::relative_error(result_of(*y, launch), x->to_host(), kHidden); }};
 }
 
 }  // namespace

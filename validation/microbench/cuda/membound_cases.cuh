@@ -11,12 +11,12 @@
 
 namespace trainyard::microbench {
 
-// One kernel at one size, its operands in device memory.
+// One kernel at one size, its operands in device memory, as many sets of them as were asked for.
 struct KernelRun {
   double traffic_bytes = 0.0;  // read plus written, as kernels.cuh states
   std::string shape;           // for people: "4096 x 8192"
-  std::function<void(cudaStream_t)> launch;
-  // Largest |result - reference| / (1 + |reference|) after one launch from the initial operands.
+  std::function<void(cudaStream_t, int copy)> launch;
+  // relative_error (reference.hpp) after one launch on the first set, from the initial operands into poisoned results.
   std::function<double()> error;
 };
 
@@ -27,8 +27,8 @@ struct KernelCase {
   std::string_view name;
   SweepKind kind;
   double tolerance;  // of KernelRun::error; a bfloat16 result is rounded by up to 2^-9 of its value
-  // A run that moves about so many bytes.
-  KernelRun (*make)(double bytes);
+  // A run that moves about so many bytes at every call.
+  KernelRun (*make)(double bytes, int copies);
 };
 
 std::vector<KernelCase> row_cases();      // LayerNorm, RMSNorm, softmax, cross-entropy

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "validation/microbench/collective_check.hpp"
+
 namespace trainyard::microbench {
 namespace {
 
@@ -12,48 +14,6 @@ const std::array<NcclType, 5> kTypes = {{{"float", ncclFloat32, 4},
                                          {"bfloat16", ncclBfloat16, 2},
                                          {"int8", ncclInt8, 1},
                                          {"double", ncclFloat64, 8}}};
-
-bool splits_buffer(CollectiveOp op) {
-  return op == CollectiveOp::kAllGather || op == CollectiveOp::kReduceScatter || op == CollectiveOp::kAllToAll ||
-         op == CollectiveOp::kGather || op == CollectiveOp::kScatter;
-}
-
-// Rank r sends the value r + 1 everywhere: sums of up to thousands of ranks are exact in fp32.
-float sent_by(int rank) {
-  return static_cast<float>(rank + 1);
-}
-
-// What element `chunk` of rank `rank`'s receive buffer holds afterwards; nothing where the operation writes nothing.
-std::optional<float> expected(CollectiveOp op, int rank, int chunk, int size) {
-  const float sum = static_cast<float>(size) * static_cast<float>(size + 1) / 2.0F;
-  switch (op) {
-    case CollectiveOp::kAllReduce:
-    case CollectiveOp::kReduceScatter:
-      return sum;
-    case CollectiveOp::kReduce:
-      return rank == 0 ? std::optional(sum) : std::nullopt;
-    case CollectiveOp::kBroadcast:
-    case CollectiveOp::kScatter:
-      return sent_by(0);
-    case CollectiveOp::kAllGather:
-    case CollectiveOp::kAllToAll:
-    case CollectiveOp::kAllToAllV:
-      return sent_by(chunk);
-    case CollectiveOp::kGather:
-      return rank == 0 ? std::optional(sent_by(chunk)) : std::nullopt;
-    case CollectiveOp::kSendRecv:
-      return sent_by((rank + size - 1) % size);
-    case CollectiveOp::kBarrier:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-// Elements that the operation leaves in a receive buffer.
-std::size_t received_elements(CollectiveOp op, std::size_t elements, int size) {
-  const bool one_share = op == CollectiveOp::kReduceScatter || op == CollectiveOp::kScatter;
-  return one_share ? elements / static_cast<std::size_t>(size) : elements;
-}
 
 }  // namespace
 
@@ -95,8 +55,12 @@ NcclRanks::NcclRanks(Bootstrap& bootstrap, int device, std::size_t largest) : si
 NcclRanks::~NcclRanks() {
   for (Rank& rank : ranks_) {
     cudaSetDevice(rank.device);
-    ncclCommDestroy(rank.communicator);
-    cudaStreamDestroy(rank.stream);
+    if (rank.communicator != nullptr && !rank.aborted) {
+      ncclCommDestroy(rank.communicator);
+    }
+    if (rank.stream != nullptr) {
+      cudaStreamDestroy(rank.stream);
+    }
   }
 }
 
@@ -176,8 +140,27 @@ void NcclRanks::enqueue_on(const Rank& rank, CollectiveOp op, std::size_t size_b
 }
 
 void NcclRanks::wait() const {
+  // A stream whose collective lost a peer never ends by itself.
+  constexpr int kQueriesBetween = 1000;
   for (const Rank& rank : ranks_) {
-    TRAINYARD_CHECK(cudaStreamSynchronize(rank.stream));
+    for (int queries = 0;; ++queries) {
+      const cudaError_t state = cudaStreamQuery(rank.stream);
+      if (state == cudaSuccess) {
+        break;
+      }
+      if (state != cudaErrorNotReady) {
+        check(state, "cudaStreamQuery");
+      }
+      if (queries % kQueriesBetween == 0) {
+        ncclResult_t failure = ncclSuccess;
+        TRAINYARD_CHECK(ncclCommGetAsyncError(rank.communicator, &failure));
+        if (failure != ncclSuccess && failure != ncclInProgress) {
+          ncclCommAbort(rank.communicator);
+          rank.aborted = true;
+          check(failure, "an operation under way");
+        }
+      }
+    }
   }
 }
 
@@ -185,25 +168,30 @@ cudaStream_t NcclRanks::first_stream() const {
   return ranks_.front().stream;
 }
 
-std::int64_t NcclRanks::count_wrong(CollectiveOp op, std::size_t size_bytes) {
+std::int64_t NcclRanks::count_wrong(CollectiveOp op, std::size_t share) {
   const NcclType type = kTypes[0];
-  const std::size_t elements = size_bytes / sizeof(float);
+  const CheckedCollective check{.op = op, .ranks = size_, .share = share};
+  const std::size_t elements = share * static_cast<std::size_t>(size_);
+  const std::size_t bytes = elements * sizeof(float);
   for (const Rank& rank : ranks_) {
-    const std::vector<float> values(elements, sent_by(rank.rank));
+    std::vector<float> values(elements);
+    for (std::size_t i = 0; i < elements; ++i) {
+      values[i] = sent_value(rank.rank, i);
+    }
     TRAINYARD_CHECK(cudaSetDevice(rank.device));
-    TRAINYARD_CHECK(cudaMemcpy(rank.send.data(), values.data(), elements * sizeof(float), cudaMemcpyHostToDevice));
-    TRAINYARD_CHECK(cudaMemset(rank.receive.data(), 0xFF, elements * sizeof(float)));  // a NaN everywhere
+    TRAINYARD_CHECK(cudaMemcpy(rank.send.data(), values.data(), bytes, cudaMemcpyHostToDevice));
+    TRAINYARD_CHECK(cudaMemset(rank.receive.data(), 0xFF, bytes));  // a NaN everywhere
+    TRAINYARD_CHECK(cudaDeviceSynchronize());
   }
-  enqueue(op, size_bytes, type, false);
+  enqueue(op, bytes, type, false);
   wait();
   std::int64_t wrong = 0;
   for (const Rank& rank : ranks_) {
-    const std::size_t received = received_elements(op, elements, size_);
-    std::vector<float> values(received);
-    TRAINYARD_CHECK(cudaMemcpy(values.data(), rank.receive.data(), received * sizeof(float), cudaMemcpyDeviceToHost));
-    const std::size_t share = std::max<std::size_t>(1, elements / static_cast<std::size_t>(size_));
-    for (std::size_t i = 0; i < received; ++i) {
-      const auto want = expected(op, rank.rank, static_cast<int>(i / share), size_);
+    std::vector<float> values(received_elements(check));
+    TRAINYARD_CHECK(
+        cudaMemcpy(values.data(), rank.receive.data(), values.size() * sizeof(float), cudaMemcpyDeviceToHost));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto want = received_value(check, rank.rank, i);
       wrong += want && values[i] != *want ? 1 : 0;
     }
   }

@@ -41,17 +41,20 @@ class NcclRanks {
   int size() const { return size_; }
   // Enqueues the operation once on every local rank.
   void enqueue(CollectiveOp op, std::size_t size_bytes, const NcclType& type, bool in_place);
+  // Until every local rank is through. Throws DeviceError for NCCL's asynchronous errors too: a peer that is gone.
   void wait() const;
   // The stream of the first local rank, whose time stands for all.
   cudaStream_t first_stream() const;
-  // Runs the operation on known values and counts the elements of local ranks that come out wrong. fp32 only.
-  std::int64_t count_wrong(CollectiveOp op, std::size_t size_bytes);
+  // Runs the operation on known values (collective_check.hpp), `share` fp32 elements for each rank, and counts the
+  // elements of local ranks that come out wrong. Buffers must hold share x size() elements.
+  std::int64_t count_wrong(CollectiveOp op, std::size_t share);
 
  private:
   struct Rank {
     int rank = 0;
     int device = 0;
     ncclComm_t communicator = nullptr;
+    mutable bool aborted = false;
     cudaStream_t stream = nullptr;
     DeviceArray<unsigned char> send;
     DeviceArray<unsigned char> receive;

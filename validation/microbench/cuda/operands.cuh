@@ -1,67 +1,64 @@
 #pragma once
-// Operands of the checked kernels: the same values in device memory and, in double precision, for the reference.
+// Operands of the checked kernels: made on the device, read back in double precision for the reference.
 #include <cuda_bf16.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "validation/microbench/cuda/device_array.cuh"
+#include "validation/microbench/cuda/fill.cuh"
 
 namespace trainyard::microbench {
 
-// Uniform in [-1, 1], rounded to what T holds. A multiply-with-carry step for each value keeps large arrays cheap.
+// So many tensors of equal size behind one another, so that a timing may walk through more of them than the L2 cache
+// holds. T is float or __nv_bfloat16.
 template <class T>
-std::vector<T> uniform_values(std::size_t count, std::uint64_t seed) {
-  std::vector<T> values(count);
-  std::uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1;
-  for (T& value : values) {
-    state = state * 6364136223846793005ULL + 1442695040888963407ULL;  // Source: Knuth, MMIX
-    value = T(static_cast<float>(static_cast<double>(state >> 11U) * (2.0 / 9007199254740992.0) - 1.0));
+class Tensors {
+ public:
+  // Values that `seed` varies.
+  Tensors(std::size_t count, int copies, unsigned seed, Range range = Range::kSymmetric) : Tensors(count, copies) {
+    seed_ = seed;
+    range_ = range;
+    refill();
   }
-  return values;
-}
-
-inline double as_double(__nv_bfloat16 value) {
-  return static_cast<double>(__bfloat162float(value));
-}
-inline double as_double(float value) {
-  return static_cast<double>(value);
-}
-
-template <class T>
-std::vector<double> as_doubles(const std::vector<T>& values) {
-  std::vector<double> out;
-  out.reserve(values.size());
-  for (const T& value : values) {
-    out.push_back(as_double(value));
+  // Results: not-a-numbers until a kernel writes them.
+  Tensors(std::size_t count, int copies) : count_(count), values_(count * static_cast<std::size_t>(copies)) {
+    poison();
   }
-  return out;
-}
 
-template <class T>
-double largest_error(const std::vector<T>& results, std::span<const double> reference) {
-  double largest = results.size() == reference.size() ? 0.0 : INFINITY;
-  for (std::size_t i = 0; i < results.size() && i < reference.size(); ++i) {
-    const double error = std::abs(as_double(results[i]) - reference[i]) / (1.0 + std::abs(reference[i]));
-    largest = std::isnan(error) ? INFINITY : std::max(largest, error);
+  T* at(int copy) const { return values_.data() + static_cast<std::size_t>(copy) * count_; }
+  std::size_t count() const { return count_; }
+  // Of the first.
+  std::vector<double> to_host() const { return host_values(values_.data(), count_, kType); }
+  void refill() const {
+    fill_uniform(values_.data(), values_.size(), kType, nullptr, seed_, range_);
+    TRAINYARD_CHECK(cudaDeviceSynchronize());
   }
-  return largest;
-}
+  void poison() const {
+    microbench::poison(values_.data(), values_.bytes(), nullptr);
+    TRAINYARD_CHECK(cudaDeviceSynchronize());
+  }
 
-// A tensor that knows its initial values.
-template <class T>
-struct Operand {
-  Operand(std::size_t count, std::uint64_t seed)
-      : host(uniform_values<T>(count, seed)), device(std::span<const T>(host)) {}
-  explicit Operand(std::vector<T> values) : host(std::move(values)), device(std::span<const T>(host)) {}
-  void reset() const {
-    TRAINYARD_CHECK(cudaMemcpy(device.data(), host.data(), device.bytes(), cudaMemcpyHostToDevice));
+ private:
+  static constexpr ElementType kType = sizeof(T) == 4 ? ElementType::kFp32 : ElementType::kBf16;
+  std::size_t count_;
+  unsigned seed_ = 0;
+  Range range_ = Range::kSymmetric;
+  DeviceArray<T> values_;
+};
+
+// Numbers that the host makes: labels and row numbers, few beside what they select. One set for each copy.
+struct Indices {
+  Indices(const std::vector<int>& values, int copies)
+      : count(values.size() / static_cast<std::size_t>(copies)), device(std::span<const int>(values)) {}
+  const int* at(int copy) const { return device.data() + static_cast<std::size_t>(copy) * count; }
+  std::vector<int> to_host() const {
+    std::vector<int> all = device.to_host();
+    all.resize(count);
+    return all;
   }
-  std::vector<T> host;
-  DeviceArray<T> device;
+  std::size_t count;
+  DeviceArray<int> device;
 };
 
 }  // namespace trainyard::microbench

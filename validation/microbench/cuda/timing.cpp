@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 #include <thread>
+#include <utility>
 
 #include "validation/microbench/cuda/check.cuh"
 
@@ -13,40 +13,68 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPause{5};  // between bursts
+constexpr double kMostBurstSeconds = 1.0;       // a case's cap
+constexpr std::size_t kFewestBursts = 3;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// A stream that captures; the capture ends with the object, also when something throws before finish().
+class Capture {
+ public:
+  explicit Capture(cudaStream_t stream) : stream_(stream) {
+    TRAINYARD_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  }
+  ~Capture() {
+    if (graph_ == nullptr) {
+      cudaStreamEndCapture(stream_, &graph_);
+      cudaGetLastError();  // the capture's failure has been told already
+    }
+    if (graph_ != nullptr) {
+      cudaGraphDestroy(graph_);
+    }
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  cudaGraph_t finish() {
+    TRAINYARD_CHECK(cudaStreamEndCapture(stream_, &graph_));
+    return graph_;
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraph_t graph_ = nullptr;
+};
 
 }  // namespace
 
-Batch::Batch(cudaStream_t stream, int calls, const Enqueue& enqueue) : stream_(stream), calls_(calls) {
-  TRAINYARD_CHECK(cudaEventCreate(&begin_));
-  TRAINYARD_CHECK(cudaEventCreate(&end_));
-  TRAINYARD_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+CapturedGraph::CapturedGraph(cudaStream_t stream, int calls, const Enqueue& enqueue) {
+  enqueue(stream, 0);
+  TRAINYARD_CHECK(cudaStreamSynchronize(stream));
+  Capture capture(stream);
   for (int call = 0; call < calls; ++call) {
     enqueue(stream, call);
   }
-  cudaGraph_t graph = nullptr;
-  TRAINYARD_CHECK(cudaStreamEndCapture(stream, &graph));
-  TRAINYARD_CHECK(cudaGraphInstantiate(&graph_, graph, 0));
-  TRAINYARD_CHECK(cudaGraphDestroy(graph));
+  TRAINYARD_CHECK(cudaGraphInstantiate(&graph_, capture.finish(), 0));
 }
 
-Batch::~Batch() {
-  cudaGraphExecDestroy(graph_);
-  cudaEventDestroy(begin_);
-  cudaEventDestroy(end_);
+CapturedGraph::~CapturedGraph() {
+  if (graph_ != nullptr) {
+    cudaGraphExecDestroy(graph_);
+  }
 }
 
 void Batch::launch() const {
-  TRAINYARD_CHECK(cudaGraphLaunch(graph_, stream_));
+  TRAINYARD_CHECK(cudaGraphLaunch(graph_.get(), stream_));
 }
 
 double Batch::time() const {
-  TRAINYARD_CHECK(cudaEventRecord(begin_, stream_));
+  begin_.record(stream_);
   launch();
-  TRAINYARD_CHECK(cudaEventRecord(end_, stream_));
-  TRAINYARD_CHECK(cudaEventSynchronize(end_));
-  float milliseconds = 0.0F;
-  TRAINYARD_CHECK(cudaEventElapsedTime(&milliseconds, begin_, end_));
-  return static_cast<double>(milliseconds) * 1e-3 / calls_;
+  end_.record(stream_);
+  end_.wait();
+  return seconds_between(begin_, end_) / calls_;
 }
 
 int calls_for_batch(cudaStream_t stream, const Enqueue& enqueue, double batch_seconds, int most) {
@@ -57,39 +85,36 @@ int calls_for_batch(cudaStream_t stream, const Enqueue& enqueue, double batch_se
   return std::clamp(static_cast<int>(std::ceil(batch_seconds / once)), kFewest, most);
 }
 
-std::vector<double> burst_times(cudaStream_t stream, int calls, const Enqueue& enqueue, int repeats) {
+Timing burst_times(cudaStream_t stream, int calls, const Enqueue& enqueue, const DeviceMonitor& monitor, int repeats) {
   const Batch batch(stream, calls, enqueue);
   batch.time();
-  std::vector<double> seconds;
+  Timing out;
+  const DeviceSampler sampler(monitor);
+  const Clock::time_point start = Clock::now();
   for (int i = 0; i < repeats; ++i) {
+    if (out.seconds.size() >= kFewestBursts && seconds_since(start) > kMostBurstSeconds) {
+      break;
+    }
     std::this_thread::sleep_for(kPause);
-    seconds.push_back(batch.time());
+    out.seconds.push_back(batch.time());
   }
-  return seconds;
+  out.device = sampler.summary();
+  return out;
 }
 
-Sustained sustained_times(cudaStream_t stream, int calls, const Enqueue& enqueue, double seconds,
-                          const DeviceMonitor& monitor) {
+Timing sustained_times(cudaStream_t stream, int calls, const Enqueue& enqueue, double seconds,
+                       const DeviceMonitor& monitor) {
   const Batch batch(stream, calls, enqueue);
-  Sustained out;
-  std::vector<double> clocks;
-  std::vector<double> watts;
+  Timing out;
+  const DeviceSampler sampler(monitor);
   const Clock::time_point start = Clock::now();
-  for (double passed = 0.0; passed < seconds || out.seconds.empty();
-       passed = std::chrono::duration<double>(Clock::now() - start).count()) {
+  for (double passed = 0.0; passed < seconds || out.seconds.empty(); passed = seconds_since(start)) {
     const double time = batch.time();
     if (passed >= seconds / 2.0) {
       out.seconds.push_back(time);
-      const DeviceState now = monitor.sample();
-      clocks.push_back(now.sm_clock_hz);
-      watts.push_back(now.power_w);
     }
   }
-  const auto mean = [](const std::vector<double>& values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-  };
-  out.sm_clock_hz = mean(clocks);
-  out.power_w = mean(watts);
+  out.device = sampler.summary(seconds / 2.0);
   return out;
 }
 
