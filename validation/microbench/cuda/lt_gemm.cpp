@@ -96,10 +96,12 @@ LtGemm::LtGemm(const LtGemmSpec& spec, int copies, cudaStream_t stream)
   set(lt_.operation, CUBLASLT_MATMUL_DESC_TRANSA, layout_[0] == 'T' ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(lt_.operation, CUBLASLT_MATMUL_DESC_TRANSB, layout_[1] == 'T' ? CUBLAS_OP_T : CUBLAS_OP_N);
   if (spec.format.precision == Precision::kFp8) {
-    const std::vector<float> ones = {1.0F, 1.0F};
+    // A scale that is not aligned as the operands are is refused when the product is launched, not by the heuristic.
+    constexpr std::size_t kApart = kAlignment / sizeof(float);
+    const std::vector<float> ones(2 * kApart, 1.0F);
     scales_ = DeviceArray<float>(std::span<const float>(ones));
     set(lt_.operation, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, static_cast<const float*>(scales_.data()));
-    set(lt_.operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, static_cast<const float*>(scales_.data() + 1));
+    set(lt_.operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, static_cast<const float*>(scales_.data() + kApart));
     set(lt_.operation, CUBLASLT_MATMUL_DESC_FAST_ACCUM, static_cast<std::int8_t>(spec.format.fast_accumulation));
   }
   lt_.a = operand_layout(right.cuda, layout_[0], work.n, work.k, work.batch);
