@@ -128,17 +128,12 @@ std::optional<std::int64_t> CsvTable::integer(std::size_t row, std::string_view 
 }
 
 std::optional<bool> CsvTable::flag(std::size_t row, std::string_view column) const {
-  const std::string field = lower_case(text(row, column));
-  if (field.empty()) {
-    return std::nullopt;
+  const std::string& field = text(row, column);
+  const std::optional<bool> value = flag_named(field);
+  if (!value && !field.empty()) {
+    fail(row, column, "neither yes nor no", std::string(kFlagNames));
   }
-  if (field == "1" || field == "true" || field == "yes") {
-    return true;
-  }
-  if (field == "0" || field == "false" || field == "no") {
-    return false;
-  }
-  fail(row, column, "neither yes nor no", "1, true, yes, 0, false, no or nothing");
+  return value;
 }
 
 void CsvTable::fail(std::size_t row, std::string_view column, std::string problem, std::string allowed,
@@ -149,6 +144,17 @@ void CsvTable::fail(std::size_t row, std::string_view column, std::string proble
                    .allowed = std::move(allowed),
                    .nearest = std::move(nearest),
                    .problem = std::move(problem)});
+}
+
+std::optional<bool> flag_named(std::string_view word) {
+  const std::string lower = lower_case(std::string(word));
+  if (lower == "1" || lower == "true" || lower == "yes") {
+    return true;
+  }
+  if (lower == "0" || lower == "false" || lower == "no") {
+    return false;
+  }
+  return std::nullopt;
 }
 
 std::string csv_field(std::string_view value) {

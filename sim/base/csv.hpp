@@ -45,6 +45,10 @@ class CsvTable {
   std::vector<std::size_t> lines_;  // of every row: where it begins in the file, from 1
 };
 
+// The words for yes and no, in any case, and what they say.
+inline constexpr std::string_view kFlagNames = "1, true, yes, 0, false, no or nothing";
+std::optional<bool> flag_named(std::string_view word);
+
 // One field as a table holds it: in quotes where it needs them.
 std::string csv_field(std::string_view value);
 
