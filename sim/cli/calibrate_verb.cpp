@@ -81,6 +81,13 @@ void check_choice(const CalibrateOptions& options) {
                      .problem = "say which parameters of the framework profile to fit",
                      .remedy = remedy});
   }
+  if (options.framework.empty() && options.most_rows != CalibrateOptions{}.most_rows) {
+    throw UserError({.file = "--most-rows",
+                     .found = fmt::format("{}", options.most_rows),
+                     .allowed = "beside --framework",
+                     .problem = "only fits to runs draw rows",
+                     .remedy = "leave it out"});
+  }
   if (options.collectives && !options.save) {
     throw UserError({.file = "--collectives",
                      .allowed = "--collectives --save",
