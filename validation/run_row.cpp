@@ -142,10 +142,12 @@ class RowReader {
     if (out_.gpu.empty() || usual.starts_with(out_.gpu)) {
       return;
     }
-    if (!has_name(gpu_names(), out_.gpu)) {
-      skip(fmt::format("no GPU {}", out_.gpu));
+    if (has_name(gpu_names(), out_.gpu)) {
+      scenario["gpu"] = out_.gpu;
+    } else {
+      out_.assumed.push_back(
+          fmt::format("gpu {} is not in the catalogue: {} of {} is assumed", out_.gpu, usual, cluster_));
     }
-    scenario["gpu"] = out_.gpu;
   }
 
   // Every reading of what the source leaves open, the one to score first.

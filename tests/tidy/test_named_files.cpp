@@ -24,10 +24,10 @@ std::string content_of(const fs::path& path) {
 // Paths below a room, as "validation/scores.json"; patterns and places for the reader's own files are no names.
 std::vector<std::string> named_files(const std::string& text) {
   static const std::regex kPath(
-      R"((?:validation|models|kernels|topologies|sim|notebooks|tests)(?:/[A-Za-z0-9_.*<>-]+)+\.(?:md|json|csv|svg|ipynb|cpp|hpp|sh|py)\b)");
+      R"((?:^|[^A-Za-z0-9_/.-])((?:validation|models|kernels|topologies|sim|notebooks|tests)(?:/[A-Za-z0-9_.*<>-]+)+\.(?:md|json|csv|svg|ipynb|cpp|hpp|sh|py))\b)");
   std::vector<std::string> out;
   for (std::sregex_iterator at(text.begin(), text.end(), kPath), end; at != end; ++at) {
-    if (const std::string path = at->str(); path.find_first_of("*<") == std::string::npos) {
+    if (const std::string path = at->str(1); path.find_first_of("*<") == std::string::npos) {
       out.push_back(path);
     }
   }

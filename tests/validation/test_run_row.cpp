@@ -59,8 +59,9 @@ CsvTable table(const Fields& row, const std::string& name = "mine") {
   std::string header;
   std::string line;
   for (const auto& [key, value] : row) {
-    header += (header.empty() ? "" : ",") + csv_field(key);
-    line += (line.empty() ? "" : ",") + csv_field(value);
+    const char* separator = header.empty() ? "" : ",";
+    header += separator + csv_field(key);
+    line += separator + csv_field(value);
   }
   write_file(folder / (name + ".csv"), header + "\n" + line + "\n");
   CsvTable read = CsvTable::read(folder / (name + ".csv"));
@@ -209,6 +210,8 @@ TEST_CASE("what has no model is said in words and counts as assumed") {
   CHECK(mentions(row({{"precision", "nf4+bf16"}}).assumed, "precision nf4+bf16 is not modelled"));
   CHECK(mentions(row({{"peft", "lora"}}).assumed, "32 on qkv"));
   CHECK(row({{"peft", "lora"}, {"lora_rank", "16"}, {"lora_modules", "qkv,mlp_up"}}).assumed.empty());
+  CHECK(
+      mentions(row({{"gpu", "tpu-v5e"}}).assumed, "tpu-v5e is not in the catalogue: h100-sxm of dgx-h100 is assumed"));
   CHECK(mentions(row({{"recompute", ""}}).assumed, "recompute is not stated"));
 }
 
