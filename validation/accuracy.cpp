@@ -36,9 +36,8 @@ bool is_positive(const Json& value) {
 Json accuracy_by_framework(const Json& scores, Network network) {
   std::map<std::string, FamilyRows> families;
   for (const Json& row : scores.at("rows")) {
-    // What the network did to a run does not change its memory, so rows set apart count towards it.
     const std::string status = row.at("status").get<std::string>();
-    if (status != "simulated" && status != "apart") {
+    if (status != "simulated" && status != "open") {
       continue;
     }
     FamilyRows& family = families[row.at("framework").get<std::string>()];
@@ -46,7 +45,7 @@ Json accuracy_by_framework(const Json& scores, Network network) {
       family.measured_memory.push_back(row.at("measured_memory_gb").get<double>());
       family.predicted_memory.push_back(row.at("predicted_memory_gb").get<double>());
     }
-    if (status == "apart" || row.at("error").is_null()) {
+    if (row.at("error").is_null()) {
       continue;
     }
     family.tables.insert(std::filesystem::path(row.at("file").get<std::string>()).filename().string());

@@ -6,7 +6,8 @@
 namespace trainyard {
 
 // From the "rows" of validate_runs: the error of each framework profile over the rows that state their recipe and their
-// framework. Rows that assume something are left out: their error is not the simulator's alone.
+// framework; where the source leaves a setting open, that of the profile's default. Rows that assume something are left
+// out: their error is not the simulator's alone.
 Json accuracy_by_framework(const Json& scores, Network network);
 
 }  // namespace trainyard

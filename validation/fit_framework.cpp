@@ -44,48 +44,79 @@ constexpr std::array<FittedParameter, 7> kParameters = {{
 }};
 
 struct FitRow {
-  Scenario scenario;
+  std::vector<Scenario> scenarios;  // one, or one for each setting that the source leaves open
   double measured;
   std::string table;
-  std::size_t fold;
+  std::string id;
+  std::size_t fold = 0;
 };
+
+// At most so many of the rows, drawn by the hashes of their ids.
+std::vector<FitRow> drawn(std::vector<FitRow> rows, std::size_t most) {
+  constexpr std::size_t kDraws = 1'000'003;
+  std::stable_sort(rows.begin(), rows.end(), [](const FitRow& a, const FitRow& b) {
+    return std::pair(fold_of(a.id, kDraws), a.id) < std::pair(fold_of(b.id, kDraws), b.id);
+  });
+  rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(std::min(most, rows.size())), rows.end());
+  return rows;
+}
 
 std::vector<FitRow> usable_rows(const FrameworkFitRequest& request) {
   std::vector<FitRow> rows;
   for (const std::filesystem::path& path : request.tables) {
     const CsvTable table = CsvTable::read(path);
+    check_run_columns(table);
     for (std::size_t i = 0; i < table.rows(); ++i) {
       const RunRow row = read_run_row(table, i);
-      if (!row.skipped.empty() || !row.apart.empty() || !row.step || row.framework != request.framework) {
+      if (!row.skipped.empty() || !row.step || row.framework != request.framework) {
         continue;
       }
+      FitRow fit{.scenarios = {}, .measured = *row.step, .table = path.stem().string(), .id = row.id};
+      fit.fold = fold_of(row.id, request.folds);
       try {
-        Scenario scenario = read_scenario(row.scenario, path.string());
-        scenario.network = request.network;
-        rows.push_back({std::move(scenario), *row.step, path.stem().string(), fold_of(row.id, request.folds)});
+        for (const Json& scenario : row.scenarios) {
+          fit.scenarios.push_back(read_scenario(scenario, path.string()));
+          fit.scenarios.back().network = request.network;
+        }
       } catch (const UserError&) {
         continue;  // rows that cannot be simulated are counted by validate
       }
+      rows.push_back(std::move(fit));
     }
   }
-  return rows;
+  return drawn(std::move(rows), request.most_rows);
 }
 
-double predicted_step(const FitRow& row, const FittedValues& values) {
-  Scenario scenario = row.scenario;
-  scenario.framework.host = values.host;
-  scenario.framework.kernel_rate = values.kernel_rate;
-  return predict_step(scenario).value;
+// Which of a row's predictions counts: the first, which is made without a look at the measurement, or the nearest, so
+// that rows whose settings are open teach what these cost and do not tear at the other parameters.
+enum class Settings { kFirst, kNearest };
+
+double predicted_step(const FitRow& row, const FittedValues& values, Settings settings) {
+  double best = 0.0;
+  for (const Scenario& one : row.scenarios) {
+    Scenario scenario = one;
+    scenario.framework.host = values.host;
+    scenario.framework.kernel_rate = values.kernel_rate;
+    const double step = predict_step(scenario).value;
+    if (best <= 0.0 || std::abs(std::log(step / row.measured)) < std::abs(std::log(best / row.measured))) {
+      best = step;
+    }
+    if (settings == Settings::kFirst) {
+      break;
+    }
+  }
+  return best;
 }
 
 // Predictions of all rows. Analytic ones share a process; the flow engine runs once per process.
-std::vector<double> predict_rows(const std::vector<const FitRow*>& rows, const FittedValues& values, Network network) {
+std::vector<double> predict_rows(const std::vector<const FitRow*>& rows, const FittedValues& values, Network network,
+                                 Settings settings) {
   const std::size_t workers = available_processors();
   const std::size_t tasks = network == Network::kFlow ? rows.size() : std::min(workers, rows.size());
   const auto results = run_in_children(tasks, workers, [&](std::size_t task) {
     std::string out;
     for (std::size_t i = task; i < rows.size(); i += tasks) {
-      out += fmt::format("{} ", predicted_step(*rows[i], values));
+      out += fmt::format("{} ", predicted_step(*rows[i], values, settings));
     }
     return out;
   });
@@ -103,7 +134,7 @@ std::vector<double> predict_rows(const std::vector<const FitRow*>& rows, const F
 }
 
 double objective(const std::vector<const FitRow*>& rows, const FittedValues& values, Network network) {
-  const std::vector<double> steps = predict_rows(rows, values, network);
+  const std::vector<double> steps = predict_rows(rows, values, network, Settings::kNearest);
   double sum = 0.0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     sum += std::min(kErrorCap, std::abs(std::log(steps[i] / rows[i]->measured)));
@@ -176,6 +207,21 @@ std::vector<FittedParameter> chosen_parameters(const FrameworkFitRequest& reques
   return chosen;
 }
 
+// The values for everybody: what the fit turned lies between the folds' own, at their geometric mean. One more fit to
+// all rows would end somewhere else, as searches with several parameters do, and no error is known of its values.
+FittedValues between(const std::vector<FittedValues>& folds, const FrameworkProfile& profile,
+                     const std::vector<FittedParameter>& parameters) {
+  FittedValues out{.host = profile.host, .kernel_rate = profile.kernel_rate};
+  for (const FittedParameter& parameter : parameters) {
+    double sum = 0.0;
+    for (const FittedValues& fold : folds) {
+      sum += std::log(parameter.get(fold));
+    }
+    parameter.set(out, std::exp(sum / static_cast<double>(folds.size())));
+  }
+  return out;
+}
+
 // What a fold's fit begins with, and keeps of the values it does not turn: those of an earlier fit to these tables that
 // has not seen the fold either, else the profile's.
 FittedValues start_without(const FrameworkProfile& profile, const FrameworkFitRequest& request, std::size_t fold) {
@@ -210,7 +256,6 @@ Json fit_framework(const FrameworkFitRequest& request) {
                      .remedy = "name more tables or fewer parameters"});
   }
   const FrameworkProfile profile = load_framework(request.framework);
-  const FittedValues start{.host = profile.host, .kernel_rate = profile.kernel_rate};
   const auto select = [&](auto keep) {
     std::vector<const FitRow*> selected;
     for (const FitRow& row : rows) {
@@ -220,20 +265,23 @@ Json fit_framework(const FrameworkFitRequest& request) {
     }
     return selected;
   };
-  const FittedValues all = minimise(select([](const FitRow&) { return true; }), parameters, start, request.network);
-  Json held_out = Json::array();
+  std::vector<FittedValues> folds;
   double error = 0.0;
   for (std::size_t fold = 0; fold < request.folds; ++fold) {
     const FittedValues values = minimise(select([&](const FitRow& row) { return row.fold != fold; }), parameters,
                                          start_without(profile, request, fold), request.network);
     const auto unseen = select([&](const FitRow& row) { return row.fold == fold; });
-    const std::vector<double> steps = predict_rows(unseen, values, request.network);
+    const std::vector<double> steps = predict_rows(unseen, values, request.network, Settings::kFirst);
     for (std::size_t i = 0; i < unseen.size(); ++i) {
       error += std::abs(steps[i] / unseen[i]->measured - 1.0);
     }
-    held_out.push_back(values_json(values));
+    folds.push_back(values);
   }
-  Json out = values_json(all);
+  Json held_out = Json::array();
+  for (const FittedValues& fold : folds) {
+    held_out.push_back(values_json(fold));
+  }
+  Json out = values_json(between(folds, profile, parameters));
   out["fits"] = Json::array();
   for (const std::filesystem::path& path : request.tables) {
     const std::string table = path.stem().string();

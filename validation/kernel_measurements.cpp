@@ -79,7 +79,7 @@ class Reader {
   }
 
   void read_time(KernelMeasurement& out) const {
-    out.measured = {table_.number(index_, "time_us").value_or(0.0) * 1e-6};
+    out.measured = {table_.positive_number(index_, "time_us").value_or(0.0) * 1e-6};
   }
 
   Precision read_precision(KernelMeasurement& out) const {
@@ -153,7 +153,7 @@ class Reader {
                      .seq_q = integer("seq"),
                      .seq_kv = integer("seq"),
                      .head_dim = integer("head_dim"),
-                     .mask = integer("causal") == 1 ? Mask::kCausal : Mask::kFull,
+                     .mask = table_.flag(index_, "causal").value_or(false) ? Mask::kCausal : Mask::kFull,
                      .precision = read_precision(out)};
     if (measured.work.flops() <= Flops{} || table_.text(index_, "causal").empty()) {
       skip(out, "batch, seq, heads, head_dim or causal is missing");
@@ -188,7 +188,7 @@ class Reader {
     MeasuredMemoryBound measured;
     if (table_.has_column("gbps")) {
       measured.work.traffic = kStreamTraffic;
-      if (const auto rate = table_.number(index_, "gbps"); rate && *rate > 0.0) {
+      if (const auto rate = table_.positive_number(index_, "gbps")) {
         out.measured = kStreamTraffic / BytesPerSecond{*rate * 1e9};
       }
       out.configuration = op;
@@ -216,6 +216,17 @@ class Reader {
   Harness harness_;
   std::size_t index_ = 0;
 };
+
+// The columns of the kind of kernel that the table's own say it is.
+void require_shape(const CsvTable& table) {
+  if (table.has_column("n")) {
+    table.require_columns({"m", "n", "k", "dtype"});
+  } else if (table.has_column("seq")) {
+    table.require_columns({"batch", "seq", "heads", "head_dim", "causal", "direction", "dtype"});
+  } else {
+    table.require_columns({"op"});
+  }
+}
 
 Seconds predicted_attention(const KernelMeasurement& row, const MeasuredAttention& measured,
                             const KernelCalibration& calibration) {
@@ -253,6 +264,7 @@ std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::s
                        .allowed = "columns gpu and time_us (or gbps) and the shape's columns",
                        .problem = "this is not a table of kernel measurements"});
     }
+    require_shape(table);
     Reader reader(table, harnesses, measured);
     for (std::size_t index = 0; index < table.rows(); ++index) {
       rows.push_back(reader.row(index));

@@ -3,19 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <initializer_list>
 
 #include "kernels/gpu.hpp"
-#include "sim/base/files.hpp"
 #include "sim/scenario/framework.hpp"
+#include "sim/scenario/scenario.hpp"
 #include "topologies/cluster.hpp"
-#include "validation/table_rules.hpp"
+#include "validation/run_columns.hpp"
+#include "validation/run_model.hpp"
 
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::string_view, 5> kArchitectures = {"gpt", "llama", "mixtral", "bert", "mpt"};
+bool has_name(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 // The cluster of a row that names none: the first of the catalogue with that GPU, systems of the GPU's vendor first.
 std::optional<std::string> default_cluster(const std::string& gpu) {
@@ -28,6 +30,14 @@ std::optional<std::string> default_cluster(const std::string& gpu) {
   return found;
 }
 
+// The value at a path of a document, in text; empty when there is none.
+std::string text_at(const Json& document, std::string_view path) {
+  std::string pointer = "/" + std::string(path);
+  std::replace(pointer.begin(), pointer.end(), '.', '/');
+  const Json::json_pointer place(pointer);
+  return document.contains(place) ? document.at(place).dump() : "";
+}
+
 class RowReader {
  public:
   RowReader(const CsvTable& table, std::size_t row) : table_(table), row_(row) {}
@@ -36,29 +46,29 @@ class RowReader {
     out_.id = text("id");
     out_.framework = text("framework_profile");
     out_.gpu = text("gpu");
-    out_.step = table_.number(row_, "measured_step_s");
-    out_.memory_gb = table_.number(row_, "memory_gb");
-    out_.out_of_memory = text("oom") == "1";
-    out_.apart = out_.out_of_memory ? "" : reason_apart(table_, row_);
+    out_.step = table_.positive_number(row_, "measured_step_s");
+    out_.memory_gb = table_.positive_number(row_, "memory_gb");
+    out_.out_of_memory = table_.flag(row_, "oom").value_or(false);
     out_.group = fmt::format("{}|{}|{}|{}|{}|{}|{}", text("model"), text("layers"), text("hidden"), text("num_gpus"),
                              text("global_batch"), text("seq_len"), text("gpu"));
-    if (std::find(kArchitectures.begin(), kArchitectures.end(), text("arch")) == kArchitectures.end()) {
-      skip(fmt::format("architecture {} is not simulated", text("arch").empty() ? "not stated" : text("arch")));
-    }
+    RunModel model = read_run_model(table_, row_);
+    skip(std::move(model.skipped));
     if (!out_.step && !out_.out_of_memory) {
       skip("no measured step time");
     }
-    require({"layers", "hidden", "heads", "vocab", "seq_len", "num_gpus", "tp", "pp", "micro_batch", "global_batch"});
+    require({"seq_len", "num_gpus", "tp", "pp", "micro_batch", "global_batch"});
     choose_framework_and_cluster();
+    StatedSettings stated = read_settings(table_, row_);
     if (out_.skipped.empty()) {
-      fill();
+      out_.assumed.insert(out_.assumed.end(), stated.assumed.begin(), stated.assumed.end());
+      assume_unstated();
+      fill(std::move(model.model), stated.settings);
     }
     return std::move(out_);
   }
 
  private:
   const std::string& text(std::string_view column) const { return table_.text(row_, column); }
-  std::optional<std::int64_t> integer(std::string_view column) const { return table_.integer(row_, column); }
 
   void skip(std::string reason) {
     if (out_.skipped.empty()) {
@@ -67,130 +77,112 @@ class RowReader {
   }
   void require(std::initializer_list<std::string_view> columns) {
     for (const std::string_view column : columns) {
-      if (!integer(column)) {
+      if (text(column).empty()) {
         skip(fmt::format("{} is not stated", column));
       }
     }
   }
 
   void choose_framework_and_cluster() {
-    const std::vector<std::string> known = framework_names();
     if (out_.framework.empty()) {
       out_.framework = "megatron-core";
-      out_.assumed = true;
-    } else if (std::find(known.begin(), known.end(), out_.framework) == known.end()) {
+      out_.assumed.emplace_back("framework_profile is not stated");
+    } else if (!has_name(framework_names(), out_.framework)) {
       skip(fmt::format("no framework profile {}", out_.framework));
     }
     cluster_ = text("cluster");
     if (cluster_.empty()) {
       if (const auto found = default_cluster(out_.gpu)) {
         cluster_ = *found;
-        out_.assumed = true;
+        out_.assumed.emplace_back("cluster is not stated");
       } else {
-        skip(fmt::format("no cluster with {}", out_.gpu));
+        skip(out_.gpu.empty() ? "neither cluster nor gpu is stated" : fmt::format("no cluster with {}", out_.gpu));
       }
     }
-    const std::vector<std::string> clusters = cluster_names();
-    if (!cluster_.empty() && std::find(clusters.begin(), clusters.end(), cluster_) == clusters.end()) {
+    if (!cluster_.empty() && !has_name(cluster_names(), cluster_)) {
       skip(fmt::format("no cluster {}", cluster_));
     }
   }
 
-  Json model() const {
-    const bool mixture = integer("experts").value_or(0) > 1;
-    const std::string family = mixture ? "llama" : text("arch");
-    const bool llama = family == "llama";
-    Json model = {{"name", text("model")},         {"family", family},           {"layers", *integer("layers")},
-                  {"hidden", *integer("hidden")},  {"heads", *integer("heads")}, {"vocab", *integer("vocab")},
-                  {"seq_len", *integer("seq_len")}};
-    for (const std::string_view key : {"kv_heads", "head_dim", "ffn"}) {
-      if (const auto value = integer(key)) {
-        model[std::string(key)] = *value;
+  // What matters to the step and has no value: the profile's default holds.
+  void assume_unstated() {
+    for (const std::string_view column : {"precision", "recompute", "zero_stage"}) {
+      if (text(column).empty()) {
+        out_.assumed.push_back(fmt::format("{} is not stated", column));
       }
     }
-    if (!text("tied_embeddings").empty()) {
-      model["tied_embeddings"] = text("tied_embeddings") == "1";
-    }
-    if (!text("gated_mlp").empty() && (text("gated_mlp") == "1") != llama) {
-      model["activation"] = text("gated_mlp") == "1" ? "swiglu" : "gelu";
-    }
-    // Fine-tuning of adapters on a frozen base is stated in the notes; rank and place are NeMo's defaults, the source
-    // of all such rows (examples/nlp/language_modeling/tuning/conf, peft.lora_tuning: adapter_dim, target_modules).
-    if (text("notes").find("LoRA: frozen base weights") != std::string::npos) {
-      constexpr std::int64_t kRank = 32;
-      model["adapters"] = {{"rank", kRank}, {"modules", {"qkv"}}};
-    }
-    if (mixture) {
-      // Where the width of an expert is not stated the MLP's is meant (Mixtral's config.json has one width).
-      model["experts"] = {{"count", *integer("experts")},
-                          {"per_token", *integer("topk")},
-                          {"ffn", integer("moe_ffn").value_or(integer("ffn").value_or(0))}};
-    }
-    return model;
-  }
-
-  // Copies a column when it is stated; otherwise the profile's default holds and the row counts as assumed.
-  void put_or_assume(Json& section, std::string_view key, const Json& value) {
-    if (text(key).empty()) {
-      out_.assumed = true;
-    } else {
-      section[std::string(key)] = value;
+    if (text("sequence_parallel").empty() && text("tp") != "1") {
+      out_.assumed.emplace_back("sequence_parallel is not stated");
     }
   }
 
-  // A precision that is not one of the scenario's words ("fp16-or-bf16") is as good as not stated.
-  void put_precision(Json& training) {
-    if (kPrecisionNames.find(text("precision"))) {
-      training["precision"] = text("precision");
-    } else {
-      out_.assumed = true;
+  void fill(Json model, const std::vector<RunSetting>& settings) {
+    Json scenario = {
+        {"model", std::move(model)}, {"cluster", cluster_},        {"gpus", *table_.integer(row_, "num_gpus")},
+        {"layout", Json::object()},  {"training", Json::object()}, {"framework", out_.framework}};
+    choose_gpu(scenario);
+    std::vector<const RunSetting*> open;
+    for (const RunSetting& setting : settings) {
+      if (setting.path.starts_with("model.") && !scenario.at("model").is_object()) {
+        skip(fmt::format("{} needs the sizes of the model, not a file", setting.column));
+      } else if (setting.values.size() == 1) {
+        set_path(scenario, setting.path, setting.values.front());
+      } else {
+        open.push_back(&setting);
+      }
+    }
+    if (out_.skipped.empty()) {
+      out_.scenarios = readings(scenario, open);
     }
   }
 
-  void fill() {
-    Json layout = Json::object();
-    for (const std::string_view key : {"tp", "pp", "vpp", "cp", "ep", "dp"}) {
-      if (const auto value = integer(key)) {
-        layout[std::string(key)] = *value;
-      }
-    }
-    put_or_assume(layout, "sequence_parallel", text("sequence_parallel") == "1");
-    // A row states what its software overlaps in its notes, in the words of the recipe.
-    for (const auto& [stated, overlaps] : {std::pair{"tp_comm_overlap=True", true}, {"tp_comm_overlap=False", false}}) {
-      if (text("notes").find(stated) != std::string::npos) {
-        layout["tp_overlap"] = overlaps;
-      }
-    }
-    Json training = {{"seq_len", *integer("seq_len")},
-                     {"micro_batch", *integer("micro_batch")},
-                     {"global_batch", *integer("global_batch")}};
-    put_precision(training);
-    put_or_assume(training, "recompute", text("recompute"));
-    if (text("zero_stage").empty()) {
-      out_.assumed = true;
-    } else {
-      training["zero_stage"] = *integer("zero_stage");
-    }
-    if (!text("schedule").empty()) {
-      training["schedule"] = text("schedule");
-    }
-    if (integer("experts").value_or(0) > 1 && text("arch") != "mixtral") {
-      skip(fmt::format("what the {} architecture has beside its experts is not stated", text("arch")));
+  // A row may name a GPU with another memory size than the cluster's usual one.
+  void choose_gpu(Json& scenario) {
+    const std::string usual = load_cluster(cluster_).gpu;
+    if (out_.gpu.empty() || usual.starts_with(out_.gpu)) {
       return;
     }
-    out_.scenario = {{"model", model()},
-                     {"cluster", cluster_},
-                     {"gpus", *integer("num_gpus")},
-                     {"layout", std::move(layout)},
-                     {"training", std::move(training)},
-                     {"framework", out_.framework}};
-    apply_table_rules(table_, row_, out_.scenario);
-    // A row may name a GPU with another memory size than the cluster's usual one.
-    const std::vector<std::string> gpus = gpu_names();
-    const std::string usual = load_cluster(cluster_).gpu;
-    if (!usual.starts_with(out_.gpu) && std::find(gpus.begin(), gpus.end(), out_.gpu) != gpus.end()) {
-      out_.scenario["gpu"] = out_.gpu;
+    if (has_name(gpu_names(), out_.gpu)) {
+      scenario["gpu"] = out_.gpu;
+    } else {
+      out_.assumed.push_back(
+          fmt::format("gpu {} is not in the catalogue: {} of {} is assumed", out_.gpu, usual, cluster_));
     }
+  }
+
+  // Every reading of what the source leaves open, the one to score first.
+  std::vector<Json> readings(const Json& scenario, const std::vector<const RunSetting*>& open) {
+    std::vector<Json> out = {scenario};
+    for (const RunSetting* setting : open) {
+      const std::vector<Json> values = default_first(scenario, *setting);
+      std::string words = setting->column + ":";
+      for (const Json& value : setting->values) {
+        words += fmt::format("{} {}", &value == &setting->values.front() ? "" : " or",
+                             value.is_string() ? value.get<std::string>() : value.dump());
+      }
+      out_.open.push_back(std::move(words));
+      std::vector<Json> more;
+      for (const Json& value : values) {
+        for (const Json& one : out) {
+          more.push_back(one);
+          set_path(more.back(), setting->path, value);
+        }
+      }
+      out = std::move(more);
+    }
+    return out;
+  }
+
+  // The values of an open setting, that of the profile before the others where it is one of them.
+  std::vector<Json> default_first(const Json& scenario, const RunSetting& setting) const {
+    std::vector<Json> values = setting.values;
+    try {
+      const std::string usual = text_at(read_scenario(scenario, table_.file()).resolved, setting.path);
+      std::stable_partition(values.begin(), values.end(), [&](const Json& value) { return value.dump() == usual; });
+    } catch (const UserError&) {
+      return values;  // the simulation says what is wrong with the row
+    }
+    return values;
   }
 
   const CsvTable& table_;
@@ -200,6 +192,11 @@ class RowReader {
 };
 
 }  // namespace
+
+void check_run_columns(const CsvTable& table) {
+  table.require_columns(
+      {"id", "model", "num_gpus", "seq_len", "tp", "pp", "micro_batch", "global_batch", "measured_step_s"});
+}
 
 RunRow read_run_row(const CsvTable& table, std::size_t row) {
   return RowReader(table, row).read();

@@ -37,17 +37,6 @@ constexpr std::array<std::string_view, 19> kColumns = {"framework_profile",
                                                        "recompute",
                                                        "schedule"};
 
-std::string csv_field(const std::string& value) {
-  if (value.find_first_of(",\"\n") == std::string::npos) {
-    return value;
-  }
-  std::string quoted = "\"";
-  for (const char character : value) {
-    quoted += character == '"' ? "\"\"" : std::string(1, character);
-  }
-  return quoted + "\"";
-}
-
 std::string csv_number(const Json& value) {
   return value.is_null() ? "" : fmt::format("{:.6g}", value.get<double>());
 }
@@ -64,8 +53,8 @@ std::string csv_header() {
     out += fmt::format(",{}", column);
   }
   return out +
-         ",nodes,status,measured_step_s,predicted_step_s,error,measured_memory_gb,predicted_memory_gb,oom,predicted_"
-         "oom\n";
+         ",nodes,status,measured_step_s,predicted_step_s,error,predicted_low_s,predicted_high_s,measured_memory_gb,"
+         "predicted_memory_gb,oom,predicted_oom\n";
 }
 
 std::string csv_line(const CsvTable& table, std::size_t index, const Json& row) {
@@ -74,8 +63,10 @@ std::string csv_line(const CsvTable& table, std::size_t index, const Json& row) 
     out += "," + csv_field(column == "framework_profile" ? row.at("framework").get<std::string>()
                                                          : table.text(index, column));
   }
-  return out + fmt::format(",{},{},{},{},{},{},{},{},{}\n", nodes_of(table, index), row.at("status").get<std::string>(),
-                           csv_number(row.at("measured")), csv_number(row.at("predicted")), csv_number(row.at("error")),
+  return out + fmt::format(",{},{},{},{},{},{},{},{},{},{},{}\n", nodes_of(table, index),
+                           row.at("status").get<std::string>(), csv_number(row.at("measured")),
+                           csv_number(row.at("predicted")), csv_number(row.at("error")),
+                           csv_number(row.at("predicted_low")), csv_number(row.at("predicted_high")),
                            csv_number(row.at("measured_memory_gb")), csv_number(row.at("predicted_memory_gb")),
                            row.at("out_of_memory").get<bool>() ? 1 : 0, row.at("predicted_oom").get<bool>() ? 1 : 0);
 }
@@ -99,11 +90,12 @@ std::string fit_of(const std::string& table, const std::set<std::string>& framew
 // A file's summary in the scoreboard's words.
 Json table_score(const Json& file, const std::string& fit) {
   Json out = {{"name", table_name(file.at("file").get<std::string>())}, {"fit", fit}};
-  for (const char* count : {"rows", "simulated", "assumed", "apart", "skipped"}) {
+  for (const char* count : {"rows", "simulated", "assumed", "open", "skipped"}) {
     out[count] = file.at(count);
   }
-  for (const char* figure : {"median_abs_error", "mean_abs_error", "p90_abs_error", "bias", "spearman", "regret_median",
-                             "regret_max", "memory_median_abs_error", "fit_accuracy", "oom_precision", "oom_recall"}) {
+  for (const char* figure :
+       {"median_abs_error", "mean_abs_error", "p90_abs_error", "bias", "spearman", "regret_median", "regret_max",
+        "memory_median_abs_error", "fit_accuracy", "oom_precision", "oom_recall", "open_covered"}) {
     const Json& value = file.at(figure);
     out[figure] = value.is_null() ? Json(nullptr) : rounded(value.get<double>());
   }
@@ -148,6 +140,42 @@ Json mechanism_json(const Mechanisms& mechanisms) {
   return out;
 }
 
+// What a row states that its table may be cut by. Subsets look at columns, never at what was measured.
+using Subsets = std::map<std::pair<std::string, std::string>, std::vector<ScoredRow>>;  // by table and name
+
+void count_subsets(const CsvTable& table, std::size_t index, const ScoredRow& row, Subsets& subsets) {
+  const bool one_node = nodes_of(table, index) == 1;
+  const std::int64_t tp = table.integer(index, "tp").value_or(1);
+  const std::int64_t per_node = table.integer(index, "gpus_per_node").value_or(8);
+  const char* pipeline = table.integer(index, "pp").value_or(1) > 1 ? "a pipeline" : "no pipeline";
+  subsets[{row.table, one_node        ? "1: one node"
+                      : tp > per_node ? "4: several nodes, tp over nodes"
+                                      : fmt::format("{}: several nodes, {}", *pipeline == 'n' ? 2 : 3, pipeline)}]
+      .push_back(row);
+}
+
+Json subset_json(const Subsets& subsets) {
+  std::map<std::string, std::size_t> of_table;
+  for (const auto& [key, rows] : subsets) {
+    ++of_table[key.first];
+  }
+  Json out = Json::array();
+  for (const auto& [key, rows] : subsets) {
+    if (of_table[key.first] == 1) {
+      continue;  // the whole table
+    }
+    std::vector<const ScoredRow*> pointers;
+    for (const ScoredRow& row : rows) {
+      pointers.push_back(&row);
+    }
+    Json entry = score_json(key.second.substr(3), "", rows.size(), pointers);
+    entry.erase("fit");
+    entry["table"] = key.first;
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
 void count_mechanisms(const CsvTable& table, std::size_t index, const ScoredRow& row, Mechanisms& mechanisms) {
   for (const char* column : {"tp", "pp", "micro_batch"}) {
     mechanisms[{column, class_top(table.integer(index, column).value_or(1))}].push_back(row);
@@ -163,6 +191,7 @@ RunSection score_run_tables(std::span<const std::filesystem::path> files, Networ
   out.accuracy = accuracy_by_framework(scores.json, network);
   out.skipped = Json::array();
   Mechanisms mechanisms;
+  Subsets subsets;
   std::size_t next = 0;  // of the rows of all tables
   for (std::size_t i = 0; i < files.size(); ++i) {
     const CsvTable table = CsvTable::read(files[i]);
@@ -181,17 +210,15 @@ RunSection score_run_tables(std::span<const std::filesystem::path> files, Networ
       if (row.at("error").is_null()) {
         continue;
       }
-      const ScoredRow scored{.score = status == "apart" ? name + ", apart" : name,
+      const ScoredRow scored{.score = name,
                              .table = name,
                              .id = row.at("id").get<std::string>(),
                              .measured = row.at("measured").get<double>(),
                              .predicted = row.at("predicted").get<double>(),
                              .what = what_of(table, index),
-                             .apart = status == "apart",
-                             .assumed = status == "assumed"};
-      if (!scored.apart) {
-        count_mechanisms(table, index, scored, mechanisms);
-      }
+                             .assumed = status != "simulated"};
+      count_mechanisms(table, index, scored, mechanisms);
+      count_subsets(table, index, scored, subsets);
       out.section.rows.push_back(scored);
     }
     out.section.scores.push_back(table_score(scores.json.at("files").at(i), fit_of(name, frameworks)));
@@ -200,6 +227,7 @@ RunSection score_run_tables(std::span<const std::filesystem::path> files, Networ
     }
   }
   out.by_mechanism = mechanism_json(mechanisms);
+  out.subsets = subset_json(subsets);
   return out;
 }
 

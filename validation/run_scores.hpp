@@ -11,6 +11,7 @@ namespace trainyard {
 struct RunSection {
   ScoreSection section;
   Json by_mechanism;  // errors by tp, pp, micro-batch and nodes: [{"mechanism", "value", figures}]
+  Json subsets;       // rows of a table by what they state: [{"table", "name", figures}]
   Json skipped;       // {"table", "reason", "rows"}
   Json accuracy;      // validation/accuracy.json
   std::string csv;    // validation/results/runs.csv

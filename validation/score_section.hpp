@@ -17,8 +17,7 @@ struct ScoredRow {
   double measured = 0.0;
   double predicted = 0.0;
   std::string what;      // the configuration in words, for lists of rows
-  bool apart = false;    // counts towards no figure of the whole section
-  bool assumed = false;  // something that matters is not stated
+  bool assumed = false;  // something that matters is not stated, or of several readings the profile's was taken
   double error() const { return predicted / measured - 1.0; }
 };
 

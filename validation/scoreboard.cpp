@@ -121,7 +121,7 @@ std::vector<Work> tasks_for(const std::map<std::string, Paths>& by_section) {
 std::vector<ChartSeries> chart_series(const ScoreSection& section, bool by_table) {
   std::map<std::string, ChartSeries> series;
   for (const ScoredRow& row : section.rows) {
-    const std::string name = !by_table ? row.score : row.table + (row.apart ? ", apart" : "");
+    const std::string name = by_table ? row.table : row.score;
     ChartSeries& one = series[name];
     one.name = name;
     one.measured.push_back(row.measured);
@@ -145,7 +145,7 @@ void draw(const ScoreSection& section, std::map<std::string, std::string>& figur
 Json overall_score(const std::string& name, const ScoreSection& section, bool with_assumed) {
   std::vector<const ScoredRow*> rows;
   for (const ScoredRow& row : section.rows) {
-    if (!row.apart && (with_assumed || !row.assumed)) {
+    if (with_assumed || !row.assumed) {
       rows.push_back(&row);
     }
   }
@@ -186,6 +186,7 @@ Scoreboard make_scoreboard(std::span<const std::filesystem::path> tables, Networ
     board.runs_csv = std::move(scored.csv);
     board.sections.push_back(std::move(scored.section));
     board.scores["runs_by_mechanism"] = std::move(scored.by_mechanism);
+    board.scores["runs_subsets"] = std::move(scored.subsets);
     board.scores["runs_skipped"] = std::move(scored.skipped);
   }
   for (ScoreSection& section : score_in_children(tasks_for(by_section))) {

@@ -9,6 +9,7 @@
 #include "sim/program/memory_estimate.hpp"
 #include "sim/studies/fork_pool.hpp"
 #include "sim/studies/predict.hpp"
+#include "validation/run_columns.hpp"
 #include "validation/run_row.hpp"
 #include "validation/statistics.hpp"
 
@@ -17,7 +18,9 @@ namespace {
 
 struct Scored {
   RunRow row;
-  std::optional<double> predicted;            // seconds
+  std::optional<double> predicted;  // seconds
+  std::optional<double> least;      // of all readings of what the row leaves open
+  std::optional<double> most;
   std::optional<double> predicted_memory_gb;  // 1e9 bytes
   bool predicted_fits = true;
   Json breakdown;
@@ -39,14 +42,18 @@ double logged_memory_gb(const Scenario& scenario, const MemoryEstimate& memory) 
   return (first.total - first.uses[MemoryUse::kContext]).value / kGib;
 }
 
-// The child's work: the prediction of one row as JSON, or why there is none.
-std::string simulate_row(const RunRow& row, const std::string& file, Network network) {
+Scenario scenario_of(const RunRow& row, std::size_t reading, const std::string& file, Network network) {
+  Scenario scenario = read_scenario(row.scenarios[reading], fmt::format("{} {}", file, row.id));
+  scenario.network = network;
+  scenario.framework = without_run(std::move(scenario.framework), std::filesystem::path(file).stem().string(), row.id);
+  return scenario;
+}
+
+// The child's work: the prediction of one reading of a row as JSON, or why there is none.
+std::string simulate_row(const RunRow& row, std::size_t reading, const std::string& file, Network network) {
   Json out;
   try {
-    Scenario scenario = read_scenario(row.scenario, fmt::format("{} {}", file, row.id));
-    scenario.network = network;
-    scenario.framework =
-        without_run(std::move(scenario.framework), std::filesystem::path(file).stem().string(), row.id);
+    const Scenario scenario = scenario_of(row, reading, file, network);
     const MemoryEstimate memory = estimate_memory(scenario, make_layout(scenario));
     out["memory_gb"] = logged_memory_gb(scenario, memory);
     out["fits"] = memory.fits();
@@ -64,35 +71,44 @@ std::string simulate_row(const RunRow& row, const std::string& file, Network net
   return out.dump();
 }
 
-std::vector<Scored> simulate_table(const CsvTable& table, Network network) {
-  std::vector<Scored> scored(table.rows());
-  std::vector<std::size_t> to_simulate;
-  for (std::size_t i = 0; i < table.rows(); ++i) {
-    scored[i].row = read_run_row(table, i);
-    if (scored[i].row.skipped.empty()) {
-      to_simulate.push_back(i);
-    }
+void add_result(const Json& result, std::size_t reading, Scored& one) {
+  if (result.contains("skipped")) {
+    one.row.skipped = reading == 0 ? result["skipped"].get<std::string>() : one.row.skipped;
+    return;
   }
-  const auto results = run_in_children(to_simulate.size(), available_processors(), [&](std::size_t task) {
-    return simulate_row(scored[to_simulate[task]].row, table.file(), network);
-  });
-  for (std::size_t task = 0; task < to_simulate.size(); ++task) {
-    Scored& one = scored[to_simulate[task]];
-    if (!results[task]) {
-      one.row.skipped = "the simulation failed";
-      continue;
-    }
-    const Json result = Json::parse(*results[task]);
-    if (result.contains("skipped")) {
-      one.row.skipped = result["skipped"].get<std::string>();
-      continue;
-    }
-    if (result.contains("step")) {
-      one.predicted = result["step"].get<double>();
+  if (result.contains("step")) {
+    const double step = result["step"].get<double>();
+    one.least = std::min(step, one.least.value_or(step));
+    one.most = std::max(step, one.most.value_or(step));
+    if (reading == 0) {
+      one.predicted = step;
       one.breakdown = result["breakdown"];
     }
+  }
+  if (reading == 0) {
     one.predicted_memory_gb = result["memory_gb"].get<double>();
     one.predicted_fits = result["fits"].get<bool>();
+  }
+}
+
+std::vector<Scored> simulate_table(const CsvTable& table, Network network) {
+  std::vector<Scored> scored(table.rows());
+  std::vector<std::pair<std::size_t, std::size_t>> tasks;  // row and reading
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    scored[i].row = read_run_row(table, i);
+    const RunRow& row = scored[i].row;
+    for (std::size_t reading = 0; row.skipped.empty() && reading < row.scenarios.size(); ++reading) {
+      tasks.emplace_back(i, reading);
+    }
+  }
+  const auto results = run_in_children(tasks.size(), available_processors(), [&](std::size_t task) {
+    const auto [row, reading] = tasks[task];
+    return simulate_row(scored[row].row, reading, table.file(), network);
+  });
+  for (std::size_t task = 0; task < tasks.size(); ++task) {
+    const auto [row, reading] = tasks[task];
+    add_result(results[task] ? Json::parse(*results[task]) : Json{{"skipped", "the simulation failed"}}, reading,
+               scored[row]);
   }
   return scored;
 }
@@ -142,14 +158,14 @@ Json group_json(const std::string& name, const std::vector<const Scored*>& rows)
           {"bias", or_null(summary.bias)}};
 }
 
-Json by_group(const std::vector<const Scored*>& rows, const std::vector<const Scored*>& apart) {
+Json by_group(const std::vector<const Scored*>& rows) {
   std::map<std::string, std::vector<const Scored*>> groups;
-  for (const Scored* one : apart) {
-    groups["apart"].push_back(one);
-  }
   for (const Scored* one : rows) {
     groups[fmt::format("gpu {}", one->row.gpu)].push_back(one);
-    groups[one->row.assumed ? "recipe assumed" : "recipe stated"].push_back(one);
+    groups[!one->row.assumed.empty() ? "recipe assumed"
+           : !one->row.open.empty()  ? "recipe open"
+                                     : "recipe stated"]
+        .push_back(one);
   }
   Json out = Json::array();
   for (const auto& [name, group] : groups) {
@@ -186,21 +202,28 @@ Json ratio(double part, double whole) {
   return whole > 0 ? Json(part / whole) : Json(nullptr);
 }
 
-Json file_json(const std::string& file, const std::vector<Scored>& scored) {
+// Between what the readings of a row predict, or as near to it as rows that state everything usually are.
+bool is_covered(const Scored& one) {
+  constexpr double kNear = 0.1;
+  return *one.row.step >= *one.least / (1.0 + kNear) && *one.row.step <= *one.most * (1.0 + kNear);
+}
+
+Json file_json(const std::string& file, const CsvTable& table, const std::vector<Scored>& scored) {
   std::vector<const Scored*> rows;
-  std::vector<const Scored*> apart;
   std::vector<double> memory_errors;
   std::size_t assumed = 0;
+  std::size_t open = 0;
+  std::size_t covered = 0;
   std::size_t skipped = 0;
   for (const Scored& one : scored) {
     skipped += one.row.skipped.empty() ? 0 : 1;
-    if (has_error(one) && !one.row.apart.empty()) {
-      apart.push_back(&one);
-    } else if (has_error(one)) {
+    if (has_error(one)) {
       rows.push_back(&one);
-      assumed += one.row.assumed ? 1 : 0;
+      assumed += one.row.assumed.empty() ? 0 : 1;
+      open += one.row.open.empty() ? 0 : 1;
+      covered += !one.row.open.empty() && is_covered(one) ? 1 : 0;
     }
-    if (one.row.skipped.empty() && one.row.memory_gb && one.predicted_memory_gb && *one.row.memory_gb > 0) {
+    if (one.row.skipped.empty() && one.row.memory_gb && one.predicted_memory_gb) {
       memory_errors.push_back(std::abs(*one.predicted_memory_gb / *one.row.memory_gb - 1.0));
     }
   }
@@ -211,7 +234,8 @@ Json file_json(const std::string& file, const std::vector<Scored>& scored) {
           {"rows", scored.size()},
           {"simulated", summary.count},
           {"assumed", assumed},
-          {"apart", apart.size()},
+          {"open", open},
+          {"open_covered", ratio(static_cast<double>(covered), static_cast<double>(open))},
           {"skipped", skipped},
           {"median_abs_error", or_null(summary.median_abs_error)},
           {"mean_abs_error", or_null(summary.mean_abs_error)},
@@ -225,16 +249,16 @@ Json file_json(const std::string& file, const std::vector<Scored>& scored) {
           {"fit_accuracy", ratio(fits.right, fits.all)},
           {"oom_precision", ratio(fits.hits, fits.predicted)},
           {"oom_recall", ratio(fits.hits, fits.actual)},
-          {"by_group", by_group(rows, apart)}};
+          {"by_group", by_group(rows)},
+          {"warnings", doubtful_columns(table)}};
 }
 
 Json row_json(const std::string& file, const Scored& one) {
   const bool scored = has_error(one);
-  const std::string& reason = one.row.skipped.empty() ? one.row.apart : one.row.skipped;
-  const std::string status = !one.row.skipped.empty() ? "skipped"
-                             : !one.row.apart.empty() ? "apart"
-                             : one.row.assumed        ? "assumed"
-                                                      : "simulated";
+  const std::string status = !one.row.skipped.empty()   ? "skipped"
+                             : !one.row.assumed.empty() ? "assumed"
+                             : !one.row.open.empty()    ? "open"
+                                                        : "simulated";
   return {{"file", file},
           {"id", one.row.id},
           {"framework", one.row.framework},
@@ -242,11 +266,15 @@ Json row_json(const std::string& file, const Scored& one) {
           {"measured", or_null(one.row.step)},
           {"predicted", or_null(one.predicted)},
           {"error", scored ? Json(*one.predicted / *one.row.step - 1.0) : Json(nullptr)},
+          {"predicted_low", or_null(one.least)},
+          {"predicted_high", or_null(one.most)},
           {"measured_memory_gb", or_null(one.row.memory_gb)},
           {"predicted_memory_gb", or_null(one.predicted_memory_gb)},
           {"out_of_memory", one.row.out_of_memory},
           {"predicted_oom", !one.predicted_fits},
-          {"reason", reason.empty() ? Json(nullptr) : Json(reason)},
+          {"reason", one.row.skipped.empty() ? Json(nullptr) : Json(one.row.skipped)},
+          {"assumed", one.row.assumed},
+          {"open", one.row.open},
           {"breakdown_s", one.breakdown}};
 }
 
@@ -255,9 +283,10 @@ std::string percent(const Json& value) {
 }
 
 std::string file_text(const Json& file) {
-  std::string out = fmt::format("{}: {} rows, {} simulated ({} with assumed recipe), {} apart, {} skipped\n",
-                                file["file"].get<std::string>(), file["rows"].get<int>(), file["simulated"].get<int>(),
-                                file["assumed"].get<int>(), file["apart"].get<int>(), file["skipped"].get<int>());
+  std::string out =
+      fmt::format("{}: {} rows, {} simulated ({} with assumed recipe, {} with settings left open), {} skipped\n",
+                  file["file"].get<std::string>(), file["rows"].get<int>(), file["simulated"].get<int>(),
+                  file["assumed"].get<int>(), file["open"].get<int>(), file["skipped"].get<int>());
   out +=
       fmt::format("  step time  median {}  mean {}  p90 {}  bias {}  spearman {}\n", percent(file["median_abs_error"]),
                   percent(file["mean_abs_error"]), percent(file["p90_abs_error"]), percent(file["bias"]),
@@ -265,7 +294,27 @@ std::string file_text(const Json& file) {
   out += fmt::format("  regret median {} max {} ({} groups)  memory median {}  fit accuracy {}\n",
                      percent(file["regret_median"]), percent(file["regret_max"]), file["regret_groups"].get<int>(),
                      percent(file["memory_median_abs_error"]), percent(file["fit_accuracy"]));
+  if (file["open"].get<int>() > 0) {
+    out += fmt::format(
+        "  of rows with settings left open {} were measured between what their readings predict, or within 10 % of "
+        "it\n",
+        percent(file["open_covered"]));
+  }
+  for (const Json& warning : file["warnings"]) {
+    out += fmt::format("  note: {}\n", warning.get<std::string>());
+  }
   return out;
+}
+
+constexpr std::size_t kMostListed = 64;  // rows of a table whose rows are listed
+
+std::string row_text(const Scored& one) {
+  std::string out = fmt::format("    {:16} measured {:9.4f} s  predicted {:9.4f} s  error {:+6.1f} %", one.row.id,
+                                *one.row.step, *one.predicted, (*one.predicted / *one.row.step - 1.0) * 100.0);
+  if (!one.row.open.empty()) {
+    out += fmt::format("  ({:.4f} s to {:.4f} s)", *one.least, *one.most);
+  }
+  return out + "\n";
 }
 
 }  // namespace
@@ -276,22 +325,29 @@ RunScores validate_runs(std::span<const std::filesystem::path> files, Network ne
   scores.json["rows"] = Json::array();
   for (const std::filesystem::path& file : files) {
     const CsvTable table = CsvTable::read(file);
+    check_run_columns(table);
     const std::vector<Scored> scored = simulate_table(table, network);
-    scores.json["files"].push_back(file_json(file.string(), scored));
+    scores.json["files"].push_back(file_json(file.string(), table, scored));
     scores.text += file_text(scores.json["files"].back());
-    std::map<std::string, std::size_t> reasons;
+    std::map<std::pair<std::string, std::string>, std::size_t> reasons;
     for (const Scored& one : scored) {
       scores.json["rows"].push_back(row_json(file.string(), one));
       if (!one.row.skipped.empty()) {
-        ++reasons[one.row.skipped];
+        ++reasons[{"skipped", one.row.skipped}];
+      } else {
+        for (const std::string& assumed : one.row.assumed) {
+          ++reasons[{"assumed in", assumed}];
+        }
+        for (const std::string& open : one.row.open) {
+          ++reasons[{"left open in", open}];
+        }
       }
-      if (has_error(one) && scored.size() <= 64) {
-        scores.text += fmt::format("    {:16} measured {:9.4f} s  predicted {:9.4f} s  error {:+6.1f} %\n", one.row.id,
-                                   *one.row.step, *one.predicted, (*one.predicted / *one.row.step - 1.0) * 100.0);
+      if (has_error(one) && scored.size() <= kMostListed) {
+        scores.text += row_text(one);
       }
     }
     for (const auto& [reason, count] : reasons) {
-      scores.text += fmt::format("    skipped {}: {}\n", count, reason);
+      scores.text += fmt::format("    {} {}: {}\n", reason.first, count, reason.second);
     }
   }
   return scores;

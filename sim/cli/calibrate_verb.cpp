@@ -21,6 +21,7 @@ struct CalibrateOptions {
   std::string gpu;
   std::string framework;
   std::vector<std::string> parameters;
+  std::size_t most_rows = std::numeric_limits<std::size_t>::max();
   std::string network = "analytic";
   bool collectives = false;
   std::string cluster;
@@ -58,7 +59,8 @@ Json calibrate_framework(const CalibrateOptions& options) {
   return fit_framework({.framework = options.framework,
                         .tables = {options.files.begin(), options.files.end()},
                         .network = named_choice("--network", options.network, kNetworkNames),
-                        .parameters = options.parameters});
+                        .parameters = options.parameters,
+                        .most_rows = options.most_rows});
 }
 
 void check_choice(const CalibrateOptions& options) {
@@ -78,6 +80,13 @@ void check_choice(const CalibrateOptions& options) {
                      .allowed = join_names(fitted_parameter_names()),
                      .problem = "say which parameters of the framework profile to fit",
                      .remedy = remedy});
+  }
+  if (options.framework.empty() && options.most_rows != CalibrateOptions{}.most_rows) {
+    throw UserError({.file = "--most-rows",
+                     .found = fmt::format("{}", options.most_rows),
+                     .allowed = "beside --framework",
+                     .problem = "only fits to runs draw rows",
+                     .remedy = "leave it out"});
   }
   if (options.collectives && !options.save) {
     throw UserError({.file = "--collectives",
@@ -120,6 +129,9 @@ void add_calibrate_verb(CLI::App& app) {
                    "framework profile whose host costs and kernel rate to fit to runs");
   verb->add_option("--parameters", options->parameters, "which of them, separated by commas")->delimiter(',');
   verb->add_option("--network", options->network, "analytic (default) or flow, for --framework");
+  verb->add_option("--most-rows", options->most_rows,
+                   "runs that take part, drawn by the hashes of their ids, for --framework")
+      ->check(CLI::PositiveNumber);
   verb->add_flag("--collectives", options->collectives, "fit the catalogue's collective calibrations");
   verb->add_flag("--save", options->save, "write the fit into the catalogue");
   verb->add_option("--out", options->out, "write the profile here");

@@ -1,6 +1,7 @@
 #include "sim/scenario/framework.hpp"
 
 #include "sim/base/files.hpp"
+#include "sim/scenario/attention_names.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
@@ -8,9 +9,6 @@ namespace {
 
 constexpr std::string_view kFolder = "sim/scenario/frameworks";
 
-constexpr NameTable<AttentionKernel, 3> kAttentionNames{{{{"unfused", AttentionKernel::kUnfused},
-                                                          {"fused-softmax", AttentionKernel::kUnfusedSoftmaxFused},
-                                                          {"flash", AttentionKernel::kFlash}}}};
 constexpr NameTable<GroupedKernel, 2> kGroupedKernelNames{
     {{{"one-kernel", GroupedKernel::kOneKernel}, {"many-streams", GroupedKernel::kManyStreams}}}};
 constexpr NameTable<StageSplit, 2> kStageSplitNames{{{{"even", StageSplit::kEven}, {"by-cost", StageSplit::kByCost}}}};

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/base/files.hpp"
+#include "sim/scenario/attention_names.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/scenario_checks.hpp"
@@ -124,7 +125,7 @@ Training read_training(const JsonReader& json, const ModelSpec& model, const Par
                     "recompute_modules", "zero_stage",    "data_parallel",    "schedule",
                     "micro_batch_group", "p2p",           "grad_dtype",       "optimizer_dtype",
                     "master_dtype",      "weight_copies", "experts",          "offload",
-                    "distributed_debug", "param_dtype"});
+                    "distributed_debug", "param_dtype",   "attention",        "loss_kernel"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -226,12 +227,12 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   if (bytes_per_element(training.param_dtype) != storage_bytes_per_element(training.precision)) {
     out["training"]["param_dtype"] = kPrecisionNames.name_of(training.param_dtype);
   }
-  if (training.distributed_debug != DistributedDebug::kOff) {
-    out["training"]["distributed_debug"] = kDistributedDebugNames.name_of(training.distributed_debug);
-  }
+  out["training"]["distributed_debug"] = kDistributedDebugNames.name_of(training.distributed_debug);
   if (scenario.model.experts) {
     out["training"]["experts"] = expert_routing_json(training.experts);
   }
+  out["training"]["attention"] = kAttentionNames.name_of(scenario.framework.operators.attention);
+  out["training"]["loss_kernel"] = kLossKernelNames.name_of(scenario.framework.operators.cross_entropy);
   echo_pipeline(scenario, out);
   out["framework"] = scenario.framework.name;
   out["network"] = kNetworkNames.name_of(scenario.network);
@@ -276,6 +277,9 @@ Scenario read_scenario(const Json& document, const std::string& file) {
   if (const auto found = training.find("p2p")) {
     scenario.framework.exchange = found->choice(kExchangeNames);
   }
+  OperatorOptions& operators = scenario.framework.operators;
+  operators.attention = choice_or(training, "attention", kAttentionNames, operators.attention);
+  operators.cross_entropy = choice_or(training, "loss_kernel", kLossKernelNames, operators.cross_entropy);
   if (!section(json, "layout").has("vpp")) {
     scenario.layout.vpp = default_chunks(scenario.training);
   }

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 
-#include "sim/base/csv.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 
@@ -46,16 +45,4 @@ TEST_CASE("an unknown catalogue name suggests the nearest") {
     CHECK(error.fault().pointer == "/gpu");
     CHECK(error.fault().problem == "unknown GPU");
   }
-}
-
-TEST_CASE("CSV fields may be quoted, empty or missing at the end of a row") {
-  const ScratchFolder folder;
-  write_file(folder.path / "t.csv", "id,value,note\na,1.5,\"x, \"\"y\"\"\"\nb,,\nc\n");
-  const CsvTable table = CsvTable::read(folder.path / "t.csv");
-  REQUIRE(table.rows() == 3);
-  CHECK(table.text(0, "note") == "x, \"y\"");
-  CHECK(table.number(0, "value") == 1.5);
-  CHECK_FALSE(table.number(1, "value").has_value());
-  CHECK(table.text(2, "note").empty());
-  CHECK_THROWS_AS(table.integer(0, "value"), UserError);
 }

@@ -1,0 +1,267 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/base/error.hpp"
+#include "sim/base/files.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "validation/run_columns.hpp"
+#include "validation/run_row.hpp"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Fields = std::map<std::string, std::string>;
+
+// A row that states everything, with other or more fields.
+Fields fields(const Fields& changed = {}) {
+  Fields out = {{"id", "a"},
+                {"gpu", "h100-sxm"},
+                {"num_gpus", "16"},
+                {"cluster", "dgx-h100"},
+                {"framework_profile", "megatron-core"},
+                {"model", "tiny"},
+                {"arch", "llama"},
+                {"layers", "4"},
+                {"hidden", "1024"},
+                {"heads", "16"},
+                {"ffn", "4096"},
+                {"vocab", "32000"},
+                {"seq_len", "1024"},
+                {"tp", "2"},
+                {"pp", "1"},
+                {"dp", "8"},
+                {"zero_stage", "1"},
+                {"sequence_parallel", "1"},
+                {"micro_batch", "1"},
+                {"global_batch", "32"},
+                {"precision", "bf16"},
+                {"recompute", "none"},
+                {"measured_step_s", "0.05"}};
+  for (const auto& [key, value] : changed) {
+    out[key] = value;
+  }
+  return out;
+}
+
+CsvTable table(const Fields& row, const std::string& name = "mine") {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("trainyard_row_{}", ::getpid());
+  fs::create_directories(folder);
+  std::string header;
+  std::string line;
+  for (const auto& [key, value] : row) {
+    const char* separator = header.empty() ? "" : ",";
+    header += separator + csv_field(key);
+    line += separator + csv_field(value);
+  }
+  write_file(folder / (name + ".csv"), header + "\n" + line + "\n");
+  CsvTable read = CsvTable::read(folder / (name + ".csv"));
+  fs::remove_all(folder);
+  return read;
+}
+
+RunRow row(const Fields& changed = {}, const std::string& name = "mine") {
+  const CsvTable read = table(fields(changed), name);
+  check_run_columns(read);
+  return read_run_row(read, 0);
+}
+
+Scenario scenario(const Fields& changed) {
+  const RunRow read = row(changed);
+  CAPTURE(read.skipped);
+  REQUIRE(read.scenarios.size() == 1);
+  return read_scenario(read.scenarios.front(), "row");
+}
+
+std::optional<Fault> refusal(const Fields& changed) {
+  try {
+    row(changed);
+  } catch (const UserError& error) {
+    CHECK(error.code() == ExitCode::kBadInput);
+    return error.fault();
+  }
+  return std::nullopt;
+}
+
+bool mentions(const std::vector<std::string>& sentences, const std::string& words) {
+  return std::any_of(sentences.begin(), sentences.end(),
+                     [&](const std::string& one) { return one.find(words) != std::string::npos; });
+}
+
+}  // namespace
+
+TEST_CASE("a row that states everything assumes nothing, whatever its table is called and whatever was measured") {
+  const RunRow plain = row();
+  CHECK(plain.assumed.empty());
+  CHECK(plain.open.empty());
+  CHECK(plain.skipped.empty());
+  for (const std::string name : {"runs_nanotron", "runs_mosaicml_examples", "runs_dgxc_benchmarking"}) {
+    for (const std::string step : {"0.05", "500"}) {
+      const RunRow other = row(
+          {{"measured_step_s", step}, {"mfu_percent", "1"}, {"notes", "tp_comm_overlap=True"}, {"framework", "NeMo"}},
+          name);
+      CHECK(other.scenarios == plain.scenarios);
+    }
+  }
+}
+
+TEST_CASE("every key of a scenario may be a column") {
+  const Scenario layout = scenario({{"tp_overlap", "true"},
+                                    {"tp", "1"},
+                                    {"cp", "2"},
+                                    {"cp_type", "a2a"},
+                                    {"dp", "4"},
+                                    {"pp", "2"},
+                                    {"vpp", "1"},
+                                    {"layers_per_stage", "[1,3]"},
+                                    {"micro_batch", "2"},
+                                    {"p2p", "overlapped"}});
+  CHECK(layout.layout.tp_overlap == TensorOverlap::kOn);
+  CHECK(layout.layout.context_parallel == ContextParallel::kUlysses);
+  CHECK(layout.layout.layers_per_stage == std::vector<std::int64_t>{1, 3});
+  CHECK(layout.framework.exchange == PipelineExchange::kOverlapped);
+  const Scenario ends =
+      scenario({{"pp", "2"}, {"dp", "4"}, {"embedding", "layer"}, {"loss", "as-layer"}, {"layers", "6"}});
+  CHECK(ends.layout.embedding == EndPlacement::kAsLayer);
+  CHECK(ends.layout.loss == EndPlacement::kAsLayer);
+  const Scenario recipe = scenario({{"optimizer", "adamw"},
+                                    {"param_dtype", "fp32"},
+                                    {"grad_dtype", "bf16"},
+                                    {"master_dtype", "fp32"},
+                                    {"recompute", "selective"},
+                                    {"recompute_modules", "layernorm,core_attn"},
+                                    {"attention", "unfused"},
+                                    {"loss_kernel", "fused"},
+                                    {"training.optimizer_dtype", "bf16"}});
+  CHECK(recipe.training.optimizer == Optimizer::kAdam);
+  CHECK(recipe.training.param_dtype == Precision::kFp32);
+  CHECK(recipe.training.grad_dtype == Precision::kBf16);
+  CHECK(recipe.training.optimizer_dtype == Precision::kBf16);
+  CHECK(recipe.training.recompute_modules ==
+        std::vector<RecomputeModule>{RecomputeModule::kNorm, RecomputeModule::kCoreAttention});
+  CHECK(recipe.framework.operators.attention == AttentionKernel::kUnfused);
+  CHECK(recipe.framework.operators.cross_entropy == Fusion::kOn);
+  const Scenario sharded = scenario({{"framework_profile", "torchtitan"},
+                                     {"zero_stage", "3"},
+                                     {"fsdp", "fsdp2"},
+                                     {"tp", "1"},
+                                     {"dp", "16"},
+                                     {"offload", "activations=0.5"}});
+  CHECK(sharded.training.data_parallel.strategy == DataParallelName::kFsdp);
+  CHECK(sharded.training.offload.activations == 0.5);
+}
+
+TEST_CASE("architectures with experts, latent attention and normalised queries are read from columns") {
+  const Fields moe = {{"arch", "moe"},    {"experts", "8"},         {"topk", "2"},
+                      {"moe_ffn", "512"}, {"shared_ffn", "256"},    {"ep", "4"},
+                      {"etp", "1"},       {"dispatcher", "deepep"}, {"qk_norm", "1"}};
+  const Scenario mixture = scenario(moe);
+  REQUIRE(mixture.model.experts.has_value());
+  CHECK(mixture.model.experts->shared_ffn == 256);
+  CHECK(mixture.model.query_key_norm == Presence::kPresent);
+  CHECK(mixture.layout.etp == 1);
+  CHECK(mixture.training.experts.dispatcher == TokenDispatcher::kDeepEp);
+  Fields latent = moe;
+  latent.merge(Fields{{"kv_lora_rank", "64"},
+                      {"qk_nope_head_dim", "32"},
+                      {"qk_rope_head_dim", "16"},
+                      {"v_head_dim", "32"},
+                      {"first_dense", "1"}});
+  latent["arch"] = "deepseek";
+  const Scenario deepseek = scenario(latent);
+  REQUIRE(deepseek.model.latent.has_value());
+  CHECK(deepseek.model.latent->key_value_rank == 64);
+  CHECK(deepseek.model.experts->first_dense == 1);
+  latent["v_head_dim"] = "";
+  CHECK(row(latent).skipped == "v_head_dim is not stated, which latent attention needs");
+  CHECK(row({{"arch", "moe"}}).skipped == "experts is not stated");
+}
+
+TEST_CASE("a model may be named instead of described") {
+  const Fields bare = {{"arch", ""}, {"layers", ""}, {"hidden", ""}, {"heads", ""}, {"ffn", ""}, {"vocab", ""}};
+  Fields named = bare;
+  named["model"] = "Llama-3-8B";
+  CHECK(scenario(named).model.layers == 32);
+  named["layers"] = "12";  // a model cut short, as benchmarks do
+  CHECK(scenario(named).model.layers == 12);
+  CHECK(scenario(named).model.hidden == 4096);
+  named = bare;
+  named["model"] = (home_folder() / "models/catalogue/llama-3-8b.json").string();
+  CHECK(scenario(named).model.layers == 32);
+  named["model"] = "llama-3-9b";
+  CHECK(row(named).skipped == "architecture not stated is not simulated");
+}
+
+TEST_CASE("what has no model is said in words and counts as assumed") {
+  CHECK(mentions(row({{"cuda_graph", "full_iteration"}}).assumed, "cuda_graph full_iteration is not modelled"));
+  CHECK(row({{"cuda_graph", "none"}}).assumed.empty());
+  CHECK(mentions(row({{"compile", "1"}}).assumed, "compile 1 is not modelled"));
+  CHECK(mentions(row({{"loss_kernel", "chunked"}}).assumed, "loss_kernel chunked is not modelled"));
+  CHECK(mentions(row({{"optimizer", "adamw8bit"}}).assumed, "optimizer adamw8bit is not modelled"));
+  CHECK(mentions(row({{"precision", "nf4+bf16"}}).assumed, "precision nf4+bf16 is not modelled"));
+  CHECK(mentions(row({{"peft", "lora"}}).assumed, "32 on qkv"));
+  CHECK(row({{"peft", "lora"}, {"lora_rank", "16"}, {"lora_modules", "qkv,mlp_up"}}).assumed.empty());
+  CHECK(
+      mentions(row({{"gpu", "tpu-v5e"}}).assumed, "tpu-v5e is not in the catalogue: h100-sxm of dgx-h100 is assumed"));
+  CHECK(mentions(row({{"recompute", ""}}).assumed, "recompute is not stated"));
+}
+
+TEST_CASE("a setting that the source leaves open is read in every way, the profile's default first") {
+  const Fields nanotron = {{"framework_profile", "nanotron"}, {"distributed_debug", "detail|off"}};
+  const RunRow debug = row(nanotron);
+  REQUIRE(debug.scenarios.size() == 2);
+  CHECK(debug.scenarios[0]["training"]["distributed_debug"] == "off");
+  CHECK(debug.scenarios[1]["training"]["distributed_debug"] == "detail");
+  CHECK(mentions(debug.open, "distributed_debug: detail or off"));
+  // Of megatron-deepspeed's two 16-bit formats fp16 is the default.
+  const RunRow half =
+      row({{"framework_profile", "megatron-deepspeed"}, {"zero_stage", "0"}, {"precision", "bf16-or-fp16"}});
+  REQUIRE(half.scenarios.size() == 2);
+  CHECK(half.scenarios[0]["training"]["precision"] == "fp16");
+  // The default is none of these: the source's order holds.
+  CHECK(row({{"precision", "tf32-or-fp32"}}).scenarios.front()["training"]["precision"] == "tf32");
+  CHECK(row({{"precision", "fp16|bf16"}, {"sequence_parallel", "0|1"}}).scenarios.size() == 4);
+}
+
+TEST_CASE("fields that are not of their column's kind are refused") {
+  for (const char* column : {"gated_mlp", "tied_embeddings", "sequence_parallel", "oom", "qk_norm", "ep_overlap"}) {
+    const auto fault = refusal({{column, "banana"}});
+    CAPTURE(column);
+    REQUIRE(fault.has_value());
+    CHECK(fault->pointer == fmt::format("line 2, column {}", column));
+    CHECK(fault->found == "banana");
+    for (const char* word : {"1", "true", "TRUE", "0", "no"}) {
+      CHECK_FALSE(refusal({{column, word}}).has_value());
+    }
+  }
+  CHECK(row({{"gated_mlp", "true"}}).scenarios == row({{"gated_mlp", "1"}}).scenarios);
+  CHECK(row({{"gated_mlp", "true"}}).scenarios != row({{"gated_mlp", "0"}}).scenarios);
+  for (const char* step : {"0", "-1", "nan", "inf", "fast"}) {
+    CHECK(refusal({{"measured_step_s", step}})->pointer == "line 2, column measured_step_s");
+  }
+  CHECK(refusal({{"tp", "-2"}}).has_value());
+  CHECK(refusal({{"tp", "2.5"}}).has_value());
+  CHECK(refusal({{"layers", "many"}}).has_value());
+  CHECK(refusal({{"offload", "everything"}}).has_value());
+}
+
+TEST_CASE("tables without the columns that every row needs are refused, and near names are pointed out") {
+  Fields without = fields();
+  without.erase("micro_batch");
+  without["micro_bach"] = "1";
+  const CsvTable read = table(without);
+  CHECK_THROWS_AS(check_run_columns(read), UserError);
+  CHECK(mentions(doubtful_columns(read), "the column micro_bach is not read; micro_batch would be"));
+  CHECK(doubtful_columns(table(fields({{"my_own_remarks_column", "x"}}))).empty());
+}
+
+}  // namespace trainyard

@@ -1,0 +1,35 @@
+#pragma once
+// What the columns of a table of training runs mean: which key of the scenario each sets. The meanings in words are in
+// validation/published/runs/README.md.
+#include <string>
+#include <vector>
+
+#include "sim/base/csv.hpp"
+#include "sim/base/json_reader.hpp"
+
+namespace trainyard {
+
+// One key of the scenario as a row states it. Several values: the source leaves open which of them held.
+struct RunSetting {
+  std::string column;
+  std::string path;  // of the scenario: "layout.tp"
+  std::vector<Json> values;
+};
+
+struct StatedSettings {
+  std::vector<RunSetting> settings;
+  std::vector<std::string> assumed;  // in words: what is not modelled or not known, and what is taken instead
+};
+
+// What a row states of its layout and recipe. A field may name several values, "off|detail" or "fp16-or-bf16". A column
+// whose name is a dotted path ("training.data_parallel.bucket") sets that key. Throws UserError, with line and column,
+// for fields that are not of the column's kind.
+StatedSettings read_settings(const CsvTable& table, std::size_t row);
+
+// Columns that are not read and whose names are near to one that would be, in words.
+std::vector<std::string> doubtful_columns(const CsvTable& table);
+
+// document.a.b = value for the path "a.b".
+void set_path(Json& document, std::string_view path, Json value);
+
+}  // namespace trainyard
