@@ -186,9 +186,9 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
       out.orders = std::move(rings);
     }
   }
+  // Source: NCCL 2.30 src/graph/xml.cc, kvDictPciGen: 12 of the 15.75 GB/s of PCIe 3.0 x16, the same share later.
+  const double slot = node.pcie_bandwidth.value / kGiga * (12.0 / 15.75);
   if (inside <= 0.0) {
-    // Source: NCCL 2.30 src/graph/topo.h counts 12 of 15.75 GB/s on PCIe 3.0 x16, the same share later.
-    const double slot = node.pcie_bandwidth.value / kGiga * (12.0 / 15.75);
     const double between = node.cpu_interconnect_bandwidth.value / kGiga;
     inside = between > 0.0 ? std::min(slot, between) : slot;
   }
@@ -196,8 +196,8 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
     out.ring = fit_channels(inside, profile.intra_speeds, most);
   } else {
     // One channel per NIC at the best speed of the list, as the ring of channel c enters by NIC c. The NIC is read
-    // through the member's own slot.
-    const double nic = std::min(node.nic_bandwidth.value, node.pcie_bandwidth.value) / kGiga;
+    // through the member's own slot, so that a faster NIC than the slot changes nothing.
+    const double nic = std::min(node.nic_bandwidth.value / kGiga, slot);
     // A channel leaves every member but the last over NVLink, so a member carries (g - 1) of g channels inside.
     const double share = static_cast<double>(local - 1) / static_cast<double>(local);
     const double each = local > 1 ? std::min(nic, inside / (nics * share)) : nic;
@@ -234,7 +234,7 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
       }
     }
     if (many_nodes) {
-      const double per_head = node.nic_bandwidth.value / kGiga * nics / heads;
+      const double per_head = std::min(node.nic_bandwidth.value / kGiga, slot) * nics / heads;
       out.nvls.inter = fit_channels(per_head, profile.inter_speeds, 1).intra;
     }
   }
