@@ -12,10 +12,14 @@ namespace {
 
 constexpr int kMostGraphChannels = 32;  // Source: NCCL 2.30 src/include/device.h, MAXCHANNELS / 2 for the ring search
 constexpr double kGiga = 1e9;
+// GB/s of the one channel that is left where none of the list's speeds fits. Source: NCCL 2.30 src/graph/search.cc, the
+// simple order of ncclTopoCompute.
+constexpr double kSimpleOrderSpeed = 0.1;
 
 // The speed of the list that carries most when as many channels as fit share `capacity`; NCCL tries fast ones first.
+// However slow a link is, one channel is left.
 ChannelGraph fit_channels(double capacity, const std::vector<double>& speeds, int most) {
-  ChannelGraph best;
+  ChannelGraph best{.channels = 1, .intra = kSimpleOrderSpeed, .inter = kSimpleOrderSpeed};
   for (const double speed : speeds) {
     const int fit = std::min(most, static_cast<int>(std::floor(capacity / speed + 1e-9)));
     if (fit * speed > best.bandwidth() + 1e-9) {
