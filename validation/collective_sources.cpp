@@ -41,10 +41,10 @@ void refuse_idle_options(const CollectiveSources& sources) {
   const bool has_log = std::any_of(sources.files.begin(), sources.files.end(),
                                    [](const auto& file) { return kind_of(file) == Kind::kLog; });
   for (const auto& [option, is_given] : given) {
-    const bool is_idle = option == std::string_view("--any-gpu") ? !sources.cluster : !has_log;
-    if (is_given && is_idle) {
+    const bool asks_cluster = option == std::string_view("--any-gpu");
+    if (is_given && (asks_cluster ? !sources.cluster : !has_log)) {
       throw UserError({.file = option,
-                       .allowed = sources.cluster ? "with an nccl-tests log" : "with --cluster",
+                       .allowed = asks_cluster ? "beside --cluster" : "with an nccl-tests log",
                        .problem = "this option is of no use here",
                        .remedy = "leave it out"});
     }

@@ -41,7 +41,12 @@ TEST_CASE("with every rate doubled the tuner expects no more, and a forced algor
           for (std::size_t i = 0; i < before.rows.size(); ++i) {
             const SweepRow& was = before.rows[i];
             const SweepRow& is = after.rows[i];
-            CAPTURE(name, rate, gpus, was.size.value, was.algorithm, was.protocol);
+            CAPTURE(name);
+            CAPTURE(rate);
+            CAPTURE(gpus);
+            CAPTURE(was.size.value);
+            CAPTURE(was.algorithm);
+            CAPTURE(was.protocol);
             CHECK(is.tuner->value <= was.tuner->value * (1.0 + 1e-9));
             // Max-min sharing is not monotone: a flow that got faster may take what another needs of a third link.
             CHECK(is.time.value <= was.time.value * 1.005);
