@@ -9,6 +9,7 @@
 #include <map>
 
 #include "sim/base/csv.hpp"
+#include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/collectives/profile.hpp"
@@ -135,17 +136,17 @@ std::pair<double, double> version_of(const std::string& text) {
 // The catalogue's clusters as rows ask for them, each read once.
 class Machines {
  public:
-  // Nothing when the catalogue has no such name.
+  // Nothing when there is no such cluster.
   const ClusterSpec* find(const std::string& name) {
-    const auto found = known_.find(name);
-    if (found != known_.end()) {
-      return &found->second;
+    const auto [found, is_new] = known_.try_emplace(name);
+    if (is_new) {
+      try {
+        found->second = load_cluster(name, "cluster");
+      } catch (const UserError&) {
+        // The row says it in its reason.
+      }
     }
-    const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
-    if (!is_path && std::find(names_.begin(), names_.end(), name) == names_.end()) {
-      return nullptr;
-    }
-    return &known_.emplace(name, load_cluster(name, "cluster")).first->second;
+    return found->second ? &*found->second : nullptr;
   }
 
   std::string default_for(const std::string& gpu) {
@@ -157,8 +158,7 @@ class Machines {
   }
 
  private:
-  std::vector<std::string> names_ = cluster_names();
-  std::map<std::string, ClusterSpec> known_;
+  std::map<std::string, std::optional<ClusterSpec>> known_;
   std::map<std::string, std::string> defaults_;
 };
 
@@ -187,7 +187,7 @@ std::string find_machine(CollectiveMeasurement& row, const std::optional<std::st
   }
   const ClusterSpec* cluster = machines.find(row.cluster);
   if (cluster == nullptr) {
-    return fmt::format("the catalogue has no cluster {}", row.cluster);
+    return fmt::format("there is no cluster {}", row.cluster);
   }
   if (!row.gpu.empty() && !has_gpu(*cluster, row.gpu)) {
     return fmt::format("measured on {}, but {} has {}", row.gpu, row.cluster, join_names(cluster->different_gpus()));

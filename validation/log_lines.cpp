@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <regex>
 #include <sstream>
 
@@ -82,10 +83,11 @@ std::size_t start_of_output(const std::string& line) {
 
 }  // namespace
 
-std::optional<double> whole_number_word(std::string_view word) {
+std::optional<double> number_in(std::string_view word) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  return error == std::errc{} && end == word.data() + word.size() ? std::optional(value) : std::nullopt;
+  const bool is_number = error == std::errc{} && end == word.data() + word.size() && std::isfinite(value);
+  return is_number ? std::optional(value) : std::nullopt;
 }
 
 std::vector<LogLine> read_log_lines(const std::string& text) {

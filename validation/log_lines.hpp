@@ -13,8 +13,8 @@ struct LogLine {
   std::vector<std::string> words;  // of what was printed; headers begin with "#"
 };
 
-// A number and nothing else.
-std::optional<double> whole_number_word(std::string_view word);
+// A word that is a finite number and nothing else.
+std::optional<double> number_in(std::string_view word);
 
 // Cuts the text into lines and strips what is no output of the benchmark: colours, carriage returns, and whatever
 // stands before a header's "#" or before the size of a result (time stamps, `srun -l`, `mpirun --tag-output`,

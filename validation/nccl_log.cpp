@@ -143,7 +143,7 @@ class LogReader {
 
   // Results are lines of numbers beneath a header; with MPI other programs may write between them.
   static bool is_result(const Job& job, const Words& words) {
-    return job.columns && words.size() >= 2 && whole_number_word(words[0]) && whole_number_word(words[1]);
+    return job.columns && words.size() >= 2 && number_in(words[0]) && number_in(words[1]);
   }
 
   // What a run prints first begins a new one, once the one before has had its results.
@@ -164,6 +164,9 @@ class LogReader {
       take_device(job, words);
     } else if (is_header && (has(words, "size") || has(words, "bytes")) && has(words, "time")) {
       take_columns(job, words);
+    } else if (is_header && has(words, "bounds") && has(words, "FAILED")) {  // "# Out of bounds values : 3 FAILED"
+      refuse("out of bounds values: FAILED", "OK", "the measured operation gave wrong results",
+             "mend the cluster before fitting anything to it");
     } else if (const auto launch = launch_of(words)) {
       take_launch(*launch);
     }
@@ -186,7 +189,7 @@ class LogReader {
       }
       if (words[i].starts_with(kLibrary)) {
         // Source: nccl.h, NCCL_VERSION: 10000 major + 100 minor + patch.
-        const int code = static_cast<int>(whole_number_word(words[i].substr(kLibrary.size())).value_or(0.0));
+        const int code = static_cast<int>(number_in(words[i].substr(kLibrary.size())).value_or(0.0));
         version_ = code > 0 ? nearest_nccl_version(fmt::format("{}.{}", code / 10000, code / 100 % 100)) : version_;
       }
     }
@@ -197,7 +200,7 @@ class LogReader {
     const std::size_t at = place_of(words, "Rank") + 1;
     const std::size_t on = place_of(words, "on");
     const std::size_t device = place_of(words, "device") + 1;
-    const auto rank = at < words.size() ? whole_number_word(words[at]) : std::nullopt;
+    const auto rank = at < words.size() ? number_in(words[at]) : std::nullopt;
     if (!rank || device >= words.size()) {
       return;
     }
@@ -278,20 +281,20 @@ class LogReader {
     const Columns& columns = *job.columns;
     // Operations that reduce nothing leave that column empty in older versions.
     const bool shifted = columns.has_redop && columns.type > 0 && columns.type + 1 < words.size() &&
-                         whole_number_word(words[columns.type + 1]).has_value();
+                         number_in(words[columns.type + 1]).has_value();
     const std::size_t time_column = columns.time - (shifted ? 1 : 0);
     CollectiveMeasurement row{.id = where(),
                               .file = file_,
                               .nccl_version = version_,
                               .ranks = ranks_of(job),
                               .nodes = nodes_of(job),
-                              .size = {*whole_number_word(words[0])}};
+                              .size = {*number_in(words[0])}};
     if (row.size.value <= 0.0) {
       return;  // a call of no bytes measures no fabric
     }
     const std::size_t last_needed = std::min(time_column + 2, columns.count - 1);
     const bool is_whole = last_needed < words.size();
-    const double time = is_whole ? whole_number_word(words[time_column]).value_or(0.0) : 0.0;
+    const double time = is_whole ? number_in(words[time_column]).value_or(0.0) : 0.0;
     const auto op = op_of(job);
     if (time <= 0.0) {
       row.why_skipped = is_whole ? "no time" : "the line ends early";
@@ -306,7 +309,7 @@ class LogReader {
       return;
     }
     const std::size_t wrong = columns.wrong - (shifted ? 1 : 0);
-    if (columns.wrong > 0 && wrong < words.size() && whole_number_word(words[wrong]).value_or(0.0) > 0.0) {
+    if (columns.wrong > 0 && wrong < words.size() && number_in(words[wrong]).value_or(0.0) > 0.0) {
       refuse(words[wrong] + " wrong elements", "0", "the measured operation gave wrong results",
              "mend the cluster before fitting anything to it");
     }

@@ -94,8 +94,8 @@ TunerInput tuner_input(const CollectiveRequest& request, const MemberGroups& gro
   input.ranks = static_cast<int>(groups.members);
   input.nodes = static_cast<int>(groups.nodes.size());
   input.profile = &collective_profile(cluster.collective_profile, cluster.name, "/collective_profile");
-  input.version =
-      &nccl_version(options.nccl_version.empty() ? input.profile->nccl : options.nccl_version, "--nccl-version", "");
+  input.version = options.nccl_version.empty() ? &nccl_version(input.profile->nccl, input.profile->name, "/nccl")
+                                               : &nccl_version(options.nccl_version, "--nccl-version", "");
   input.amd_processor = cluster.cpu_vendor == "amd";
   input.has_network_reduction = cluster.network_reduction;
   input.graphs = search_channels(groups, cluster, fabric, *input.profile);

@@ -57,7 +57,7 @@ TEST_CASE("a row's own columns name its machine, whoever published it") {
   }
   CHECK(by_id["e"].at("reason").get<std::string>().find("measured on b200") != std::string::npos);
   CHECK(by_id["f"].at("reason") == "neither cluster nor gpu is stated");
-  CHECK(by_id["g"].at("reason").get<std::string>().find("no cluster no-such-cluster") != std::string::npos);
+  CHECK(by_id["g"].at("reason").get<std::string>().find("there is no cluster no-such-cluster") != std::string::npos);
   CHECK(by_id["h"].at("reason").get<std::string>().find("has rtx-9090") != std::string::npos);
   for (const char* id : {"e", "f", "g", "h"}) {
     CHECK(by_id[id].at("predicted").is_null());
