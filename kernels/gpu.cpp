@@ -74,7 +74,7 @@ GpuSpec read_gpu(std::string_view name, std::string_view given_in, std::string_v
   const JsonReader file(document, path.string());
   file.expect_keys({"same_as", "vendor", "architecture", "compute_capability", "multiprocessors", "boost_clock", "peak",
                     "memory", "memory_bandwidth", "l2_cache", "scale_up_bandwidth", "scale_up_links", "pcie_bandwidth",
-                    "power_watts", "sustained_clock_ratio", "calibration", "note", "sources"});
+                    "power_watts", "sustained_clock_ratio", "calibration", "device_names", "note", "sources"});
   GpuSpec gpu;
   if (const auto base = file.find("same_as")) {
     if (chain == Chain::kEnds) {

@@ -172,7 +172,7 @@ ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, s
 ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   json.expect_keys({"description", "source", "gpu", "cpu_vendor", "collective_profile", "collective_calibration",
                     "network_protocols", "network_reduction", "node", "node_groups", "torus", "fabric", "network",
-                    "job_gpus_per_node", "largest"});
+                    "job_gpus_per_node", "gpus_per_host", "largest"});
   ClusterSpec cluster;
   cluster.name = name;
   cluster.document = json.value();
@@ -205,6 +205,10 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   if (const auto groups = json.find("node_groups")) {
     cluster.kinds = cluster_kinds(*groups, kinds, cluster);
     cluster.gpu = cluster.kinds.front().gpu;
+  }
+  // Where a node is an NVLink domain of several hosts: what benchmarks count as a node (collective_places.hpp).
+  if (const auto host = json.find("gpus_per_host")) {
+    host->integer(1, cluster.gpus_per_node);
   }
   if (const auto choices = json.find("job_gpus_per_node")) {
     for (const JsonReader& choice : choices->elements()) {

@@ -6,12 +6,9 @@
 #include <map>
 #include <set>
 
-#include "sim/base/quantity_text.hpp"
 #include "validation/collective_folds.hpp"
-#include "validation/nccl_log.hpp"
 #include "validation/repeats.hpp"
 #include "validation/score_section.hpp"
-#include "validation/suite_records.hpp"
 
 namespace trainyard {
 namespace {
@@ -22,36 +19,17 @@ constexpr std::size_t kRowsPerParameter = 2;
 
 using Rows = std::vector<CollectiveMeasurement>;
 
-Rows read_rows(const CollectiveCalibrationRequest& request, Json& machines) {
-  Rows rows;
-  for (const std::string& file : request.files) {
-    Rows read;
-    if (is_suite_output(file)) {
-      SuiteRecords suite = read_suite(file, nullptr);
-      read = std::move(suite.collectives);
-      for (Json& machine : suite.machines) {
-        machines.push_back(std::move(machine));
-      }
-    } else {
-      read = read_nccl_log(file, request.op);
-    }
-    std::move(read.begin(), read.end(), std::back_inserter(rows));
-  }
-  return rows;
-}
-
-// Every row has to have a place on the cluster.
-void place(Rows& rows, const ClusterSpec& cluster) {
-  for (CollectiveMeasurement& row : rows) {
-    row.cluster = cluster.name;
-    const int per_node = (row.ranks + row.nodes - 1) / row.nodes;
-    if (row.ranks < 2 || per_node > cluster.gpus_per_node) {
+// A fit to measurements of another machine would be a fit to nothing.
+void refuse_misplaced(const Rows& rows, const ClusterSpec& cluster) {
+  for (const CollectiveMeasurement& row : rows) {
+    if (row.misplaced) {
       throw UserError(
           {.file = row.id,
-           .found = fmt::format("{} ranks on {} nodes", row.ranks, row.nodes),
-           .allowed = fmt::format("2 ranks or more, at most {} on a node of {}", cluster.gpus_per_node, cluster.name),
-           .problem = "these ranks do not fit the cluster",
-           .remedy = "name the cluster that was measured with --cluster"});
+           .found = row.why_skipped,
+           .allowed = fmt::format("{} of 2 ranks or more, at most {} on a node of {}",
+                                  join_names(cluster.different_gpus()), cluster.gpus_per_node, cluster.name),
+           .problem = "this was not measured on the cluster that is to be calibrated",
+           .remedy = "name the cluster that was measured with --cluster; --any-gpu counts other GPUs too"});
     }
   }
 }
@@ -121,14 +99,16 @@ Json range_of(const Rows& rows) {
 
 }  // namespace
 
-Json calibrate_collectives(const CollectiveCalibrationRequest& request) {
-  const ClusterSpec cluster = load_cluster(request.cluster, "--cluster");
-  Json machines = Json::array();
+Json calibrate_collectives(const CollectiveSources& sources) {
+  TY_ASSERT(sources.cluster.has_value());
+  const ClusterSpec cluster = load_cluster(*sources.cluster, "--cluster");
+  MeasuredCollectives measured = read_collectives(sources);
+  refuse_misplaced(measured.rows, cluster);
   Rows rows;
   std::map<std::string, std::size_t> skipped;
   std::map<std::string, std::size_t> inputs;
   std::map<std::string, std::vector<double>> repeats;
-  for (CollectiveMeasurement& row : read_rows(request, machines)) {
+  for (CollectiveMeasurement& row : measured.rows) {
     if (!row.why_skipped.empty()) {
       ++skipped[row.why_skipped];
       continue;
@@ -137,10 +117,9 @@ Json calibrate_collectives(const CollectiveCalibrationRequest& request) {
     repeats[configuration_of(row)].push_back(row.time.value);
     rows.push_back(std::move(row));
   }
-  const std::string first = request.files.empty() ? "" : request.files.front();
+  const std::string first = sources.files.empty() ? "" : sources.files.front().string();
   refuse_too_little(rows, skipped, first);
   check_repeats(first, repeats);
-  place(rows, cluster);
 
   CollectiveLaboratory laboratory;
   std::vector<CollectiveSample> samples;
@@ -159,7 +138,7 @@ Json calibrate_collectives(const CollectiveCalibrationRequest& request) {
   }
   out["fit"] = {{"cluster", cluster.name},
                 {"inputs", std::move(input_list)},
-                {"machines", std::move(machines)},
+                {"machines", std::move(measured.machines)},
                 {"left_out", std::move(left_out)},
                 {"cross_validated", errors(rows, predict_held_out(rows, laboratory))},
                 {"valid_range", range_of(rows)}};

@@ -9,6 +9,8 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "validation/collective_places.hpp"
+#include "validation/collective_sources.hpp"
 
 namespace trainyard {
 namespace {
@@ -113,26 +115,24 @@ CollectiveOptions options_of(const CollectiveMeasurement& row, const CollectiveC
   if (!row.algorithm.empty()) {
     options.algorithm = row.algorithm;
   }
+  if (!row.protocol.empty()) {
+    options.protocol = row.protocol;
+  }
   return options;
 }
 
 }  // namespace
 
 const CollectiveLaboratory::Bench& CollectiveLaboratory::bench_for(const CollectiveMeasurement& row) {
-  const std::string key = fmt::format("{} {} {}", row.cluster, row.ranks, row.nodes);
+  const std::string key = fmt::format("{} {} {} {}", row.cluster, row.ranks, row.nodes, row.gpus_per_node);
   const auto found = benches_.find(key);
   if (found != benches_.end()) {
     return found->second;
   }
-  const ClusterSpec cluster = load_cluster(row.cluster, "systems.json");
-  const int per_node = (row.ranks + row.nodes - 1) / row.nodes;
-  TY_ASSERT(per_node <= cluster.gpus_per_node);
-  const int gpus = row.nodes > 1 ? row.nodes * cluster.gpus_per_node : row.ranks;
-  std::vector<DeviceId> members;
-  for (int r = 0; r < row.ranks; ++r) {
-    members.push_back({r / per_node * cluster.gpus_per_node + r % per_node});
-  }
-  return benches_.emplace(key, Bench{cluster, build_fabric(cluster, gpus), std::move(members)}).first->second;
+  const ClusterSpec cluster = load_cluster(row.cluster, "cluster");
+  CollectivePlaces places = places_of(row, cluster);
+  return benches_.emplace(key, Bench{cluster, build_fabric(cluster, places.gpus), std::move(places.members)})
+      .first->second;
 }
 
 CollectiveSample CollectiveLaboratory::estimate(const CollectiveMeasurement& row) {
@@ -210,7 +210,7 @@ CollectiveCalibration fit_collectives(const std::string& name, std::span<const C
 std::vector<std::string> fit_catalogue_calibrations(const std::vector<std::filesystem::path>& files) {
   const auto path = home_folder() / "validation/published/collectives/systems.json";
   const Json document = read_json_file(path);
-  const std::vector<CollectiveMeasurement> rows = read_collective_measurements(files);
+  const std::vector<CollectiveMeasurement> rows = read_collectives({.files = files}).rows;
   CollectiveLaboratory laboratory;
   std::vector<std::string> names;
   for (const auto& [name, systems] : JsonReader(document, path.string()).at("calibrations").members()) {

@@ -3,84 +3,129 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <array>
+#include <map>
 #include <set>
-#include <sstream>
 
 #include "sim/base/files.hpp"
-#include "sim/collectives/profile.hpp"
+#include "validation/log_lines.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr double kMicro = 1e-6;
 
-std::vector<std::string> words_of(const std::string& line) {
-  std::istringstream stream(line);
-  std::vector<std::string> words;
-  for (std::string word; stream >> word;) {
-    words.push_back(word);
-  }
-  return words;
+using Words = std::vector<std::string>;
+
+bool has(const Words& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-std::optional<double> number_of(const std::string& word) {
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  return error == std::errc{} && end == word.data() + word.size() ? std::optional(value) : std::nullopt;
+std::size_t place_of(const Words& words, std::string_view word) {
+  return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
 }
 
-// "path/all_reduce_perf" -> all_reduce.
-std::optional<CollectiveOp> op_of_program(const std::string& word) {
-  constexpr std::string_view kEnding = "_perf";
-  const std::string program = word.substr(word.find_last_of('/') + 1);
-  return program.ends_with(kEnding) ? collective_op_named(program.substr(0, program.size() - kEnding.size()))
-                                    : std::nullopt;
-}
-
-// The newest tuner tables that are not newer than the stated version; the oldest when all are.
-std::string known_version(const std::string& stated) {
-  const auto order = [](const std::string& version) {
-    const std::size_t dot = version.find('.');
-    const auto minor = dot == std::string::npos ? std::nullopt : number_of(version.substr(dot + 1));
-    return std::pair(number_of(version.substr(0, dot)).value_or(0.0), minor.value_or(0.0));
-  };
-  const std::size_t second_dot = stated.find('.', stated.find('.') + 1);
-  const auto wanted = order(stated.substr(0, second_dot));
-  std::vector<std::string> names = nccl_version_names();
-  std::sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return order(a) < order(b); });
-  std::string best = names.front();
-  for (const std::string& name : names) {
-    if (order(name) <= wanted) {
-      best = name;
+// "path/all_reduce_perf" and "all_reduce_perf_mpi" -> "all_reduce"; empty: no program of nccl-tests.
+std::string program_of(const std::string& word) {
+  std::string name = word.substr(word.find_last_of("/:>]=") + 1);
+  for (const std::string_view ending : {"_mpi", "_perf"}) {
+    if (name.ends_with(ending)) {
+      name.resize(name.size() - ending.size());
+    } else if (ending == "_perf") {
+      return {};
     }
   }
-  return best;
+  return name;
 }
+
+bool is_option(const std::string& word) {
+  return word.size() >= 2 && word[0] == '-' && (word.size() == 2 || word[1] == '-');
+}
+
+constexpr std::array<std::string_view, 16> kLaunchers = {
+    "mpirun",  "mpiexec", "mpiexec.hydra", "prterun", "orterun", "srun",   "jsrun",       "aprun",
+    "numactl", "env",     "timeout",       "exec",    "kubectl", "docker", "singularity", "apptainer"};
+
+// A program that a line of a shell starts.
+struct Launch {
+  std::string program;  // empty: none, or several that might be meant
+  bool is_sure = false;
+};
+
+// What a build links, copies or lists is not started: a launcher stands before the program or options of nccl-tests
+// behind it. A path alone on its line may be a command or a listed file.
+std::optional<Launch> launch_of(const Words& words) {
+  std::size_t first = 0;
+  while (first < words.size() && words[first].find_last_of("#$%+>") == words[first].size() - 1) {
+    ++first;  // prompts
+  }
+  for (std::size_t i = first; i < words.size(); ++i) {
+    const std::string program = program_of(words[i]);
+    if (program.empty() || (i > 0 && (words[i - 1] == "-o" || words[i - 1] == ">"))) {
+      continue;
+    }
+    const std::string command = words[first].substr(words[first].find_last_of("/:>]") + 1);
+    const bool is_launched = std::find(kLaunchers.begin(), kLaunchers.end(), command) != kLaunchers.end();
+    if (is_launched || (i + 1 < words.size() && is_option(words[i + 1]))) {
+      return Launch{program, true};
+    }
+    if (i == first && words.size() == first + 1 && words[i].find('/') != std::string::npos) {
+      return Launch{program, false};
+    }
+  }
+  return std::nullopt;
+}
+
+// The columns of a table of results, in words of its lines; results have no "#".
+struct Columns {
+  std::size_t type = 0;
+  std::size_t time = 0;
+  std::size_t wrong = 0;
+  std::size_t count = 0;
+  bool has_redop = false;
+};
+
+// One run of a program.
+struct Job {
+  std::string program;
+  bool program_is_header = false;   // nccl-tests said it itself
+  std::size_t launches_before = 0;  // commands that belong to earlier runs of this process
+  std::size_t launches_used = 0;    // and to this one
+  std::set<int> ranks;
+  std::set<std::string> hosts;
+  std::set<std::string> slots;
+  std::set<std::string> gpus;
+  std::optional<Columns> columns;
+};
 
 class LogReader {
  public:
-  LogReader(std::string file, std::optional<CollectiveOp> op) : file_(std::move(file)), asked_(op) {}
+  LogReader(std::string file, const NcclLogOptions& options) : file_(std::move(file)), options_(options) {}
 
   std::vector<CollectiveMeasurement> read() {
-    std::istringstream lines(read_file(file_));
-    for (std::string line; std::getline(lines, line);) {
-      ++number_;
-      const std::vector<std::string> words = words_of(line);
-      if (words.empty()) {
-        continue;
-      }
-      if (!is_result(words)) {
-        take_header(words);
+    std::size_t lines = 0;
+    for (const LogLine& line : read_log_lines(read_file(file_))) {
+      number_ = line.number;
+      lines = line.number;
+      Job& job = jobs_[line.stream];
+      if (is_result(job, line.words)) {
+        take_result(job, line.words);
       } else {
-        take_result(words);
+        take_header(job, line.words);
       }
     }
     if (rows_.empty()) {
       throw UserError({.file = file_,
-                       .found = fmt::format("{} lines, none of them results", number_),
+                       .found = fmt::format("{} lines, none of them results", lines),
                        .allowed = "the output of nccl-tests, with its header",
                        .problem = "no measurements in this log"});
+    }
+    if (options_.op && stated_.size() > 1) {
+      throw UserError({.file = file_,
+                       .found = join_names(Words(stated_.begin(), stated_.end())),
+                       .allowed = "one operation",
+                       .problem = "--op names one operation, but the log's own headers name several",
+                       .remedy = "leave --op out or give every operation a file of its own"});
     }
     return std::move(rows_);
   }
@@ -88,96 +133,209 @@ class LogReader {
  private:
   std::string where() const { return fmt::format("{} line {}", file_, number_); }
 
+  [[noreturn]] void refuse(std::string found, std::string allowed, std::string problem, std::string remedy = "") const {
+    throw UserError({.file = where(),
+                     .found = std::move(found),
+                     .allowed = std::move(allowed),
+                     .problem = std::move(problem),
+                     .remedy = std::move(remedy)});
+  }
+
   // Results are lines of numbers beneath a header; with MPI other programs may write between them.
-  bool is_result(const std::vector<std::string>& words) const {
-    return time_column_ > 0 && words.size() > time_column_ && number_of(words[0]) && number_of(words[1]) &&
-           number_of(words[time_column_]);
+  static bool is_result(const Job& job, const Words& words) {
+    return job.columns && words.size() >= 2 && number_in(words[0]) && number_in(words[1]);
   }
 
-  void take_header(const std::vector<std::string>& words) {
+  // What a run prints first begins a new one, once the one before has had its results.
+  static void begin(Job& job) { job = {.launches_before = job.launches_used}; }
+
+  void take_header(Job& job, const Words& words) {
+    take_version(words);
+    const bool is_header = words.front() == "#";
+    if (is_header && has(words, "starting:")) {  // "# Collective test starting: all_reduce_perf"
+      begin(job);
+      job.program = program_of(words.back());
+      job.program_is_header = true;
+    } else if (is_header && (has(words, "nThread") || (has(words, "Using") && has(words, "devices")))) {
+      if (job.columns) {
+        begin(job);
+      }
+    } else if (is_header && has(words, "Rank") && has(words, "device")) {
+      take_device(job, words);
+    } else if (is_header && (has(words, "size") || has(words, "bytes")) && has(words, "time")) {
+      take_columns(job, words);
+    } else if (is_header && has(words, "bounds") && has(words, "FAILED")) {  // "# Out of bounds values : 3 FAILED"
+      refuse("out of bounds values: FAILED", "OK", "the measured operation gave wrong results",
+             "mend the cluster before fitting anything to it");
+    } else if (const auto launch = launch_of(words)) {
+      take_launch(*launch);
+    }
+  }
+
+  // A listed path does not hide a command, and two of them tell nothing.
+  void take_launch(const Launch& launch) {
+    if (launch.is_sure || !launched_.is_sure || launches_taken_ == launches_) {
+      const bool differs = !launch.is_sure && launches_taken_ < launches_ && launched_.program != launch.program;
+      launched_ = differs ? Launch{} : launch;
+      ++launches_;
+    }
+  }
+
+  void take_version(const Words& words) {
+    constexpr std::string_view kLibrary = "nccl-library=";
     for (std::size_t i = 0; i < words.size(); ++i) {
-      if (const auto op = op_of_program(words[i])) {
-        op_ = op;
+      if (words[i] == "version" && i > 0 && words[i - 1].ends_with("CCL") && i + 1 < words.size()) {
+        version_ = nearest_nccl_version(words[i + 1]);
       }
-      if (words[i] == "version" && i > 0 && words[i - 1] == "NCCL" && i + 1 < words.size()) {
-        version_ = known_version(words[i + 1]);
+      if (words[i].starts_with(kLibrary)) {
+        // Source: nccl.h, NCCL_VERSION: 10000 major + 100 minor + patch.
+        const int code = static_cast<int>(number_in(words[i].substr(kLibrary.size())).value_or(0.0));
+        version_ = code > 0 ? nearest_nccl_version(fmt::format("{}.{}", code / 10000, code / 100 % 100)) : version_;
       }
-    }
-    const auto has = [&](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
-    if (has("Using") && has("devices")) {
-      ranks_ = 0;
-      hosts_.clear();
-    }
-    const auto on = std::find(words.begin(), words.end(), "on");
-    if (has("Rank") && on != words.end() && std::next(on) != words.end()) {
-      ++ranks_;
-      hosts_.insert(*std::next(on));
-    }
-    const auto time = std::find(words.begin(), words.end(), "time");
-    if (has("size") && time != words.end() && words.front() == "#") {
-      time_column_ = static_cast<std::size_t>(time - words.begin()) - 1;  // results have no "#"
-      const auto type = std::find(words.begin(), words.end(), "type");
-      type_column_ = type == words.end() ? 0 : static_cast<std::size_t>(type - words.begin()) - 1;
-      const auto wrong = std::find_if(time, words.end(), [](const auto& word) { return word == "#wrong"; });
-      wrong_column_ = wrong == words.end() ? 0 : static_cast<std::size_t>(wrong - words.begin()) - 1;
     }
   }
 
-  void take_result(const std::vector<std::string>& words) {
-    const auto op = op_ ? op_ : asked_;
-    if (!op) {
-      throw UserError({.file = where(),
-                       .allowed = join_names(kCollectiveOpNames.names()),
-                       .problem = "the log does not say which operation was measured",
-                       .remedy = "name it with --op"});
+  // "#  Rank  0 Group  0 Pid 100 on host0 device 0 [0x16] NVIDIA H100 80GB HBM3"
+  void take_device(Job& job, const Words& words) {
+    const std::size_t at = place_of(words, "Rank") + 1;
+    const std::size_t on = place_of(words, "on");
+    const std::size_t device = place_of(words, "device") + 1;
+    const auto rank = at < words.size() ? number_in(words[at]) : std::nullopt;
+    if (!rank || device >= words.size()) {
+      return;
     }
-    if (ranks_ == 0) {
-      throw UserError({.file = where(),
-                       .allowed = "the list of devices that nccl-tests prints before its results",
-                       .problem = "the log does not say how many ranks there were"});
+    if (!job.ranks.insert(static_cast<int>(*rank)).second) {
+      refuse(fmt::format("rank {} a second time", words[at]), "every rank once",
+             "the output of several jobs is mixed in this log",
+             "build nccl-tests with MPI=1, so that its processes are one job, or give every job a file of its own");
     }
-    const double size = *number_of(words[0]);
-    const double time = *number_of(words[time_column_]);
-    if (size <= 0.0 || time <= 0.0) {
-      return;  // a call of no bytes measures no fabric
+    const std::string host = on + 1 < words.size() ? words[on + 1] : std::string();
+    job.hosts.insert(host);
+    const std::string bus = device + 1 < words.size() ? words[device + 1] : std::string();
+    const bool is_new = job.slots.insert(fmt::format("{} {} {}", host, words[device], bus)).second;
+    if (!is_new && !options_.nodes) {
+      refuse(fmt::format("{} device {} {} twice", host, words[device], bus), "one rank on a GPU",
+             "two ranks are on one GPU, or host names do not tell the nodes apart", "say how many with --nodes");
     }
-    if (wrong_column_ > 0 && wrong_column_ < words.size() && number_of(words[wrong_column_]).value_or(0.0) > 0.0) {
-      throw UserError({.file = where(),
-                       .found = words[wrong_column_] + " wrong elements",
-                       .allowed = "0",
-                       .problem = "the measured operation gave wrong results",
-                       .remedy = "mend the cluster before fitting anything to it"});
+    std::string name;
+    for (std::size_t i = device + 2; i < words.size(); ++i) {
+      name += (name.empty() ? "" : " ") + words[i];
     }
+    if (!name.empty()) {
+      job.gpus.insert(name);
+    }
+  }
+
+  void take_columns(Job& job, const Words& words) {
+    Columns columns{.time = place_of(words, "time") - 1, .count = words.size() - 1};
+    columns.has_redop = has(words, "redop") || has(words, "op");
+    columns.type = has(words, "type") ? place_of(words, "type") - 1 : 0;
+    columns.wrong = has(words, "#wrong") ? place_of(words, "#wrong") - 1 : 0;
+    job.columns = columns;
+  }
+
+  std::optional<CollectiveOp> op_of(Job& job) {
+    if (job.program.empty() && launches_ > job.launches_before) {
+      job.program = launched_.program;
+      job.launches_used = launches_taken_ = launches_;
+    }
+    if (job.program_is_header) {
+      stated_.insert(job.program);
+    }
+    if (options_.op) {
+      return options_.op;
+    }
+    if (job.program.empty()) {
+      refuse("no command and no header that names a program of nccl-tests", join_names(kCollectiveOpNames.names()),
+             "the log does not say which operation was measured", "name it with --op");
+    }
+    return collective_op_named(job.program);
+  }
+
+  int ranks_of(const Job& job) const {
+    const int listed = static_cast<int>(job.ranks.size());
+    if (listed == 0 && !options_.ranks) {
+      refuse("no device", "the list of devices that nccl-tests prints before its results",
+             "the log does not say how many ranks there were", "say it with --ranks and --nodes");
+    }
+    if (listed > 0 && options_.ranks && *options_.ranks != listed) {
+      refuse(fmt::format("{} ranks listed, --ranks {}", listed, *options_.ranks), "the ranks of the log's list",
+             "the log's list of devices has another number of ranks");
+    }
+    if (listed > 0 && *job.ranks.rbegin() + 1 != listed) {
+      refuse(fmt::format("{} ranks listed, up to rank {}", listed, *job.ranks.rbegin()), "every rank from 0",
+             "the log's list of devices has gaps");
+    }
+    return options_.ranks.value_or(listed);
+  }
+
+  int nodes_of(const Job& job) const {
+    if (job.hosts.empty() && !options_.nodes) {
+      refuse("no host name", "a number of nodes", "the log does not say on how many nodes its ranks were",
+             "say it with --nodes");
+    }
+    return options_.nodes.value_or(static_cast<int>(job.hosts.size()));
+  }
+
+  void take_result(Job& job, const Words& words) {
+    const Columns& columns = *job.columns;
+    // Operations that reduce nothing leave that column empty in older versions.
+    const bool shifted = columns.has_redop && columns.type > 0 && columns.type + 1 < words.size() &&
+                         number_in(words[columns.type + 1]).has_value();
+    const std::size_t time_column = columns.time - (shifted ? 1 : 0);
     CollectiveMeasurement row{.id = where(),
                               .file = file_,
-                              .system = "nccl-tests",
                               .nccl_version = version_,
-                              .op = *op,
-                              .ranks = ranks_,
-                              .nodes = static_cast<int>(hosts_.size()),
-                              .size = {size},
-                              .time = {time * kMicro}};
-    exclude_for_type(row, type_column_ > 0 ? words[type_column_] : "");
+                              .ranks = ranks_of(job),
+                              .nodes = nodes_of(job),
+                              .size = {*number_in(words[0])}};
+    if (row.size.value <= 0.0) {
+      return;  // a call of no bytes measures no fabric
+    }
+    const std::size_t last_needed = std::min(time_column + 2, columns.count - 1);
+    const bool is_whole = last_needed < words.size();
+    const double time = is_whole ? number_in(words[time_column]).value_or(0.0) : 0.0;
+    const auto op = op_of(job);
+    if (time <= 0.0) {
+      row.why_skipped = is_whole ? "no time" : "the line ends early";
+    } else if (!op) {
+      row.why_skipped = fmt::format("{} is not predicted", job.program);
+    } else if (job.gpus.size() > 1) {
+      row.why_skipped =
+          fmt::format("ranks on several kinds of GPU: {}", join_names(Words(job.gpus.begin(), job.gpus.end())));
+    }
+    if (!row.why_skipped.empty()) {
+      rows_.push_back(std::move(row));
+      return;
+    }
+    const std::size_t wrong = columns.wrong - (shifted ? 1 : 0);
+    if (columns.wrong > 0 && wrong < words.size() && number_in(words[wrong]).value_or(0.0) > 0.0) {
+      refuse(words[wrong] + " wrong elements", "0", "the measured operation gave wrong results",
+             "mend the cluster before fitting anything to it");
+    }
+    row.op = *op;
+    row.time = {time * kMicro};
+    row.gpu = job.gpus.empty() ? "" : *job.gpus.begin();
+    exclude_for_type(row, columns.type > 0 ? words[columns.type] : "");
     rows_.push_back(std::move(row));
   }
 
   std::string file_;
-  std::optional<CollectiveOp> asked_;
+  NcclLogOptions options_;
   std::size_t number_ = 0;
-  std::optional<CollectiveOp> op_;
+  Launch launched_;  // by the last command line
+  std::size_t launches_ = 0;
+  std::size_t launches_taken_ = 0;  // how many of them are known to have had results
   std::string version_;
-  int ranks_ = 0;
-  std::set<std::string> hosts_;
-  std::size_t time_column_ = 0;
-  std::size_t type_column_ = 0;
-  std::size_t wrong_column_ = 0;
+  std::map<std::string, Job> jobs_;  // of a stream, the one under way
+  std::set<std::string> stated_;
   std::vector<CollectiveMeasurement> rows_;
 };
 
 }  // namespace
 
-std::vector<CollectiveMeasurement> read_nccl_log(const std::string& file, std::optional<CollectiveOp> op) {
-  return LogReader(file, op).read();
+std::vector<CollectiveMeasurement> read_nccl_log(const std::string& file, const NcclLogOptions& options) {
+  return LogReader(file, options).read();
 }
 
 }  // namespace trainyard

@@ -4,15 +4,25 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/work.hpp"
 #include "validation/collective_measurements.hpp"
 
 namespace trainyard {
 
+// What the user says about logs, beside what stands in them.
+struct NcclLogOptions {
+  std::optional<CollectiveOp> op;  // holds whatever programs the log names
+  std::optional<int> ranks;        // of logs without a list of devices
+  std::optional<int> nodes;        // instead of the number of different host names
+};
+
 // Every line of results of a log as a row; its cluster is not known yet. A log may hold several runs one after the
-// other. The operation follows from the name of the program (all_reduce_perf) where the log has it, else it is `op`;
-// ranks and nodes from the list of devices; the time is that out of place. Throws UserError, naming the line, for logs
-// without results, operation or devices, and for runs whose results were wrong.
+// other, and lines tagged by the launcher. The operation follows from nccl-tests' own header, else from the command
+// line that started the run; that a build mentions a program does not count. Ranks, nodes and GPU follow from the list
+// of devices; the time is that out of place. Lines that end early and programs that are not predicted are skipped rows.
+// Throws UserError, naming the line, for logs without results, operation or devices, for ranks listed twice (the mixed
+// output of several jobs), and for runs whose results were wrong.
 // Format: NVIDIA/nccl-tests, src/common.cu; the columns are found by their header, which differs between versions.
-std::vector<CollectiveMeasurement> read_nccl_log(const std::string& file, std::optional<CollectiveOp> op);
+std::vector<CollectiveMeasurement> read_nccl_log(const std::string& file, const NcclLogOptions& options = {});
 
 }  // namespace trainyard

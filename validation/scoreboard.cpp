@@ -109,7 +109,8 @@ std::vector<Work> tasks_for(const std::map<std::string, Paths>& by_section) {
     }
   };
   add("memory", [](const Paths& paths) { return validate_memory(paths).section; });
-  add("collectives", [](const Paths& paths) { return score_collective_tables(validate_collectives(paths)); });
+  add("collectives",
+      [](const Paths& paths) { return score_collective_tables(validate_collectives({.files = paths})); });
   add("gemm", [](const Paths& paths) { return score_kernel_tables("gemm", validate_gemm(texts(paths))); });
   add("attention",
       [](const Paths& paths) { return score_kernel_tables("attention", validate_attention(texts(paths))); });

@@ -162,7 +162,9 @@ constexpr std::array<Words, 6> kWords = {
       "The first pipeline stage against the paper's figures; nothing is fitted. Measured memory of whole "
       "runs is in the table above."},
      {"collectives", "Collectives",
-      "Each row is predicted by curves fitted to the other four fifths of its system's rows, cut by configuration."},
+      "*As users get them*: with the calibration that ships for the row's cluster. *Held out*, and all rows below: "
+      "each "
+      "row is predicted by curves fitted to the other four fifths of its system's rows, cut by configuration."},
      {"gemm", "GEMM",
       "Five folds by shape: a row is predicted with parameters fitted without its fold, on whichever GPU the shape was "
       "measured. *None, priced by X*: the GPU has no fit of its own and is priced by X's."},

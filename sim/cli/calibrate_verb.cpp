@@ -2,11 +2,11 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/base/files.hpp"
+#include "sim/cli/measured_collectives.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "validation/calibrate_collectives.hpp"
@@ -24,8 +24,7 @@ struct CalibrateOptions {
   std::size_t most_rows = std::numeric_limits<std::size_t>::max();
   std::string network = "analytic";
   bool collectives = false;
-  std::string cluster;
-  std::string op;
+  MeasuredCollectivesOptions measured;
   std::string out;
   bool save = false;
   std::vector<std::string> files;
@@ -40,13 +39,9 @@ Json calibrate_kernels(const CalibrateOptions& options) {
   return to_json(fit);
 }
 
-// A user's own cluster: an nccl-tests log, or the microbenchmark suite's output.
+// A user's own cluster: nccl-tests logs, tables or the microbenchmark suite's output.
 Json calibrate_cluster(const CalibrateOptions& options) {
-  std::optional<CollectiveOp> op;
-  if (!options.op.empty()) {
-    op = named_choice("--op", options.op, kCollectiveOpNames);
-  }
-  return calibrate_collectives({.cluster = options.cluster, .files = options.files, .op = op});
+  return calibrate_collectives(options.measured.sources({options.files.begin(), options.files.end()}));
 }
 
 // The catalogue's own list says which systems each calibration is fitted to, and they are always saved.
@@ -65,7 +60,7 @@ Json calibrate_framework(const CalibrateOptions& options) {
 
 void check_choice(const CalibrateOptions& options) {
   const std::string remedy = "name one of --gpu G, --cluster C, --framework F --parameters P,..., --collectives --save";
-  const int choices = (options.gpu.empty() ? 0 : 1) + (options.cluster.empty() ? 0 : 1) +
+  const int choices = (options.gpu.empty() ? 0 : 1) + (options.measured.cluster.empty() ? 0 : 1) +
                       (options.framework.empty() ? 0 : 1) + (options.collectives ? 1 : 0);
   if (choices != 1) {
     throw UserError({.file = "command line",
@@ -73,6 +68,12 @@ void check_choice(const CalibrateOptions& options) {
                      .allowed = "exactly one",
                      .problem = "say what to calibrate",
                      .remedy = remedy});
+  }
+  if (const std::string idle = options.measured.first_given(); options.measured.cluster.empty() && !idle.empty()) {
+    throw UserError({.file = idle,
+                     .allowed = "beside --cluster",
+                     .problem = "only measured collectives have a use for this option",
+                     .remedy = "leave it out"});
   }
   if (!options.framework.empty() && options.parameters.empty()) {
     throw UserError({.file = "--parameters",
@@ -102,10 +103,10 @@ void calibrate(const CalibrateOptions& options) {
   if (!options.out.empty()) {
     check_writable(options.out);
   }
-  const Json result = options.collectives          ? calibrate_catalogue(options)
-                      : !options.cluster.empty()   ? calibrate_cluster(options)
-                      : !options.framework.empty() ? calibrate_framework(options)
-                                                   : calibrate_kernels(options);
+  const Json result = options.collectives                 ? calibrate_catalogue(options)
+                      : !options.measured.cluster.empty() ? calibrate_cluster(options)
+                      : !options.framework.empty()        ? calibrate_framework(options)
+                                                          : calibrate_kernels(options);
   if (!options.out.empty()) {
     write_file(options.out, result.dump(2) + "\n");
     fmt::print(options.json.to_stdout() ? stderr : stdout, "{} written\n", options.out);
@@ -122,9 +123,7 @@ void add_calibrate_verb(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("calibrate", "fit kernel, collective or framework models to tables of measurements (minutes)");
   verb->add_option("--gpu", options->gpu, "GPU of the catalogue whose kernels to fit");
-  verb->add_option("--cluster", options->cluster,
-                   "cluster of the catalogue whose collectives to fit to nccl-tests logs or suite output");
-  verb->add_option("--op", options->op, "operation of logs that do not say it");
+  options->measured.add_to(*verb, "cluster whose collectives to fit to nccl-tests logs, tables or suite output");
   verb->add_option("--framework", options->framework,
                    "framework profile whose host costs and kernel rate to fit to runs");
   verb->add_option("--parameters", options->parameters, "which of them, separated by commas")->delimiter(',');

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -63,8 +64,20 @@ void show_group(const CollectiveVerbOptions& options) {
   options.json.write(table.json);
 }
 
-void show_collective(const CollectiveVerbOptions& options) {
-  if (!options.group.empty()) {
+// What a group says call by call, or has no table for.
+constexpr std::array<const char*, 5> kNotOfGroups = {"--op", "--sizes", "--counts", "--all", "--plot"};
+
+void show_collective(const CollectiveVerbOptions& options, const CLI::App& verb) {
+  if (verb.get_option("--group")->count() > 0) {
+    for (const char* name : kNotOfGroups) {
+      if (verb.get_option(name)->count() > 0) {
+        throw UserError({.file = name,
+                         .found = "beside --group " + options.group,
+                         .allowed = "--group alone: its calls name their operations and sizes",
+                         .problem = "a group has no use for this option",
+                         .remedy = fmt::format("leave out {} or --group", name)});
+      }
+    }
     show_group(options);
     return;
   }
@@ -109,10 +122,11 @@ void add_collective_verb(CLI::App& app) {
   verb->add_option("--algorithm", options->algorithm, "force one (list algorithms)");
   verb->add_option("--protocol", options->protocol, "force LL, LL128 or Simple");
   verb->add_option("--channels", options->channels, "force a number of channels");
-  verb->add_flag("--all", options->all, "every candidate, the chosen one marked");
+  verb->add_flag("--all", options->all,
+                 "every candidate with what the library's tuner expects of it, the chosen one marked");
   verb->add_option("--plot", options->plot, "draw bus bandwidth over size (SVG)");
   options->json.add_to(*verb);
-  verb->callback([options] { show_collective(*options); });
+  verb->callback([options, verb] { show_collective(*options, *verb); });
 }
 
 }  // namespace trainyard

@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "sim/base/files.hpp"
+#include "sim/cli/measured_collectives.hpp"
 #include "sim/cli/verbs.hpp"
 #include "validation/accuracy.hpp"
 #include "validation/score_guard.hpp"
@@ -25,6 +27,7 @@ struct ValidateOptions {
   std::string accuracy;  // where to write it
   std::string write;     // the scoreboard's page
   std::string check;     // committed scores
+  MeasuredCollectivesOptions collectives;
   JsonOutput json;
 
   std::vector<std::filesystem::path> paths() const { return {files.begin(), files.end()}; }
@@ -49,8 +52,27 @@ void score_runs(const ValidateOptions& options) {
   publish(options.json, scores.text, scores.json);
 }
 
+// A table of which nothing can be predicted has not been validated.
+void refuse_nothing_predicted(const Json& scores) {
+  std::string reasons;
+  for (const Json& skipped : scores.at("skipped")) {
+    reasons += fmt::format("{}{} rows: {}", reasons.empty() ? "" : "; ", skipped.at("n").get<std::size_t>(),
+                           skipped.at("reason").get<std::string>());
+  }
+  throw UserError(
+      {.file = scores.at("files").at(0).at("file").get<std::string>(),
+       .found = reasons.empty() ? "no rows" : reasons,
+       .allowed = "rows with a cluster or a GPU of the catalogue, an operation, ranks, nodes, size and time",
+       .problem = "none of these measurements can be predicted",
+       .remedy = "name the cluster that was measured with --cluster"});
+}
+
 void score_collectives(const ValidateOptions& options) {
-  const CollectiveValidation scores = validate_collectives(options.paths());
+  const CollectiveValidation scores = validate_collectives(options.collectives.sources(options.paths()));
+  const Json& files = scores.json.at("files");
+  if (std::all_of(files.begin(), files.end(), [](const Json& file) { return file.at("simulated") == 0; })) {
+    refuse_nothing_predicted(scores.json);
+  }
   publish(options.json, scores.text, scores.json);
 }
 
@@ -132,7 +154,9 @@ void add_validate_verb(CLI::App& app) {
   runs->add_option("--network", options->network, "flow or analytic");
   runs->add_option("--write-accuracy", options->accuracy,
                    "write the errors of each framework profile, as `run` reads them");
-  add_kind(*verb, "collectives", "collective benchmarks", score_collectives);
+  const auto [collectives, measured] = add_kind(
+      *verb, "collectives", "collective benchmarks: tables, nccl-tests logs, output of the suite", score_collectives);
+  measured->collectives.add_to(*collectives, "cluster that was measured, whatever tables say");
   add_kind(*verb, "gemm", "matrix multiplication benchmarks", score_kernels<validate_gemm>);
   add_kind(*verb, "attention", "attention benchmarks", score_kernels<validate_attention>);
   add_kind(*verb, "memory", "published figures of activations and model states", score_memory);

@@ -12,10 +12,14 @@ namespace {
 
 constexpr int kMostGraphChannels = 32;  // Source: NCCL 2.30 src/include/device.h, MAXCHANNELS / 2 for the ring search
 constexpr double kGiga = 1e9;
+// GB/s of the one channel that is left where none of the list's speeds fits. Source: NCCL 2.30 src/graph/search.cc, the
+// simple order of ncclTopoCompute.
+constexpr double kSimpleOrderSpeed = 0.1;
 
 // The speed of the list that carries most when as many channels as fit share `capacity`; NCCL tries fast ones first.
+// However slow a link is, one channel is left.
 ChannelGraph fit_channels(double capacity, const std::vector<double>& speeds, int most) {
-  ChannelGraph best;
+  ChannelGraph best{.channels = 1, .intra = kSimpleOrderSpeed, .inter = kSimpleOrderSpeed};
   for (const double speed : speeds) {
     const int fit = std::min(most, static_cast<int>(std::floor(capacity / speed + 1e-9)));
     if (fit * speed > best.bandwidth() + 1e-9) {
@@ -186,9 +190,9 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
       out.orders = std::move(rings);
     }
   }
+  // Source: NCCL 2.30 src/graph/xml.cc, kvDictPciGen: 12 of the 15.75 GB/s of PCIe 3.0 x16, the same share later.
+  const double slot = node.pcie_bandwidth.value / kGiga * (12.0 / 15.75);
   if (inside <= 0.0) {
-    // Source: NCCL 2.30 src/graph/topo.h counts 12 of 15.75 GB/s on PCIe 3.0 x16, the same share later.
-    const double slot = node.pcie_bandwidth.value / kGiga * (12.0 / 15.75);
     const double between = node.cpu_interconnect_bandwidth.value / kGiga;
     inside = between > 0.0 ? std::min(slot, between) : slot;
   }
@@ -196,8 +200,8 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
     out.ring = fit_channels(inside, profile.intra_speeds, most);
   } else {
     // One channel per NIC at the best speed of the list, as the ring of channel c enters by NIC c. The NIC is read
-    // through the member's own slot.
-    const double nic = std::min(node.nic_bandwidth.value, node.pcie_bandwidth.value) / kGiga;
+    // through the member's own slot, so that a faster NIC than the slot changes nothing.
+    const double nic = std::min(node.nic_bandwidth.value / kGiga, slot);
     // A channel leaves every member but the last over NVLink, so a member carries (g - 1) of g channels inside.
     const double share = static_cast<double>(local - 1) / static_cast<double>(local);
     const double each = local > 1 ? std::min(nic, inside / (nics * share)) : nic;
@@ -234,7 +238,7 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
       }
     }
     if (many_nodes) {
-      const double per_head = node.nic_bandwidth.value / kGiga * nics / heads;
+      const double per_head = std::min(node.nic_bandwidth.value / kGiga, slot) * nics / heads;
       out.nvls.inter = fit_channels(per_head, profile.inter_speeds, 1).intra;
     }
   }

@@ -31,7 +31,7 @@ struct Transfer {
 struct CollectiveRequest {
   CollectiveOp op = CollectiveOp::kAllReduce;
   Bytes size{};                       // as nccl-tests counts it (see CollectiveOp)
-  std::span<const DeviceId> members;  // in group order; for send/recv: {source, destination}
+  std::span<const DeviceId> members;  // in group order; send/recv: from each to the next (point_to_point.hpp)
   BufferUse buffers = BufferUse::kCopied;
   std::span<const Transfer> transfers;  // of an all-to-all-v; empty: the even exchange of `size`
   int calls = 1;                        // that the library has aggregated into this one (grouped.hpp)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -24,15 +25,16 @@ double parse_size(std::string_view text, std::string_view whole, std::string_vie
   }
   double value = 0.0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc() || end != digits.data() + digits.size() || !std::isfinite(value) || value < 1.0 ||
-      value * factor > kLargestSize) {
+  const double size = value * factor;
+  const bool whole_bytes = std::isfinite(size) && size >= 1.0 && size <= kLargestSize && std::floor(size) == size;
+  if (error != std::errc() || end != digits.data() + digits.size() || !whole_bytes) {
     throw UserError({.file = std::string(file),
                      .found = std::string(whole),
-                     .allowed = "a size as 8, 64K, 1M or 16G, or two joined by a colon",
+                     .allowed = "whole bytes from 1 to 1048576T as 8, 64K, 1M or 16G, or two sizes joined by a colon",
                      .problem = "this is no message size",
                      .remedy = "for example --sizes 8:16G"});
   }
-  return value * factor;
+  return size;
 }
 
 bool is_rooted(CollectiveOp op) {
@@ -40,14 +42,15 @@ bool is_rooted(CollectiveOp op) {
          op == CollectiveOp::kScatter;
 }
 
-std::string header(const CollectiveSweep& sweep) {
+std::string header(const CollectiveSweep& sweep, Candidates candidates) {
+  const bool all = candidates == Candidates::kAll;
   return fmt::format(
       "# {} on {} GPUs of {}\n"
-      "# {:>12} {:>14} {:>8} {:>8} {:>6} {:>12} {:>8} {:>8}   {:<18} {:<8} {:>8}\n"
-      "# {:>12} {:>14} {:>8} {:>8} {:>6} {:>12} {:>8} {:>8}\n",
+      "# {:>12} {:>14} {:>8} {:>8} {:>6} {:>12} {:>8} {:>8}   {:<18} {:<8} {:>8}{}\n"
+      "# {:>12} {:>14} {:>8} {:>8} {:>6} {:>12} {:>8} {:>8}{}\n",
       kCollectiveOpNames.name_of(sweep.op), sweep.ranks, sweep.cluster, "size", "count", "type", "redop", "root",
-      "time", "algbw", "busbw", "algorithm", "protocol", "channels", "(B)", "(elements)", "", "", "", "(us)", "(GB/s)",
-      "(GB/s)");
+      "time", "algbw", "busbw", "algorithm", "protocol", "channels", all ? fmt::format(" {:>12}", "tuner") : "", "(B)",
+      "(elements)", "", "", "", "(us)", "(GB/s)", "(GB/s)", all ? fmt::format("{:52}(us)", "") : "");
 }
 
 std::string line(const CollectiveSweep& sweep, const SweepRow& row, bool marks) {
@@ -55,10 +58,11 @@ std::string line(const CollectiveSweep& sweep, const SweepRow& row, bool marks) 
                        sweep.op == CollectiveOp::kReduce;
   const double algorithm_rate = row.time.value > 0.0 ? row.size.value / row.time.value / 1e9 : 0.0;
   constexpr double kFloatBytes = 4.0;  // nccl-tests' default type
-  return fmt::format("{} {:>12.0f} {:>14.0f} {:>8} {:>8} {:>6} {:>12.2f} {:>8.2f} {:>8.2f}   {:<18} {:<8} {:>8}\n",
+  return fmt::format("{} {:>12.0f} {:>14.0f} {:>8} {:>8} {:>6} {:>12.2f} {:>8.2f} {:>8.2f}   {:<18} {:<8} {:>8}{}\n",
                      marks && row.chosen ? "*" : " ", row.size.value, std::floor(row.size.value / kFloatBytes), "float",
                      reduces ? "sum" : "none", is_rooted(sweep.op) ? 0 : -1, row.time.value * 1e6, algorithm_rate,
-                     algorithm_rate * bus_factor(sweep.op, sweep.ranks), row.algorithm, row.protocol, row.channels);
+                     algorithm_rate * bus_factor(sweep.op, sweep.ranks), row.algorithm, row.protocol, row.channels,
+                     row.tuner ? fmt::format(" {:>12.2f}", row.tuner->value * 1e6) : "");
 }
 
 Json to_json(const CollectiveSweep& sweep) {
@@ -73,6 +77,9 @@ Json to_json(const CollectiveSweep& sweep) {
                     {"protocol", row.protocol},
                     {"channels", row.channels},
                     {"chosen", row.chosen}});
+    if (row.tuner) {
+      rows.back()["tuner_s"] = row.tuner->value;
+    }
   }
   return {{"op", kCollectiveOpNames.name_of(sweep.op)},
           {"cluster", sweep.cluster},
@@ -127,24 +134,22 @@ CollectiveSweep collective_sweep(CollectiveOp op, const ClusterSpec& cluster, in
   CollectiveSweep out{.op = op, .cluster = cluster.name, .ranks = gpus};
   std::vector<DeviceId> members;
   for (int d = 0; d < gpus; ++d) {
-    if (op != CollectiveOp::kSendRecv || d == 0 || d == gpus - 1) {
-      members.push_back({d});
-    }
+    members.push_back({d});
   }
   const bool all = candidates == Candidates::kAll;
-  out.text = header(out);
+  out.text = header(out, candidates);
   for (const Bytes size : sizes) {
     const std::vector<Transfer> transfers =
         weights.empty() ? std::vector<Transfer>() : transfers_of(weights, members, size);
     const CollectiveRequest request{.op = op, .size = size, .members = members, .transfers = transfers};
     const CollectivePlan chosen = plan_collective(request, cluster, fabric, options);
-    const auto add = [&](const CollectivePlan& plan) {
+    const auto add = [&](const CollectivePlan& plan, std::optional<Seconds> tuner) {
       out.rows.push_back({size, uncontended_time(plan, fabric), plan.algorithm, plan.protocol, plan.channels,
-                          plan.algorithm == chosen.algorithm && plan.protocol == chosen.protocol});
+                          plan.algorithm == chosen.algorithm && plan.protocol == chosen.protocol, tuner});
       out.text += line(out, out.rows.back(), all);
     };
     if (!all) {
-      add(chosen);
+      add(chosen, std::nullopt);
       continue;
     }
     for (const CollectiveEstimate& candidate : collective_candidates(request, cluster, fabric, options)) {
@@ -153,7 +158,12 @@ CollectiveSweep collective_sweep(CollectiveOp op, const ClusterSpec& cluster, in
       forced.protocol = candidate.protocol;
       add(candidate.algorithm == chosen.algorithm && candidate.protocol == chosen.protocol
               ? chosen
-              : plan_collective(request, cluster, fabric, forced));
+              : plan_collective(request, cluster, fabric, forced),
+          candidate.latency + candidate.transfer);
+    }
+    if (std::none_of(out.rows.begin(), out.rows.end(),
+                     [&](const SweepRow& row) { return row.size == size && row.chosen; })) {
+      add(chosen, std::nullopt);  // forced, and none of the library's own
     }
   }
   out.json = to_json(out);

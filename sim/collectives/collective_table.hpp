@@ -24,6 +24,7 @@ struct SweepRow {
   std::string protocol;
   int channels = 0;
   bool chosen = true;
+  std::optional<Seconds> tuner;  // what the library expects, by which it chooses; of a sweep over all candidates
 };
 
 struct CollectiveSweep {
@@ -35,8 +36,9 @@ struct CollectiveSweep {
   Json json;
 };
 
-// The collective over the first `gpus` devices (send/recv: between the first and the last). With kAll every candidate
-// of every size has a row and the chosen one is marked. `weights` are those of an all-to-all-v; empty: even.
+// The collective over the first `gpus` devices. With kAll every candidate of every size has a row and the chosen one is
+// marked: the one for which the library's own constants give the least time, which is not always the one that takes
+// least on this fabric. `weights` are those of an all-to-all-v; empty: even.
 CollectiveSweep collective_sweep(CollectiveOp op, const ClusterSpec& cluster, int gpus, const std::vector<Bytes>& sizes,
                                  const CollectiveOptions& options = {}, Candidates candidates = Candidates::kChosen,
                                  const ExchangeWeights& weights = {});

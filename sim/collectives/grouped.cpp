@@ -18,7 +18,9 @@ void add_transfers(std::vector<Transfer>& out, const CollectiveRequest& call) {
   const Bytes part = call.size / static_cast<double>(members.size());
   switch (call.op) {
     case CollectiveOp::kSendRecv:
-      out.push_back({members[0], members[1], call.size});
+      for (std::size_t i = 0; i < sends_of(members); ++i) {
+        out.push_back({members[i], members[(i + 1) % members.size()], call.size});
+      }
       return;
     case CollectiveOp::kGather:
     case CollectiveOp::kScatter:

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "sim/collectives/algorithms/double_tree.hpp"
+#include "sim/collectives/point_to_point.hpp"
 
 namespace trainyard {
 namespace {
@@ -111,6 +112,15 @@ Seconds farthest_node(const MemberGroups& groups, const Fabric& fabric) {
   return longest;
 }
 
+// Of the messages of a send/recv the one with the longest way.
+Seconds farthest_send(std::span<const DeviceId> members, const Fabric& fabric) {
+  Seconds longest = excess_latency(members[0], members[1], fabric);
+  for (std::size_t i = 1; i < sends_of(members); ++i) {
+    longest = max(longest, excess_latency(members[i], members[(i + 1) % members.size()], fabric));
+  }
+  return longest;
+}
+
 }  // namespace
 
 Seconds excess_latency(DeviceId from, DeviceId to, const Fabric& fabric) {
@@ -135,7 +145,7 @@ Seconds path_excess(std::string_view algorithm, const CollectiveRequest& request
   const double nodes = static_cast<double>(groups.nodes.size());
   const double chain = static_cast<double>(groups.largest) - 1.0;
   if (algorithm == "p2p") {
-    return request.op == CollectiveOp::kSendRecv ? excess_latency(request.members[0], request.members[1], fabric)
+    return request.op == CollectiveOp::kSendRecv ? farthest_send(request.members, fabric)
            : groups.nodes.size() > 1             ? farthest_node(groups, fabric)
                                                  : mean_inside(groups, fabric, order);
   }

@@ -94,8 +94,8 @@ TunerInput tuner_input(const CollectiveRequest& request, const MemberGroups& gro
   input.ranks = static_cast<int>(groups.members);
   input.nodes = static_cast<int>(groups.nodes.size());
   input.profile = &collective_profile(cluster.collective_profile, cluster.name, "/collective_profile");
-  input.version =
-      &nccl_version(options.nccl_version.empty() ? input.profile->nccl : options.nccl_version, "--nccl-version", "");
+  input.version = options.nccl_version.empty() ? &nccl_version(input.profile->nccl, input.profile->name, "/nccl")
+                                               : &nccl_version(options.nccl_version, "--nccl-version", "");
   input.amd_processor = cluster.cpu_vendor == "amd";
   input.has_network_reduction = cluster.network_reduction;
   input.graphs = search_channels(groups, cluster, fabric, *input.profile);
@@ -139,20 +139,34 @@ std::vector<CollectiveEstimate> candidates_of(const CollectiveRequest& request, 
   return out;
 }
 
-CollectiveEstimate choose_allowed(const std::vector<CollectiveEstimate>& candidates, const CollectiveOptions& options) {
+CollectiveEstimate choose_allowed(const std::vector<CollectiveEstimate>& candidates, const ClusterSpec& cluster,
+                                  const CollectiveOptions& options) {
   const CollectiveEstimate* best = nullptr;
   std::string offered;
+  bool has_algorithm = false;
   for (const CollectiveEstimate& c : candidates) {
     offered += fmt::format("{}{}/{}", offered.empty() ? "" : ", ", c.algorithm, c.protocol);
     const bool allowed = (!options.algorithm || c.algorithm == *options.algorithm) &&
                          (!options.protocol || c.protocol == *options.protocol);
+    has_algorithm = has_algorithm || (options.algorithm && c.algorithm == *options.algorithm);
     if (allowed && (best == nullptr || c.latency + c.transfer < best->latency + best->transfer)) {
       best = &c;
     }
   }
+  if (best == nullptr && !options.algorithm && !options.protocol) {
+    throw UserError({.file = cluster.name,
+                     .pointer = "/network_protocols",
+                     .found = join_names({cluster.network_protocols.begin(), cluster.network_protocols.end()}),
+                     .allowed = join_names(kProtocolNames.names()),
+                     .problem = "no algorithm that this operation can use runs over a network of these protocols",
+                     .remedy = "allow more protocols or algorithms"});
+  }
   if (best == nullptr) {
-    throw UserError({.file = "--algorithm",
-                     .found = fmt::format("{}/{}", options.algorithm.value_or("any"), options.protocol.value_or("any")),
+    const bool protocol_decides = !options.algorithm || (has_algorithm && options.protocol);
+    throw UserError({.file = protocol_decides ? "--protocol" : "--algorithm",
+                     .found = options.algorithm && options.protocol
+                                  ? fmt::format("{}/{}", *options.algorithm, *options.protocol)
+                                  : options.algorithm.value_or(options.protocol.value_or("")),
                      .allowed = offered,
                      .problem = "this cluster, group and operation cannot use that algorithm and protocol",
                      .remedy = "leave the choice to the tuner or force one of those it considers"});
@@ -169,13 +183,20 @@ Seconds path_of(const CollectiveEstimate& chosen, const CollectiveRequest& reque
 // Algorithms that NCCL does not have, on forcing only: rounds follow one another, so the transfer is the sum of the
 // rounds' transfers, and each round costs a hop of the ring in Simple.
 CollectivePlan plan_stepped(const SteppedAlgorithm& algorithm, const CollectiveRequest& request, const Fabric& fabric,
-                            const TunerInput& input) {
+                            const TunerInput& input, const CollectiveOptions& options) {
   if (!algorithm.serves(request.op)) {
     throw UserError(
         {.file = "--algorithm",
          .found = std::string(algorithm.name),
          .problem = fmt::format("{} does not do {}", algorithm.name, kCollectiveOpNames.name_of(request.op)),
          .remedy = "leave the choice to the tuner or force another algorithm"});
+  }
+  if (options.channels || options.protocol.value_or("Simple") != "Simple") {
+    throw UserError({.file = options.channels ? "--channels" : "--protocol",
+                     .found = options.channels ? fmt::format("{}", *options.channels) : *options.protocol,
+                     .allowed = "protocol Simple on the channels of the ring",
+                     .problem = fmt::format("{} is expanded into rounds that leave no choice here", algorithm.name),
+                     .remedy = "leave it out or force another algorithm"});
   }
   const std::vector<Round> rounds = algorithm.expand(request.op, request.size, request.members, fabric);
   const auto hop = [&](const LatencyTable& table) {
@@ -253,7 +274,8 @@ CollectiveEstimate estimate_collective(const CollectiveRequest& request, const C
   const ClusterSpec& cluster = cluster_of(asked.members, whole, fabric);
   const MemberGroups groups = group_members(asked.members, fabric);
   const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
-  CollectiveEstimate chosen = choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), options);
+  CollectiveEstimate chosen =
+      choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), cluster, options);
   chosen.path = path_of(chosen, asked, groups, fabric, input.graphs);
   return chosen;
 }
@@ -282,11 +304,11 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
   const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
   if (options.algorithm) {
     if (const SteppedAlgorithm* stepped = find_stepped_algorithm(*options.algorithm)) {
-      return with_footprint(plan_stepped(*stepped, asked, fabric, input), asked, groups, cluster, fabric);
+      return with_footprint(plan_stepped(*stepped, asked, fabric, input, options), asked, groups, cluster, fabric);
     }
   }
   const CollectiveEstimate chosen =
-      choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), options);
+      choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), cluster, options);
   const CollectiveCalibration* calibration = calibration_of(cluster, options);
   // All-to-all-v runs on the same kernels as all-to-all.
   const CollectiveOp measured = asked.op == CollectiveOp::kAllToAllV ? CollectiveOp::kAllToAll : asked.op;

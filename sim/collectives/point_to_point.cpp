@@ -122,10 +122,18 @@ CollectiveEstimate estimate_point_to_point(const CollectiveRequest& request, con
   out.channels = std::min(kMostChannels, 2 * (out.ranks - 1));
   switch (request.op) {
     case CollectiveOp::kSendRecv: {
-      out.channels =
-          many_nodes ? 2 : send_channels(p2p, request.size, options.communicator.value_or(cluster.gpus_per_node));
+      const int communicator = out.ranks > 2 ? out.ranks : cluster.gpus_per_node;
+      out.channels = many_nodes ? 2 : send_channels(p2p, request.size, options.communicator.value_or(communicator));
       const BytesPerSecond pair = min(p2p.pair_rate, p2p.channel_rate * out.channels);
-      out.transfer = slowest(many_nodes ? Bytes{} : request.size, many_nodes ? request.size : Bytes{}, pair, network);
+      bool inside = false;
+      bool outside = false;
+      for (std::size_t i = 0; i < sends_of(request.members); ++i) {
+        const DeviceId next = request.members[(i + 1) % request.members.size()];
+        const bool same_node = fabric.node_of(request.members[i]) == fabric.node_of(next);
+        inside = inside || same_node;
+        outside = outside || !same_node;
+      }
+      out.transfer = slowest(inside ? request.size : Bytes{}, outside ? request.size : Bytes{}, pair, network);
       return out;
     }
     case CollectiveOp::kAllToAllV:

@@ -15,6 +15,12 @@ constexpr bool is_point_to_point(CollectiveOp op) {
          op == CollectiveOp::kGather || op == CollectiveOp::kScatter;
 }
 
+// How many messages a send/recv is: one from the first of two members to the second; of more members one from each to
+// the next, around, all at once (nccl-tests' sendrecv).
+constexpr std::size_t sends_of(std::span<const DeviceId> members) {
+  return members.size() == 2 ? 1 : members.size();
+}
+
 CollectiveEstimate estimate_point_to_point(const CollectiveRequest& request, const MemberGroups& groups,
                                            const ClusterSpec& cluster, const Fabric& fabric,
                                            const CollectiveProfile& profile, const CollectiveOptions& options);

@@ -139,6 +139,25 @@ TEST_CASE("many small calls of a ring pay its latency once for every round of ch
   CHECK(latency(25) == doctest::Approx(2.0 * latency(1)));
 }
 
+TEST_CASE("a send/recv of many ranks goes once around, as nccl-tests' does") {
+  // Four GPUs of a node: every one sends and receives one message, at the rate of a pair with four ranks' channels.
+  const CollectiveBench four("dgx-h100", 4);
+  const CollectivePlan plan = four.plan(CollectiveOp::kSendRecv, 1 * kGiB);
+  REQUIRE(plan.flows.size() == 4);
+  CHECK(plan.flows.back().from == DeviceId{3});
+  CHECK(plan.flows.back().to == DeviceId{0});
+  CollectiveOptions own = CollectiveBench::own_model("2.30");
+  own.communicator = 4;
+  const CollectiveBench two("dgx-h100", 2);
+  CHECK(four.time(CollectiveOp::kSendRecv, 1 * kGiB, own) ==
+        doctest::Approx(two.time(CollectiveOp::kSendRecv, 1 * kGiB, own)));
+  // Two nodes: the messages that cross decide. A NIC carries 48.5 GB/s at most.
+  const CollectiveBench sixteen("dgx-h100", 16);
+  const double crossing = sixteen.time(CollectiveOp::kSendRecv, 1 * kGiB);
+  CHECK(crossing > kGiB / 48.5e9);
+  CHECK(crossing < 1.2 * kGiB / 48.5e9);
+}
+
 TEST_CASE("a group is parsed call by call") {
   const std::vector<GroupCall> calls = parse_group("all_reduce:1M,sendrecv:64K:0-7", 8);
   REQUIRE(calls.size() == 2);

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "models/operator_list.hpp"
+#include "sim/base/error.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;
@@ -90,4 +92,12 @@ TEST_CASE("narrow operands are quantised before each linear while attention and 
       CHECK(attention->precision == Precision::kBf16);
     }
   }
+}
+
+TEST_CASE("tensors whose elements 64 bits cannot count are refused, not counted as none") {
+  // 2^10 sequences of 2^29 tokens with 2^26 logits each: 2^65 elements, 0 in 64 bits.
+  ModelSpec model = load_model("gpt2");
+  model.vocab = 1LL << 26;
+  CHECK_THROWS_AS(Shard(model, {.micro_batch = 1 << 10, .seq_len = 1LL << 29}), UserError);
+  CHECK_NOTHROW(Shard(model, {.micro_batch = 8, .seq_len = 1 << 20}));  // a million tokens of context
 }

@@ -53,7 +53,7 @@ class SyntheticLog {
 };
 
 Json calibrate(const SyntheticLog& log, const char* cluster = "dgx-a100") {
-  return calibrate_collectives({.cluster = cluster, .files = {log.path.string()}});
+  return calibrate_collectives({.files = {log.path}, .cluster = cluster});
 }
 
 }  // namespace
@@ -90,6 +90,12 @@ TEST_CASE("ranks that the cluster has no place for are refused") {
   const SyntheticLog log(12);
   CHECK_THROWS_AS(calibrate(log, "juwels-booster"), UserError);  // four GPUs a node
   CHECK_THROWS_AS(calibrate(log, "no-such-cluster"), UserError);
+}
+
+TEST_CASE("a log of another GPU is refused, and fitted when the user says so") {
+  const SyntheticLog log(12);  // of A100
+  CHECK_THROWS_WITH_AS(calibrate(log, "dgx-h100"), doctest::Contains("--any-gpu"), UserError);
+  CHECK_NOTHROW(calibrate_collectives({.files = {log.path}, .cluster = "dgx-h100", .gpus = GpuCheck::kAny}));
 }
 
 }  // namespace trainyard

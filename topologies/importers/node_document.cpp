@@ -50,6 +50,7 @@ ClusterSpec NodeDocument::finish(const std::string& name, const ClusterSpec& lik
   Json document = like.document;
   document.erase("node_groups");
   document.erase("job_gpus_per_node");
+  document.erase("gpus_per_host");
   document.erase("torus");
   document["node"] = std::move(node);
   document["description"] = fmt::format("imported from {}, what it leaves out as in {}", name, like.name);

@@ -18,9 +18,11 @@ constexpr std::size_t kExactPeers = 8;  // members of a node up to which every p
 }  // namespace
 
 std::vector<Flow> send_traffic(const TrafficInput& input) {
+  const std::span<const DeviceId> members = input.request.members;
   std::vector<Flow> flows;
-  TY_ASSERT(input.request.members.size() == 2);
-  add_flow(flows, input.fabric, input.request.members[0], input.request.members[1], input.request.size);
+  for (std::size_t i = 0; i < sends_of(members); ++i) {
+    add_flow(flows, input.fabric, members[i], members[(i + 1) % members.size()], input.request.size);
+  }
   return flows;
 }
 
