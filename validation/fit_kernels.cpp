@@ -12,6 +12,9 @@
 #include "validation/fit_inputs.hpp"
 #include "validation/kernel_fitter.hpp"
 #include "validation/statistics.hpp"
+#include "validation/suite_checks.hpp"
+#include "validation/suite_records.hpp"
+#include "validation/sustained_clocks.hpp"
 
 namespace trainyard {
 namespace {
@@ -71,6 +74,15 @@ Json long_kernels_json(const Rows& rows, const FittedKernels& fitted) {
   return {{"longer_than", "10 ms"},
           {"rows", count},
           {"median_predicted_over_measured", median ? Json(std::round(*median * 1e3) / 1e3) : Json(nullptr)}};
+}
+
+Json clocks_json(const std::map<PrecisionFamily, SustainedClock>& clocks) {
+  Json out = Json::object();
+  for (const auto& [family, clock] : clocks) {
+    out[std::string(kPrecisionFamilyNames.name_of(family))] = {{"pairs", clock.pairs},
+                                                               {"ratio", std::round(clock.ratio * 1e3) / 1e3}};
+  }
+  return out;
 }
 
 Json errors_json(const Rows& rows, const std::function<const FittedKernels&(const KernelMeasurement&)>& fitted) {
@@ -156,7 +168,12 @@ KernelFit fit_kernels(const std::string& gpu_name, const std::vector<std::string
     keep_default_attention(rows, start.calibration);
   }
 
-  KernelFit fit{.name = gpu.calibration, .all = fit_to_rows(rows, start, harnesses)};
+  // The clock that sustained runs held is measured, not fitted: it is the rows' harness.
+  const std::map<PrecisionFamily, SustainedClock> clocks = sustained_clocks(rows);
+  for (const auto& [family, clock] : clocks) {
+    start.harnesses[{std::string(kSuiteSustained), family}].clock_ratio = clock.ratio;
+  }
+  KernelFit fit{.name = gpu.calibration, .gpu = gpu_name, .all = fit_to_rows(rows, start, harnesses)};
   for (std::size_t fold = 0; fold < kFolds; ++fold) {
     Rows others;
     std::copy_if(rows.begin(), rows.end(), std::back_inserter(others),
@@ -173,11 +190,15 @@ KernelFit fit_kernels(const std::string& gpu_name, const std::vector<std::string
       {"sections_with_too_few_rows", std::move(left_out)},
       {"harnesses", harnesses_json(fit.all.harnesses)},
       {"long_half_precision_gemms", long_kernels_json(rows, fit.all)},
+      {"sustained_clock", clocks_json(clocks)},
       {"in_sample", errors_json(rows, [&](const KernelMeasurement&) -> const FittedKernels& { return fit.all; })},
       {"cross_validated",
        errors_json(rows,
                    [&](const KernelMeasurement& row) -> const FittedKernels& { return fit.folds[fold_of(row)]; })},
       {"valid_range", valid_range(rows)}};
+  if (Json checks = suite_checks(files, gpu, fit.all); !checks.is_null()) {
+    fit.report["suite"] = std::move(checks);
+  }
   return fit;
 }
 
@@ -187,7 +208,26 @@ Json to_json(const KernelFit& fit) {
   return profile;
 }
 
+// GpuSpec::sustained_clock_ratio is of the GPU, not of its kernels: where half-precision GEMMs were timed both ways,
+// the GPU's own file says what they showed.
+static void save_clock(const KernelFit& fit) {
+  const Json& clocks = fit.report.at("sustained_clock");
+  const auto half = clocks.find(std::string(kPrecisionFamilyNames.name_of(PrecisionFamily::kHalf)));
+  if (half == clocks.end()) {
+    return;
+  }
+  const std::filesystem::path path = home_folder() / "kernels/gpus" / fmt::format("{}.json", fit.gpu);
+  Json gpu = read_json_file(path);
+  gpu["sustained_clock_ratio"] = half->at("ratio");
+  gpu["sources"]["sustained_clock_ratio"] = fmt::format(
+      "measured: bursts over sustained runs, median of {} half-precision GEMMs of validation/microbench: "
+      "fit.sustained_clock of kernels/calibration/{}.json",
+      half->at("pairs").get<std::size_t>(), fit.name);
+  write_file(path, gpu.dump(2) + "\n");
+}
+
 void save_fit(const KernelFit& fit) {
+  save_clock(fit);
   Json folds = Json::array();
   for (const FittedKernels& fold : fit.folds) {
     folds.push_back({{"profile", to_json(fold.calibration)}, {"harnesses", harnesses_json(fold.harnesses)}});

@@ -10,6 +10,7 @@ namespace trainyard {
 
 struct KernelFit {
   std::string name;                  // of the profile: GpuSpec::calibration of the GPU
+  std::string gpu;                   // whose rows it was fitted to
   FittedKernels all;                 // fitted to every row
   std::vector<FittedKernels> folds;  // kFolds of them, each fitted without the rows of its fold
   Json report;                       // inputs, ranges, errors in and out of sample, what was carried over
@@ -20,7 +21,8 @@ struct KernelFit {
 // minutes.
 KernelFit fit_kernels(const std::string& gpu, const std::vector<std::string>& files);
 
-// Writes kernels/calibration/<name>.json and validation/folds/<name>.json below the home folder.
+// Writes kernels/calibration/<name>.json and validation/folds/<name>.json below the home folder; and, where the suite
+// timed half-precision GEMMs in bursts and sustained, sustained_clock_ratio of kernels/gpus/<gpu>.json.
 void save_fit(const KernelFit& fit);
 
 // The cross-validation fits of a profile; empty when it has none.

@@ -320,10 +320,13 @@ Seconds predicted_time(const KernelMeasurement& row, const FittedKernels& fitted
                                                   harness.clock_ratio);
   }
   const auto& measured = std::get<MeasuredMemoryBound>(row.work);
-  const MemoryBoundCalibration& parameters = fitted.calibration.memory_bound;
-  return memory_bound_time(
-      measured.work, *row.gpu,
-      measured.kind == MemoryBoundKind::kReduction ? parameters.reduction : parameters.elementwise);
+  MemoryBoundParameters parameters = measured.kind == MemoryBoundKind::kReduction
+                                         ? fitted.calibration.memory_bound.reduction
+                                         : fitted.calibration.memory_bound.elementwise;
+  if (measured.cache == CacheState::kCold) {
+    parameters.cache_efficiency = 0.0;  // nothing of it is in the cache: all at the memory's rate
+  }
+  return memory_bound_time(measured.work, *row.gpu, parameters);
 }
 
 }  // namespace trainyard

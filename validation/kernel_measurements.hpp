@@ -21,9 +21,12 @@ struct MeasuredAttention {
   AttentionPass pass = AttentionPass::kForward;
   std::string kernel;  // name of the fused kernel
 };
+// Whether a measurement's operands could still be in the L2 cache.
+enum class CacheState { kWarm, kCold };
 struct MeasuredMemoryBound {
   MemoryBound work;
   MemoryBoundKind kind = MemoryBoundKind::kElementwise;
+  CacheState cache = CacheState::kWarm;
 };
 
 struct MeasuredGroupedGemm {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <set>
 #include <sstream>
 
 #include "sim/base/files.hpp"
@@ -10,6 +13,11 @@ namespace trainyard {
 namespace {
 
 constexpr std::int64_t kLargest = std::int64_t{1} << 40;
+constexpr double kRounding = 1.02;      // above a peak by less than this is the timer's
+constexpr double kClockHeadroom = 1.1;  // where the machine's highest clock is not told: boost clocks are stated lower
+constexpr double kColdFactor = 4.0;     // traffic of so many L2 caches leaves nothing of the call before
+constexpr Seconds kLongerThanALaunch{100e-6};
+constexpr std::array<std::string_view, 4> kKept = {"launch", "copy", "overlap", "train_step"};
 
 class SuiteReader {
  public:
@@ -33,6 +41,7 @@ class SuiteReader {
                        .allowed = "a file that begins with one, as the microbenchmark suite writes it",
                        .problem = "nothing says what was measured"});
     }
+    skip_wrong_kernels();
     return std::move(out_);
   }
 
@@ -52,9 +61,61 @@ class SuiteReader {
       take_attention(record);
     } else if (kind == "membound") {
       take_memory_bound(record);
+    } else if (kind == "grouped_gemm") {
+      take_grouped_gemm(record);
     } else if (kind == "nccl") {
       take_collective(record);
+    } else if (kind == "gemm_check" || kind == "membound_check") {
+      if (!record.at("right").boolean()) {
+        wrong_.insert(record.at("kernel").text());
+      }
+    } else if (std::find(kKept.begin(), kKept.end(), kind) != kKept.end()) {
+      if (kind == "launch") {
+        take_launch(record);
+      } else if (kind == "copy") {
+        take_copy(record);
+      }
+      out_.others.push_back(record.value());
     }
+  }
+
+  // A check may come after the timing, so this is the last step.
+  void skip_wrong_kernels() {
+    for (std::size_t i = 0; i < out_.kernels.size(); ++i) {
+      if (wrong_.find(checked_as_[i]) != wrong_.end()) {
+        skip(out_.kernels[i], "the kernel's results were wrong");
+      }
+    }
+  }
+
+  static void skip(KernelMeasurement& row, std::string reason) {
+    if (row.skipped.empty()) {
+      row.skipped = std::move(reason);
+    }
+  }
+
+  // `checked_as`: the name under which the suite checked the kernel's results.
+  void add(KernelMeasurement row, std::string checked_as) {
+    out_.kernels.push_back(std::move(row));
+    checked_as_.push_back(std::move(checked_as));
+  }
+
+  void hold_to_peak(KernelMeasurement& row, Flops work, Precision precision) const {
+    if (gpu_ != nullptr && work / row.measured > gpu_->peak_for(precision) * (headroom_ * kRounding)) {
+      skip(row, "faster than the GPU's peak: the timing is wrong");
+    }
+  }
+
+  static std::string text_or(const JsonReader& record, const char* key, std::string otherwise) {
+    const auto found = record.find(key);
+    return found ? found->text() : std::move(otherwise);
+  }
+  static bool flag(const JsonReader& record, const char* key) {
+    const auto found = record.find(key);
+    return found && found->boolean();
+  }
+  static bool launched_singly(const JsonReader& record) {
+    return text_or(record, "launched_by", "graph") == "launched";
   }
 
   void take_machine(const JsonReader& record) {
@@ -62,6 +123,10 @@ class SuiteReader {
     if (gpu_ == nullptr) {
       return;
     }
+    const auto clock = record.find("sm_clock_max_hz");
+    headroom_ = clock && clock->number(0.0, 1e11) > 0.0
+                    ? std::max(1.0, clock->number(0.0, 1e11) / gpu_->boost_clock.value)
+                    : kClockHeadroom;
     // The suite writes "9.0"; the catalogue counts 90.
     const std::string stated = record.at("compute_capability").text();
     const std::string expected = fmt::format("{}.{}", gpu_->compute_capability / 10, gpu_->compute_capability % 10);
@@ -78,7 +143,7 @@ class SuiteReader {
   }
 
   KernelMeasurement row(const JsonReader& record) const {
-    KernelMeasurement out{.file = file_, .id = where_, .source = "trainyard microbench"};
+    KernelMeasurement out{.file = file_, .id = where_, .source = std::string(kSuiteBurst)};
     if (gpu_ != nullptr) {
       out.gpu_name = gpu_->name;
       out.gpu = *gpu_;
@@ -103,14 +168,97 @@ class SuiteReader {
       constexpr Bytes kAccumulated{6.0};
       work.extra_traffic = static_cast<double>(work.batch * work.m * work.n) * kAccumulated;
     }
-    if (record.at("mode").text() != "burst" || record.at("cache").text() != "cold") {
-      out.skipped = "warm or sustained: fits read cold bursts";
+    const bool sustained = record.at("mode").text() == "sustained";
+    const bool fast = flag(record, "fast_accumulate");
+    const std::string pass = text_or(record, "pass", "");
+    const std::string operand = text_or(record, "dtype", "");
+    const std::string kernel =
+        fmt::format("{} x {} -> {} {} {}{}", text_or(record, "a_dtype", operand), text_or(record, "b_dtype", operand),
+                    record.at("out_dtype").text(), pass, record.at("layout").text(), fast ? " fast accumulation" : "");
+    if (sustained) {
+      out.source = kSuiteSustained;
+    } else if (record.at("cache").text() != "cold" && !beyond_cache(work)) {
+      skip(out, "warm: the model's operands come from memory");
     }
+    const std::string scaling = text_or(record, "scaling", "tensor");
+    if (scaling == "block" && work.precision == Precision::kFp8) {
+      work.precision = Precision::kFp8Block;
+    } else if (scaling != "tensor") {
+      skip(out, "no format of the model has scales of this kind");
+    }
+    // As Transformer Engine's recipes have it. Files of the first format do not say, and hold what was usual: neither.
+    if (work.precision == Precision::kFp8 && record.find("fast_accumulate") && fast != (pass == "forward")) {
+      skip(out, "fp8 is trained with fast accumulation forward and without it backward");
+    }
+    hold_to_peak(out, work.flops(), work.precision);
     out.group = fmt::format("{} {}", out.gpu_name, kPrecisionNames.name_of(work.precision));
     out.configuration = fmt::format("{}x{}x{}x{}", work.m, work.n, work.k, work.batch);
-    out.variant = fmt::format("{} {}", record.at("layout").text(), record.at("out_dtype").text());
+    out.variant = fmt::format("{} {} {} {}", kernel, record.at("cache").text(), record.at("mode").text(),
+                              record.at("accumulate").boolean());
     out.work = work;
-    out_.kernels.push_back(std::move(out));
+    add(std::move(out), kernel);
+  }
+
+  // Operands and result, the latter in 16 bits at least, flush the cache from call to call.
+  bool beyond_cache(const Gemm& work) const {
+    const auto m = static_cast<double>(work.m);
+    const auto n = static_cast<double>(work.n);
+    const auto k = static_cast<double>(work.k);
+    const Bytes once =
+        (m * k + k * n) * bytes_per_element(work.precision) + m * n * storage_bytes_per_element(work.precision);
+    return gpu_ != nullptr && static_cast<double>(work.batch) * once > kColdFactor * gpu_->l2_cache;
+  }
+
+  void take_grouped_gemm(const JsonReader& record) {
+    KernelMeasurement out = row(record);
+    MeasuredGroupedGemm measured;
+    measured.work = {
+        .n = integer(record, "n"), .k = integer(record, "k"), .precision = record.at("dtype").choice(kPrecisionNames)};
+    std::string counts;
+    for (const JsonReader& rows : record.at("rows").elements()) {
+      measured.work.tokens.push_back(rows.integer(0, kLargest));
+      counts += fmt::format("{}{}", counts.empty() ? "" : ",", measured.work.tokens.back());
+    }
+    hold_to_peak(out, measured.work.flops(), measured.work.precision);
+    skip_short_launches(out, record);
+    out.group = fmt::format("{} grouped {}", out.gpu_name, kPrecisionNames.name_of(measured.work.precision));
+    out.configuration = fmt::format("{}x{}x{}", counts, measured.work.n, measured.work.k);
+    out.work = std::move(measured);
+    add(std::move(out), "grouped_gemm");
+  }
+
+  static void skip_short_launches(KernelMeasurement& row, const JsonReader& record) {
+    if (launched_singly(record) && row.measured < kLongerThanALaunch) {
+      skip(row, "launched one by one: the launches show");
+    }
+  }
+
+  // An empty kernel is a fixed time and nothing else.
+  void take_launch(const JsonReader& record) {
+    if (record.at("what").text() != "interval_of_dependent_empty_kernels_in_a_graph" ||
+        record.at("calls").integer(1, kLargest) < 100) {
+      return;
+    }
+    KernelMeasurement out = row(record);
+    out.group = fmt::format("{} empty kernel", out.gpu_name);
+    out.configuration = "empty";
+    out.variant = fmt::format("{}", record.at("calls").integer(1, kLargest));
+    out.work = MeasuredMemoryBound{.work = {.traffic = {1.0}}, .cache = CacheState::kCold};
+    add(std::move(out), "empty");
+  }
+
+  void take_copy(const JsonReader& record) {
+    if (record.at("direction").text() != "device_to_device") {
+      return;
+    }
+    KernelMeasurement out = row(record);
+    const Bytes traffic{2.0 * record.at("bytes").number(1.0, 1e15)};
+    const bool cold = gpu_ != nullptr && traffic > kColdFactor * gpu_->l2_cache;
+    out.group = fmt::format("{} copy_runtime", out.gpu_name);
+    out.configuration = fmt::format("{:.0f} bytes", traffic.value / 2.0);
+    out.variant = "copy";
+    out.work = MeasuredMemoryBound{.work = {.traffic = traffic}, .cache = cold ? CacheState::kCold : CacheState::kWarm};
+    add(std::move(out), "copy_runtime");
   }
 
   void take_attention(const JsonReader& record) {
@@ -130,11 +278,16 @@ class SuiteReader {
     measured.pass = record.at("direction").choice(kDirections);
     measured.kernel = record.at("kernel").text();
     const Attention& work = measured.work;
+    Attention timed = work;
+    timed.direction = measured.pass == AttentionPass::kBackward ? Direction::kBackward : Direction::kForward;
+    hold_to_peak(out, timed.flops(), work.precision);
+    skip_short_launches(out, record);
     out.group = fmt::format("{} {} {}", out.gpu_name, kPrecisionNames.name_of(work.precision), measured.kernel);
     out.configuration = fmt::format("{}x{}x{}x{}x{}", work.batch, work.seq_q, work.heads, work.kv_heads, work.head_dim);
     out.variant = fmt::format("{} {}", record.at("direction").text(), record.at("causal").boolean());
+    const std::string kernel = measured.kernel;
     out.work = std::move(measured);
-    out_.kernels.push_back(std::move(out));
+    add(std::move(out), kernel);
   }
 
   void take_memory_bound(const JsonReader& record) {
@@ -144,11 +297,23 @@ class SuiteReader {
     constexpr NameTable<MemoryBoundKind, 2> kKinds{
         {{{"elementwise", MemoryBoundKind::kElementwise}, {"reduction", MemoryBoundKind::kReduction}}}};
     measured.kind = record.at("kind").choice(kKinds);
+    // Files of the first format called one set of operands again and again.
+    constexpr NameTable<CacheState, 2> kCaches{{{{"warm", CacheState::kWarm}, {"cold", CacheState::kCold}}}};
+    if (const auto cache = record.find("cache")) {
+      measured.cache = cache->choice(kCaches);
+    }
+    if (gpu_ != nullptr && measured.cache == CacheState::kCold &&
+        measured.work.traffic / out.measured > gpu_->memory_bandwidth * kRounding) {
+      skip(out, "faster than the memory: the operands were in the cache");
+    }
+    if (record.find("launched_by")) {
+      skip(out, std::string(kFrameworkKernel));
+    }
     out.group = fmt::format("{} {}", out.gpu_name, record.at("kernel").text());
     out.configuration = record.at("shape").text();
-    out.variant = record.at("dtype").text();
+    out.variant = fmt::format("{} {}", record.at("dtype").text(), text_or(record, "cache", "warm"));
     out.work = measured;
-    out_.kernels.push_back(std::move(out));
+    add(std::move(out), record.at("kernel").text());
   }
 
   void take_collective(const JsonReader& record) {
@@ -175,6 +340,9 @@ class SuiteReader {
   std::string file_;
   const GpuSpec* gpu_;
   std::string where_;
+  double headroom_ = kClockHeadroom;
+  std::set<std::string> wrong_;          // kernels whose check failed
+  std::vector<std::string> checked_as_;  // for each of out_.kernels
   SuiteRecords out_;
 };
 

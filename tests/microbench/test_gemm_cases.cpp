@@ -1,9 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <set>
+#include <string>
 #include <tuple>
 
+#include "sim/base/error.hpp"
 #include "validation/microbench/gemm_cases.hpp"
 
 namespace trainyard {
@@ -44,6 +48,21 @@ TEST_CASE("no catalogue GEMM is so large that its operands fill a GPU") {
                             batch * static_cast<double>(work.m) * static_cast<double>(work.n);
     CAPTURE(one.origin);
     CHECK(2.0 * elements < 20e9);
+  }
+}
+
+TEST_CASE("an empty catalogue is an error and no list of nothing") {
+  const auto nowhere = std::filesystem::temp_directory_path() / "trainyard_without_catalogues";
+  std::filesystem::create_directories(nowhere);
+  const char* const before = std::getenv("TRAINYARD_HOME");
+  const std::string kept = before != nullptr ? before : "";
+  ::setenv("TRAINYARD_HOME", nowhere.c_str(), 1);
+  CHECK_THROWS_WITH_AS(catalogue_gemms(), doctest::Contains("TRAINYARD_HOME"), UserError);
+  CHECK_THROWS_AS(quick_gemms(), UserError);
+  if (before != nullptr) {
+    ::setenv("TRAINYARD_HOME", kept.c_str(), 1);
+  } else {
+    ::unsetenv("TRAINYARD_HOME");
   }
 }
 

@@ -8,7 +8,9 @@
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 #include "validation/fit_kernels.hpp"
+#include "validation/suite_checks.hpp"
 #include "validation/suite_records.hpp"
+#include "validation/sustained_clocks.hpp"
 
 namespace trainyard {
 namespace {
@@ -22,17 +24,35 @@ struct SuiteFile {
   SuiteFile& operator=(const SuiteFile&) = delete;
 };
 
-// Synthetic records in the suite's form; nobody measured them.
+// Synthetic records in the suite's form (format 2); nobody measured them.
 const std::string kMachine =
-    R"({"record":"machine","format":1,"gpu":"synthetic A100","compute_capability":"8.0","multiprocessors":108})"
+    R"({"record":"machine","format":2,"gpu":"synthetic A100","compute_capability":"8.0","multiprocessors":108,)"
+    R"("sm_clock_max_hz":1410000000.0})"
+    "\n";
+const std::string kHopper =
+    R"({"record":"machine","format":2,"gpu":"synthetic H100","compute_capability":"9.0","multiprocessors":132,)"
+    R"("sm_clock_max_hz":1980000000.0})"
     "\n";
 
-std::string gemm_record(const Gemm& work, double seconds, const char* cache = "cold") {
+struct Recorded {
+  const char* cache = "cold";
+  const char* mode = "burst";
+  const char* dtype = "bf16";
+  const char* pass = "forward";
+  bool fast = false;
+};
+
+std::string gemm_record(const Gemm& work, double seconds, const Recorded& as = {}) {
+  const bool fp8 = std::string_view(as.dtype) == "fp8";
   return fmt::format(
-      R"({{"record":"gemm","dtype":"bf16","m":{},"n":{},"k":{},"batch":1,"layout":"TN","out_dtype":"bf16",)"
-      R"("accumulate":false,"cache":"{}","mode":"burst","time_s":{{"median":{:.9e},"low":0,"high":0,"repeats":10}}}})"
+      R"({{"record":"gemm","dtype":"{}","m":{},"n":{},"k":{},"batch":1,"pass":"{}","a_dtype":"{}","b_dtype":"{}",)"
+      R"("out_dtype":"bf16","accumulate":false,"fast_accumulate":{},"origin":"synthetic","layout":"TN","algorithm":66,)"
+      R"("cache":"{}","mode":"{}","time_s":{{"median":{:.9e},"low":0.0,"high":0.0,"repeats":10}},)"
+      R"("flops_per_s":{:.6e},"samples":4,"sm_clock_hz":1410000000.0,"sm_clock_low_hz":1410000000.0,)"
+      R"("throttle_reasons":"0x0","throttle":{{}},"temperature_c":40.0}})"
       "\n",
-      work.m, work.n, work.k, cache, seconds);
+      as.dtype, work.m, work.n, work.k, as.pass, fp8 ? "fp8_e4m3" : as.dtype, fp8 ? "fp8_e4m3" : as.dtype, as.fast,
+      as.cache, as.mode, seconds, work.flops().value / seconds);
 }
 
 const GemmParameters kTruth{.fixed_time = {5e-6},
@@ -60,35 +80,124 @@ std::string gemm_records(const GpuSpec& gpu) {
 
 }  // namespace
 
-TEST_CASE("suite output is read as rows, warm ones left out of fits") {
-  const GpuSpec gpu = load_gpu("a100-80");
+TEST_CASE("every record of suite output is a row, a check or a reason") {
+  const GpuSpec gpu = load_gpu("a100-80");  // 40 MiB of L2, 312 TFLOP/s, 2.04 TB/s
+  const Gemm small{.m = 64, .n = 32, .k = 16};
+  const Gemm large{.m = 16384, .n = 16384, .k = 4096};  // operands of 268 MB
   const SuiteFile file(
-      kMachine + gemm_record({.m = 64, .n = 32, .k = 16}, 1e-5) +
-      gemm_record({.m = 64, .n = 32, .k = 16}, 8e-6, "warm") +
+      kMachine + gemm_record(small, 1e-5) + gemm_record(small, 8e-6, {.cache = "warm"}) +
+      gemm_record(large, 1e-2, {.cache = "warm"}) + gemm_record(large, 12e-3, {.mode = "sustained"}) +
+      gemm_record(large, 1e-3) +  // 2.2e12 FLOPs in a millisecond: 2199 TFLOP/s
       R"({"record":"attention","kernel":"cuDNN","dtype":"bf16","batch":2,"seq":512,"heads":8,"kv_heads":2,"head_dim":64,)"
       R"("causal":true,"direction":"bwd","time_s":{"median":2e-4}})"
       "\n"
-      R"({"record":"membound","kernel":"softmax","kind":"reduction","dtype":"bf16","shape":"512x512","traffic_bytes":1e6,)"
-      R"("time_s":{"median":3e-6}})"
+      R"({"record":"membound","kernel":"softmax","kind":"reduction","dtype":"bf16","shape":"512x512","cache":"cold",)"
+      R"("traffic_bytes":1e6,"time_s":{"median":3e-6}})"
+      "\n"
+      R"({"record":"membound","kernel":"gelu","kind":"elementwise","dtype":"bf16","shape":"512x512","cache":"cold",)"
+      R"("traffic_bytes":1e9,"time_s":{"median":1e-4}})"
+      "\n"  // 10 TB/s: never from memory
+      R"({"record":"membound","kernel":"adam","kind":"elementwise","dtype":"fp32","shape":"9","cache":"warm",)"
+      R"("launched_by":"launched","traffic_bytes":1e6,"time_s":{"median":1e-5}})"
+      "\n"
+      R"({"record":"grouped_gemm","rows":[16,32],"n":64,"k":128,"groups":2,"out_dtype":"bf16","dtype":"bf16",)"
+      R"("time_s":{"median":2e-5}})"
+      "\n"
+      R"({"record":"launch","what":"interval_of_dependent_empty_kernels_in_a_graph","calls":500,"time_s":{"median":1e-6}})"
+      "\n"
+      R"({"record":"launch","what":"host_time_of_a_stream_launch","calls":500,"time_s":{"median":2e-6}})"
+      "\n"
+      R"({"record":"copy","direction":"device_to_device","bytes":1e9,"time_s":{"median":2e-3}})"
+      "\n"
+      R"({"record":"copy","direction":"host_to_device","bytes":1e9,"time_s":{"median":4e-2}})"
       "\n"
       R"({"record":"nccl","op":"all_reduce","dtype":"float","ranks":4,"nodes":1,"shared_gpu":true,"size_bytes":1024,)"
       R"("wrong":0,"time_s":{"median":5e-5}})"
       "\n"
       R"({"record":"left_out","why":"no time"})"
+      "\n"
+      R"({"record":"part","part":"gemm","cases_left_by_time_limit":0,"cases_failed":0})"
       "\n");
   const SuiteRecords records = read_suite(file.path.string(), &gpu);
   CHECK(records.machines.size() == 1);
-  REQUIRE(records.kernels.size() == 4);
-  CHECK(records.kernels[0].skipped.empty());
-  CHECK(records.kernels[0].measured.value == doctest::Approx(1e-5));
-  CHECK_FALSE(records.kernels[1].skipped.empty());
-  const auto& attention = std::get<MeasuredAttention>(records.kernels[2].work);
+  const auto& rows = records.kernels;
+  REQUIRE(rows.size() == 12);
+  CHECK(rows[0].skipped.empty());
+  CHECK(rows[0].measured.value == doctest::Approx(1e-5));
+  CHECK(rows[1].skipped.find("warm") != std::string::npos);
+  CHECK(rows[2].skipped.empty());  // 268 MB of operands are never warm in 40 MiB
+  CHECK(rows[3].skipped.empty());
+  CHECK(rows[3].source == kSuiteSustained);
+  CHECK(rows[4].skipped.find("peak") != std::string::npos);
+  const auto& attention = std::get<MeasuredAttention>(rows[5].work);
   CHECK(attention.pass == AttentionPass::kBackward);
   CHECK(attention.work.mask == Mask::kCausal);
   CHECK(attention.work.kv_heads == 2);
-  CHECK(std::get<MeasuredMemoryBound>(records.kernels[3].work).kind == MemoryBoundKind::kReduction);
+  CHECK(std::get<MeasuredMemoryBound>(rows[6].work).kind == MemoryBoundKind::kReduction);
+  CHECK(std::get<MeasuredMemoryBound>(rows[6].work).cache == CacheState::kCold);
+  CHECK(rows[7].skipped.find("faster than the memory") != std::string::npos);
+  CHECK(rows[8].skipped == kFrameworkKernel);
+  CHECK(std::get<MeasuredGroupedGemm>(rows[9].work).work.total_tokens() == 48);
+  CHECK(rows[10].configuration == "empty");
+  // A copy reads and writes.
+  CHECK(std::get<MeasuredMemoryBound>(rows[11].work).work.traffic.value == doctest::Approx(2e9));
+  CHECK(std::get<MeasuredMemoryBound>(rows[11].work).cache == CacheState::kCold);
+  CHECK(records.others.size() == 4);
   REQUIRE(records.collectives.size() == 1);
   CHECK(records.collectives[0].why_skipped.find("shared one GPU") != std::string::npos);
+}
+
+TEST_CASE("fp8 enters as it is trained: fast accumulation forward, none backward") {
+  const GpuSpec gpu = load_gpu("h100-sxm");
+  const Gemm work{.m = 4096, .n = 4096, .k = 4096};
+  const SuiteFile file(kHopper + gemm_record(work, 2e-4, {.dtype = "fp8", .fast = true}) +
+                       gemm_record(work, 2e-4, {.dtype = "fp8"}) +
+                       gemm_record(work, 2e-4, {.dtype = "fp8", .pass = "dgrad", .fast = true}) +
+                       gemm_record(work, 2e-4, {.dtype = "fp8", .pass = "dgrad"}));
+  const auto rows = read_suite(file.path.string(), &gpu).kernels;
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[0].skipped.empty());
+  CHECK_FALSE(rows[1].skipped.empty());
+  CHECK_FALSE(rows[2].skipped.empty());
+  CHECK(rows[3].skipped.empty());
+}
+
+TEST_CASE("fp8 with scales of blocks is a format of its own, and scales of rows are none") {
+  const GpuSpec gpu = load_gpu("h100-sxm");
+  const auto record = [](const char* scaling) {
+    return fmt::format(
+        R"({{"record":"gemm","m":8192,"n":28672,"k":4096,"batch":1,"out_dtype":"bf16","accumulate":false,)"
+        R"("algorithm":"torch","time_s":{{"median":2e-3}},"dtype":"fp8","layout":"TN","scaling":"{}",)"
+        R"("fast_accumulate":false,"cache":"warm","mode":"burst","pass":"forward"}})"
+        "\n",
+        scaling);
+  };
+  const SuiteFile file(kHopper + record("block") + record("row"));
+  const auto rows = read_suite(file.path.string(), &gpu).kernels;
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].skipped.empty());  // 151 MB of operands and 470 of results are never warm in 50 MiB
+  CHECK(std::get<Gemm>(rows[0].work).precision == Precision::kFp8Block);
+  CHECK_FALSE(rows[1].skipped.empty());
+}
+
+TEST_CASE("a kernel whose check failed is not fitted, wherever the check stands") {
+  const GpuSpec gpu = load_gpu("a100-80");
+  const Gemm work{.m = 64, .n = 64, .k = 64};
+  const SuiteFile file(
+      kMachine + gemm_record(work, 1e-5) + gemm_record(work, 1e-5, {.pass = "dgrad"}) +
+      R"({"record":"gemm_check","kernel":"bf16 x bf16 -> bf16 forward TN","relative_error":0.5,"tolerance":0.004,)"
+      R"("right":false})"
+      "\n"
+      R"({"record":"membound_check","kernel":"softmax","relative_error":null,"tolerance":0.003,"right":false})"
+      "\n"
+      R"({"record":"membound","kernel":"softmax","kind":"reduction","dtype":"bf16","shape":"1","cache":"cold",)"
+      R"("traffic_bytes":1e6,"time_s":{"median":3e-6}})"
+      "\n");
+  const auto rows = read_suite(file.path.string(), &gpu).kernels;
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].skipped.find("wrong") != std::string::npos);
+  CHECK(rows[1].skipped.empty());
+  CHECK(rows[2].skipped.find("wrong") != std::string::npos);
 }
 
 TEST_CASE("a fit to synthetic suite output finds the model behind it") {
@@ -98,6 +207,80 @@ TEST_CASE("a fit to synthetic suite output finds the model behind it") {
   CHECK(fit.report.at("cross_validated").at("a100-80 bf16").at("median_abs_error").get<double>() < 0.02);
   CHECK(fit.all.calibration.gemm_for(Precision::kBf16).power_ceiling == doctest::Approx(0.6).epsilon(0.03));
   CHECK(fit.report.at("valid_range").at("a100-80 bf16").at("m") == Json({64.0, 8192.0}));
+}
+
+TEST_CASE("sustained runs say what the clock gives way, and leave the burst's parameters alone") {
+  const GpuSpec gpu = load_gpu("a100-80");
+  // The clock of every sustained run is three quarters of the burst's.
+  constexpr double kClock = 0.75;
+  std::string text = gemm_records(gpu);
+  std::size_t pairs = 0;
+  for (const std::int64_t m : {3072, 8192}) {
+    for (const std::int64_t n : {4096, 12288}) {
+      const Gemm work{.m = m, .n = n, .k = 8192};
+      text += gemm_record(work, gemm_time(work, gpu, kTruth, kClock).value, {.mode = "sustained"});
+      ++pairs;
+    }
+  }
+  const KernelFit fit = fit_kernels("a100-80", {SuiteFile(text).path.string()});
+  const Json& clock = fit.report.at("sustained_clock").at("half");
+  CHECK(clock.at("pairs") == pairs);
+  CHECK(clock.at("ratio").get<double>() == doctest::Approx(kClock).epsilon(0.02));
+  CHECK(fit.all.calibration.gemm_for(Precision::kBf16).power_ceiling == doctest::Approx(0.6).epsilon(0.03));
+  CHECK(fit.report.at("cross_validated").at("a100-80 bf16").at("median_abs_error").get<double>() < 0.02);
+}
+
+TEST_CASE("what no parameter is fitted to is checked beside the fit") {
+  const GpuSpec gpu = load_gpu("a100-80");
+  const std::string text =
+      gemm_records(gpu) +
+      R"({"record":"launch","what":"host_time_of_a_stream_launch","calls":500,"time_s":{"median":2e-6}})"
+      "\n"
+      R"({"record":"copy","direction":"host_to_device","bytes":1e9,"time_s":{"median":4e-2}})"
+      "\n"
+      R"({"record":"overlap","first":"gemm bf16 8192x8192x8192","second":"copy of 16 blocks","blocks":16,)"
+      R"("first_slowdown":1.25,"second_slowdown":1.1,"second_beside_bytes_per_s":5e11,"covered":true})"
+      "\n"
+      R"({"record":"train_step","model":"llama-3-8b","layers":4,"seq_len":4096,"micro_batch":1,"recipe":"bf16",)"
+      R"("launch":"eager","time_s":{"median":0.2}})"
+      "\n";
+  const Json suite = fit_kernels("a100-80", {SuiteFile(text).path.string()}).report.at("suite");
+  CHECK(suite.at("launch").at("host_time_of_a_stream_launch, 500 calls") == 2e-6);
+  // 25 GB/s over PCIe 4 x16.
+  CHECK(suite.at("host_copies").at("host_to_device").get<double>() ==
+        doctest::Approx(25e9 / gpu.pcie_bandwidth.value).epsilon(0.01));
+  const Json& overlap = suite.at("overlap").at(0);
+  CHECK(overlap.at("measured") == 1.25);
+  // 16 of 108 SMs are held: between no slowdown and one by a wave more.
+  CHECK(overlap.at("predicted").get<double>() >= 108.0 / 108.0);
+  CHECK(overlap.at("predicted").get<double>() < 1.5);
+  CHECK(suite.at("train_steps").at(0).at("measured_s") == 0.2);
+}
+
+// A first run on an H100 SXM, 26 November 2026, thinned: bf16 GEMMs, memory-bound kernels, launches, overlap, steps.
+TEST_CASE("what an H100 recorded is read whole, below its peaks, and says what its clock gives way") {
+  const GpuSpec gpu = load_gpu("h100-sxm");
+  const std::string file = std::string(TRAINYARD_SOURCE_DIR) + "/tests/validation/recorded/h100.jsonl";
+  const SuiteRecords records = read_suite(file, &gpu);
+  MeasurementRows rows;
+  for (const KernelMeasurement& row : records.kernels) {
+    CAPTURE(row.id);
+    // Only warm GEMMs may be left out: nothing was wrong, and nothing faster than the GPU can be.
+    CHECK((row.skipped.empty() || row.skipped.rfind("warm", 0) == 0));
+    if (row.skipped.empty()) {
+      rows.push_back(&row);
+    }
+  }
+  const auto clocks = sustained_clocks(rows);
+  REQUIRE(clocks.size() == 1);
+  // Bursts of 813, 822, 830, 771, 819 TFLOP/s came down to 706, 726, 733, 664, 724: 0.868 0.883 0.883 0.861 0.884.
+  CHECK(clocks.at(PrecisionFamily::kHalf).pairs == 5);
+  CHECK(clocks.at(PrecisionFamily::kHalf).ratio == doctest::Approx(0.883).epsilon(0.003));
+  const Json checks = suite_checks({file}, gpu, {.calibration = calibration_for(gpu)});
+  CHECK(checks.at("overlap").size() == 7);
+  CHECK(checks.at("train_steps").size() == 3);
+  CHECK(checks.at("launch").at("host_time_of_a_stream_launch, 500 calls").get<double>() ==
+        doctest::Approx(3.5e-6).epsilon(0.02));
 }
 
 TEST_CASE("too few rows, repeats that disagree, another GPU and rows without a machine are refused in words") {

@@ -125,9 +125,10 @@ in_pytorch() {
 
 if [ -n "$quick" ]; then
   part 175 gemm
-  in_pytorch $(($(left) - 75))
+  in_pytorch $(($(left) - 115))
   part 20 system
   part 75 overlap
+  part 40 membound
 else
   part $((deadline * 35 / 100)) gemm
   in_pytorch $((deadline * 30 / 100))

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kTimedSeconds = 0.05;
 constexpr double kCover = 3.0;  // how much longer the other load runs than the timed one should
-constexpr int kRepeats = 7;
+constexpr int kRepeats = 5;
 constexpr int kCallsInBatch = 4;
 
 // Seconds for each unit.
@@ -39,9 +39,11 @@ struct Beside {
 
 Beside time_beside(const Load& timed, double timed_unit, const Load& other, double other_unit) {
   Beside out;
+  // One unit to begin with, and those that are timed.
+  const double needed = kCover * (timed_unit + std::max(kTimedSeconds, timed_unit));
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     const Event other_end;
-    for (int i = 0; i < units_for(kCover * std::max(kTimedSeconds, timed_unit), other_unit); ++i) {
+    for (int i = 0; i < units_for(needed, other_unit); ++i) {
       other.enqueue();
     }
     other_end.record(other.stream);
