@@ -57,7 +57,7 @@ void ScenarioOptions::add_flag_for(CLI::App& verb, const std::string& flag, cons
   verb.add_option_function<std::string>(
       flag,
       [this, flag, path](const std::string& value) {
-        flags_.push_back({flag, path, value});
+        flags_.push_back({flag, path, value, value});
       },
       help);
 }
@@ -70,34 +70,79 @@ void ScenarioOptions::add_to(CLI::App& verb) {
   verb.add_option_function<std::string>(
       "--fold",
       [this](const std::string& value) {
-        flags_.push_back({"--fold", "fold", value == "on" ? "true" : value == "off" ? "false" : value});
+        flags_.push_back({"--fold", "fold", value == "on" ? "true" : value == "off" ? "false" : value, value});
       },
       "on (default) or off: simulate every rank");
   add_flag_for(verb, "--seed", "seed", "seed of random choices");
   verb.add_option("--set", assignments_, "key.path=value in the scenario");
 }
 
-Scenario ScenarioOptions::read(const std::vector<std::string>& more) const {
-  Json document = Json::object();
-  std::string file = "command line";
+ScenarioOptions::Asked ScenarioOptions::asked() const {
+  Asked asked{.document = Json::object(), .file = "command line"};
   if (!file_.empty()) {
-    document = read_json_file(file_);
-    file = file_;
+    asked = {.document = read_json_file(file_), .file = file_};
   }
   for (const FlagValue& given : flags_) {
-    set_key(document, fmt::format("{}={}", given.path, given.value));
+    set_key(asked.document, fmt::format("{}={}", given.path, given.value));
   }
   for (const std::string& assignment : assignments_) {
-    set_key(document, assignment);
+    set_key(asked.document, assignment);
   }
-  for (const std::string& assignment : more) {
-    set_key(document, assignment);
-  }
+  return asked;
+}
+
+Scenario ScenarioOptions::read() const {
+  const Asked asked = this->asked();
   try {
-    return read_scenario(document, file);
+    return read_scenario(asked.document, asked.file);
   } catch (const UserError& error) {
-    throw UserError(name_flag(error.fault()), error.code());
+    throw named(error);
   }
+}
+
+UserError ScenarioOptions::named(const UserError& error) const {
+  return UserError(name_flag(error.fault()), error.code());
+}
+
+namespace {
+
+// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+%@";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+    return word;
+  }
+  std::string out = "'";
+  for (const char c : word) {
+    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return out + "'";
+}
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+}  // namespace
+
+std::string ScenarioOptions::words(const std::vector<KeyValue>& more) const {
+  std::vector<std::string> words;
+  if (!file_.empty()) {
+    words.push_back(quoted(file_));
+  }
+  for (const FlagValue& given : flags_) {
+    words.push_back(given.flag + " " + quoted(given.typed));
+  }
+  for (const std::string& assignment : assignments_) {
+    words.push_back("--set " + quoted(assignment));
+  }
+  for (const KeyValue& key : more) {
+    const auto* flag =
+        std::find_if(kFlags.begin(), kFlags.end(), [&](const Flag& one) { return one.path == key.path; });
+    words.push_back(flag != kFlags.end() ? std::string(flag->flag) + " " + quoted(text_of(key.value))
+                                         : "--set " + quoted(key.path + "=" + text_of(key.value)));
+  }
+  return fmt::format("{}", fmt::join(words, " "));
 }
 
 // A value that a flag gave is the flag's fault, not the file's.

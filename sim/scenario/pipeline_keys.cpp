@@ -98,11 +98,37 @@ void check_micro_batches(const Place& place, const Scenario& scenario) {
   }
 }
 
+// Where stages are cut by cost nothing else places what they hold.
+void check_cut_by_cost(const Place& place, const Scenario& scenario) {
+  const Parallelism& layout = scenario.layout;
+  const bool counted_out = !layout.layers_per_stage.empty();
+  if (counted_out || layout.embedding != EndPlacement::kWithLayers || layout.loss != EndPlacement::kWithLayers) {
+    place.fail(counted_out                                     ? "/layout/layers_per_stage"
+               : layout.embedding != EndPlacement::kWithLayers ? "/layout/embedding"
+                                                               : "/layout/loss",
+               fmt::format("{} cuts its stages by what the layers cost", scenario.framework.name),
+               "layers placed otherwise", "none", "leave it out, or choose another framework");
+  }
+}
+
+// Layers, and ends that count as one, for every virtual stage that is to hold some.
+void check_enough_layers(const Place& place, const Parallelism& layout, std::int64_t layers, std::int64_t holders) {
+  if (holders < 1 || layers < holders) {
+    place.fail("/layout/pp", "there are fewer layers than pipeline stages times chunks",
+               fmt::format("pp {} * vpp {}", layout.pp, layout.vpp),
+               fmt::format("pp * vpp of at most {} layers", layers), "lower pp or vpp");
+  }
+}
+
 void check_layers(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const std::int64_t layers = scenario.model.layers;
   const std::int64_t virtual_stages =
       scenario.placement() == Placement::kBidirectional ? layout.pp : layout.pp * layout.vpp;
+  if (scenario.framework.stage_split == StageSplit::kByCost) {
+    check_cut_by_cost(place, scenario);  // nanotron has run with more stages than layers
+    return;
+  }
   if (!layout.layers_per_stage.empty()) {
     const std::int64_t sum =
         std::accumulate(layout.layers_per_stage.begin(), layout.layers_per_stage.end(), std::int64_t{0});
@@ -119,12 +145,10 @@ void check_layers(const Place& place, const Scenario& scenario) {
     return;
   }
   const auto alone = [](EndPlacement end) { return end == EndPlacement::kStandalone ? 1 : 0; };
-  const std::int64_t with_layers = virtual_stages - alone(layout.embedding) - alone(layout.loss);
-  if (scenario.framework.stage_split == StageSplit::kEven && (with_layers < 1 || layers < with_layers)) {
-    place.fail("/layout/pp", "there are fewer layers than pipeline stages times chunks",
-               fmt::format("pp {} * vpp {}", layout.pp, layout.vpp),
-               fmt::format("pp * vpp of at most {} layers", layers), "lower pp or vpp");
-  }
+  const auto as_layer = [](EndPlacement end) { return end == EndPlacement::kAsLayer ? 1 : 0; };
+  // An end that counts as a layer may be all that its virtual stage holds.
+  check_enough_layers(place, layout, layers + as_layer(layout.embedding) + as_layer(layout.loss),
+                      virtual_stages - alone(layout.embedding) - alone(layout.loss));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "sim/base/files.hpp"
 #include "sim/scenario/attention_names.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
+#include "sim/scenario/open_job.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/scenario_checks.hpp"
 
@@ -253,10 +254,8 @@ ClusterSpec cluster_of(const JsonReader& json) {
                                   : load_cluster(json.text(), json.file(), json.pointer());
 }
 
-}  // namespace
-
-Scenario read_scenario(const Json& document, const std::string& file) {
-  const JsonReader json(document, file);
+// What is asked, but for the layout and the recipe.
+Scenario read_what(const JsonReader& json) {
   json.expect_keys(
       {"model", "cluster", "gpu", "gpus", "layout", "training", "framework", "network", "fold", "seed", "variation"});
   Scenario scenario;
@@ -265,8 +264,23 @@ Scenario read_scenario(const Json& document, const std::string& file) {
   scenario.gpus = json.at("gpus").integer(1, kMostGpus);
   settle_gpus(scenario, json.find("gpu"));
   const auto framework = json.find("framework");
-  scenario.framework = framework ? load_framework(framework->text(), file, framework->pointer())
-                                 : load_framework("megatron-core", file, "/framework");
+  scenario.framework = framework ? load_framework(framework->text(), json.file(), framework->pointer())
+                                 : load_framework("megatron-core", json.file(), "/framework");
+  scenario.network = choice_or(json, "network", kNetworkNames, Network::kFlow);
+  if (const auto found = json.find("fold")) {
+    scenario.fold = found->boolean() ? Fold::kOn : Fold::kOff;
+  }
+  if (const auto found = json.find("seed")) {
+    scenario.seed = static_cast<std::uint64_t>(found->integer(0, std::int64_t{1} << 53));
+  }
+  if (const auto found = json.find("variation")) {
+    scenario.variation = read_variation(*found, scenario);
+  }
+  return scenario;
+}
+
+// The layout and the recipe of the document, not yet checked against one another.
+void read_how(Scenario& scenario, const JsonReader& json) {
   scenario.layout = read_layout(section(json, "layout"), scenario.model, scenario.framework);
   if (scenario.layout.dp == 0) {
     const std::int64_t model_parallel = scenario.layout.tp * scenario.layout.pp * scenario.layout.cp;
@@ -283,23 +297,38 @@ Scenario read_scenario(const Json& document, const std::string& file) {
   if (!section(json, "layout").has("vpp")) {
     scenario.layout.vpp = default_chunks(scenario.training);
   }
-  scenario.network = choice_or(json, "network", kNetworkNames, Network::kFlow);
-  if (const auto found = json.find("fold")) {
-    scenario.fold = found->boolean() ? Fold::kOn : Fold::kOff;
-  }
-  if (const auto found = json.find("seed")) {
-    scenario.seed = static_cast<std::uint64_t>(found->integer(0, std::int64_t{1} << 53));
-  }
-  if (const auto found = json.find("variation")) {
-    scenario.variation = read_variation(*found, scenario);
-  }
-  check_layout(scenario, file);
-  settle_sharding(scenario, file);
-  check_training(scenario, file);
-  check_pipeline(scenario, file);
-  check_offload(scenario, file);
-  scenario.resolved = resolved_document(scenario, document.at("model"), document.at("cluster"));
+}
+
+Scenario checked(Scenario scenario, const JsonReader& json) {
+  check_layout(scenario, json.file());
+  settle_sharding(scenario, json.file());
+  check_training(scenario, json.file());
+  check_pipeline(scenario, json.file());
+  check_offload(scenario, json.file());
+  scenario.resolved = resolved_document(scenario, json.at("model").value(), json.at("cluster").value());
   return scenario;
+}
+
+}  // namespace
+
+Scenario read_scenario(const Json& document, const std::string& file) {
+  const JsonReader json(document, file);
+  Scenario scenario = read_what(json);
+  read_how(scenario, json);
+  return checked(std::move(scenario), json);
+}
+
+Scenario read_job(const Json& document, const std::string& file) {
+  const JsonReader json(document, file);
+  Scenario scenario = read_what(json);
+  read_how(scenario, json);
+  return scenario;
+}
+
+Scenario lay_out(Scenario job, const Json& document, const std::string& file) {
+  const JsonReader json(document, file);
+  read_how(job, json);
+  return checked(std::move(job), json);
 }
 
 void set_key(Json& document, std::string_view assignment) {

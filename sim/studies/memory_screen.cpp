@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "sim/base/error.hpp"
 #include "sim/schedules/schedule.hpp"
 
 namespace trainyard {
@@ -25,8 +24,11 @@ bool all_covered(const std::vector<PassesUnderWay>& more, const std::vector<Pass
 
 }  // namespace
 
-MemoryScreen::Split& MemoryScreen::split(const Scenario& job) {
-  const SplitKey key{job.layout.tp, job.layout.pp, job.layout.vpp};
+MemoryScreen::Split& MemoryScreen::split(const Scenario& job, const LayoutChoice& choice) {
+  LayoutChoice key = choice;
+  key.micro_batch = 1;
+  key.recompute = Recompute::kNone;
+  key.recompute_modules.clear();
   if (const auto known = splits_.find(key); known != splits_.end()) {
     return known->second;
   }
@@ -55,14 +57,16 @@ MemoryScreen::Split& MemoryScreen::split(const Scenario& job) {
 }
 
 // Stages that hold the same are left out but for the one that has most under way.
-const std::vector<MemoryScreen::Candidate>& MemoryScreen::candidates(const Scenario& job, const Split& split) {
+const std::vector<MemoryScreen::Candidate>& MemoryScreen::candidates(const Scenario& job, const LayoutChoice& choice,
+                                                                     const Split& split) {
   const std::int64_t micro_batches = enough_micro_batches(job);
-  const auto [entry, is_new] = candidates_.try_emplace({job.layout.pp, job.layout.vpp, micro_batches});
+  // How the model is cut, and nothing of how a stage shares out its part.
+  const LayoutChoice key{.pp = choice.pp, .vpp = choice.vpp, .embedding = choice.embedding, .loss = choice.loss};
+  const auto [entry, is_new] = candidates_.try_emplace({key, micro_batches});
   std::vector<Candidate>& out = entry->second;
   if (!is_new) {
     return out;
   }
-  TY_ASSERT(!job.training.schedule_table);
   ScheduleShape shape = shape_of(job);
   shape.micro_batches = static_cast<std::int32_t>(micro_batches);
   const std::vector<PassOrder> orders = pass_orders(job.training.schedule, shape);
@@ -79,27 +83,52 @@ const std::vector<MemoryScreen::Candidate>& MemoryScreen::candidates(const Scena
   return out;
 }
 
-const ChunkHoldings& MemoryScreen::holdings(const Scenario& job, const Split& split, std::size_t shape) {
-  auto& known = holdings_[{job.layout.tp, job.training.micro_batch, static_cast<std::int64_t>(job.training.recompute)}];
-  const auto [entry, is_new] = known.try_emplace(split.keys[shape]);
+const ChunkHoldings& MemoryScreen::holdings(const Scenario& job, const LayoutChoice& choice, const Split& split,
+                                            std::size_t shape) {
+  LayoutChoice key = choice;
+  key.pp = key.vpp = key.dp = 1;
+  key.embedding = key.loss = EndPlacement::kWithLayers;
+  key.zero_stage = 0;
+  const auto [entry, is_new] = holdings_[key].try_emplace(split.keys[shape]);
   if (is_new) {
     entry->second = chunk_holdings(job, split.layout, split.chunks[shape]);
   }
   return entry->second;
 }
 
-Bytes MemoryScreen::peak(const Scenario& job) {
-  Split& cut = split(job);
+namespace {
+
+// Only the schedules that a search chooses repeat themselves; and where GPUs differ, or the hosts hold a part, the
+// fullest stage is not that of the largest sum.
+bool needs_whole_estimate(const Scenario& job) {
+  const ScheduleName schedule = job.training.schedule;
+  return (schedule != ScheduleName::kOneFOneB && schedule != ScheduleName::kInterleaved) || !job.gpu_kinds.empty() ||
+         job.training.offload.any();
+}
+
+}  // namespace
+
+MemoryScreen::Need MemoryScreen::need(const Scenario& job, const LayoutChoice& choice) {
+  if (needs_whole_estimate(job)) {
+    const MemoryEstimate whole = estimate_memory(job, make_layout(job));
+    return {.peak = whole.peak, .fits = whole.fits()};
+  }
+  const Bytes most = peak(job, choice);
+  return {.peak = most, .fits = most <= job.gpu.memory};
+}
+
+Bytes MemoryScreen::peak(const Scenario& job, const LayoutChoice& choice) {
+  Split& cut = split(job, choice);
   cut.layout.shard.micro_batch = job.training.micro_batch;
   for (ShardShape& shard : cut.layout.expert_shards) {
     shard.micro_batch = job.training.micro_batch;
   }
   std::vector<ChunkHoldings> by_shape;
   for (std::size_t shape = 0; shape < cut.chunks.size(); ++shape) {
-    by_shape.push_back(holdings(job, cut, shape));
+    by_shape.push_back(holdings(job, choice, cut, shape));
   }
   Bytes peak{};
-  for (const Candidate& candidate : candidates(job, cut)) {
+  for (const Candidate& candidate : candidates(job, choice, cut)) {
     StageHoldings stage = holdings_beside_chunks(job, cut.layout, candidate.stage);
     for (const std::size_t shape : cut.shapes[candidate.stage]) {
       stage.chunks.push_back(by_shape[shape]);

@@ -1,23 +1,28 @@
 #pragma once
-// Memory of the fullest stage of many layouts of one job, the same as estimate_memory() gives for each. What layouts
-// share is worked out once: the stages of a split, the moments of a schedule that can be the fullest, and what a pass
-// of a chunk holds.
-#include <array>
+// Memory of many layouts of one job, the same as estimate_memory() gives for each. What layouts share is worked out
+// once: the stages of a split, the moments of a schedule that can be the fullest, and what a pass of a chunk holds.
 #include <cstdint>
 #include <map>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "sim/layout/layout.hpp"
 #include "sim/program/memory_estimate.hpp"
+#include "sim/studies/layout_choice.hpp"
 
 namespace trainyard {
 
 class MemoryScreen {
  public:
-  // `job` names the layout of the moment: its 1F1B or interleaved schedule, no user's table.
-  Bytes peak(const Scenario& job);
-  const Layout& layout(const Scenario& job) { return split(job).layout; }
+  // Whether a layout fits, and what the fullest stage holds. `scenario` is the job with the choice made.
+  struct Need {
+    Bytes peak{};
+    bool fits = false;
+  };
+  Need need(const Scenario& scenario, const LayoutChoice& choice);
+  // Of stages and shares alone: its micro-batch is that of whoever asked last.
+  const Layout& layout(const Scenario& scenario, const LayoutChoice& choice) { return split(scenario, choice).layout; }
 
  private:
   // How many layers of which kinds, and the model's ends: chunks alike in these hold the same.
@@ -36,17 +41,16 @@ class MemoryScreen {
     std::size_t stage = 0;
     std::vector<PassesUnderWay> moments;
   };
-  using SplitKey = std::array<std::int64_t, 3>;     // tp, pp, vpp
-  using MomentsKey = std::array<std::int64_t, 3>;   // pp, vpp, micro-batches
-  using HoldingsKey = std::array<std::int64_t, 3>;  // tp, micro-batch, recomputation
+  // What is remembered is found by the whole choice but for what it is known not to depend on.
+  Split& split(const Scenario& scenario, const LayoutChoice& choice);
+  const ChunkHoldings& holdings(const Scenario& scenario, const LayoutChoice& choice, const Split& split,
+                                std::size_t shape);
+  const std::vector<Candidate>& candidates(const Scenario& scenario, const LayoutChoice& choice, const Split& split);
+  Bytes peak(const Scenario& scenario, const LayoutChoice& choice);
 
-  Split& split(const Scenario& job);
-  const ChunkHoldings& holdings(const Scenario& job, const Split& split, std::size_t shape);
-  const std::vector<Candidate>& candidates(const Scenario& job, const Split& split);
-
-  std::map<SplitKey, Split> splits_;
-  std::map<MomentsKey, std::vector<Candidate>> candidates_;
-  std::map<HoldingsKey, std::map<ChunkShape, ChunkHoldings>> holdings_;
+  std::map<LayoutChoice, Split> splits_;
+  std::map<std::pair<LayoutChoice, std::int64_t>, std::vector<Candidate>> candidates_;  // by micro-batches too
+  std::map<LayoutChoice, std::map<ChunkShape, ChunkHoldings>> holdings_;
 };
 
 }  // namespace trainyard

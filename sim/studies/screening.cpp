@@ -10,19 +10,6 @@
 
 namespace trainyard {
 
-void apply_choice(Scenario& scenario, const LayoutChoice& choice) {
-  scenario.layout.tp = choice.tp;
-  scenario.layout.pp = choice.pp;
-  scenario.layout.vpp = choice.vpp;
-  scenario.layout.dp = choice.dp;
-  scenario.layout.sequence_parallel =
-      choice.tp > 1 ? scenario.framework.default_sequence_parallel : SequenceParallel::kOff;
-  scenario.training.micro_batch = choice.micro_batch;
-  scenario.training.recompute = choice.recompute;
-  scenario.training.zero_stage = choice.zero_stage;
-  scenario.training.schedule = choice.vpp > 1 ? ScheduleName::kInterleaved : ScheduleName::kOneFOneB;
-}
-
 namespace {
 
 double slowest(const Variation& variation) {
@@ -36,7 +23,6 @@ Screen::Screen(const Scenario& job)
       fabric_(build_fabric(job.cluster, static_cast<int>(job.gpus))),
       kernels_(job),
       network_(std::make_unique<ClusterNetworkCosts>(job_, fabric_)),
-      parameters_(static_cast<double>(parameters(job.model))),
       slowness_(slowest(variation_of(job))) {}
 
 // Members stand `stride` ranks apart.
@@ -56,8 +42,8 @@ Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, st
 }
 
 // Ranks of the faster dimensions stand between the members, in Megatron's order.
-Screen::Members Screen::members_of(ParallelGroup group) const {
-  const Parallelism& layout = job_.layout;
+Screen::Members Screen::members_of(const Scenario& scenario, ParallelGroup group) const {
+  const Parallelism& layout = scenario.layout;
   switch (group) {
     case ParallelGroup::kTensor:
       return {layout.tp, 1};
@@ -70,8 +56,9 @@ Screen::Members Screen::members_of(ParallelGroup group) const {
   }
 }
 
-void Screen::raise_times(PassTimes& times, const ShardShape& shard, const KernelCosts& kernels) {
-  const PricedModel model = price_model(job_, shard, kernels);
+void Screen::raise_times(PassTimes& times, const Scenario& scenario, const ShardShape& shard,
+                         const KernelCosts& kernels) {
+  const PricedModel model = price_model(scenario, shard, kernels);
   const auto time_of = [&](const PricedPass& pass) {
     Seconds host{};
     Seconds device{};
@@ -80,8 +67,8 @@ void Screen::raise_times(PassTimes& times, const ShardShape& shard, const Kernel
         host += run->run.host;
         device += run->run.device * slowness_;
       } else if (const auto* call = std::get_if<GroupCollective>(&step)) {
-        const Members members = members_of(call->group);
-        host += issue_time(job_, call->op, static_cast<std::size_t>(members.count));
+        const Members members = members_of(scenario, call->group);
+        host += issue_time(scenario, call->op, static_cast<std::size_t>(members.count));
         if (call->overlapped_operators == 0) {
           device += collective(call->op, call->size, members.count, members.stride);
         }
@@ -91,7 +78,7 @@ void Screen::raise_times(PassTimes& times, const ShardShape& shard, const Kernel
   };
   times.embedding = max(times.embedding, time_of(model.embedding_forward) + time_of(model.embedding_backward.whole));
   times.head = max(times.head, time_of(model.head_forward) + time_of(model.head_backward.whole));
-  const bool recomputes = recompute_plan(job_.training, 0).granularity != Recompute::kNone;
+  const bool recomputes = recompute_plan(scenario.training, 0).granularity != Recompute::kNone;
   for (const auto& [kind, layer] : model.layers) {
     const Seconds time =
         time_of(layer.forward) + time_of(recomputes ? layer.recomputed_backward.whole : layer.backward.whole);
@@ -99,71 +86,129 @@ void Screen::raise_times(PassTimes& times, const ShardShape& shard, const Kernel
   }
 }
 
-const Screen::PassTimes& Screen::passes(const LayoutChoice& choice) {
-  const auto [entry, is_new] = passes_.try_emplace({choice.tp, choice.micro_batch, choice.recompute});
+const Screen::PassTimes& Screen::passes(const Scenario& scenario, const LayoutChoice& choice) {
+  LayoutChoice key = choice;
+  key.pp = key.vpp = key.dp = 1;
+  key.embedding = key.loss = EndPlacement::kWithLayers;
+  key.zero_stage = 0;
+  const auto [entry, is_new] = passes_.try_emplace(key);
   PassTimes& times = entry->second;
   if (!is_new) {
     return times;
   }
-  const Layout layout = make_layout(job_);
+  ShardShape shard = memory_.layout(scenario, choice).shard;
+  shard.micro_batch = scenario.training.micro_batch;
   for (const KernelCosts* kernels : kernels_.by_kind()) {
-    raise_times(times, layout.shard, *kernels);
+    raise_times(times, scenario, shard, *kernels);
   }
-  const std::int64_t tokens = job_.training.micro_batch * job_.training.seq_len;
-  const bool sliced = job_.layout.sequence_parallel == SequenceParallel::kOn;
-  times.message = layout.shard.activation_element *
-                  (static_cast<double>(tokens * job_.model.hidden) / static_cast<double>(sliced ? choice.tp : 1));
+  const std::int64_t tokens = shard.micro_batch * shard.local_seq_len();
+  const bool sliced = scenario.layout.sequence_parallel == SequenceParallel::kOn;
+  times.message = shard.activation_element *
+                  (static_cast<double>(tokens * scenario.model.hidden) / static_cast<double>(sliced ? choice.tp : 1));
   return times;
 }
 
-Seconds Screen::step(const LayoutChoice& choice) {
-  apply_choice(job_, choice);
-  const PassTimes& pass = passes(choice);
-  Seconds slowest{};
-  double most_layers = 0.0;
-  for (const Stage& stage : memory_.layout(job_).stages) {
+Screen::Passage Screen::passage(const Scenario& scenario, const Layout& layout, const PassTimes& pass) {
+  const auto time_of = [&](const Chunk& chunk) {
+    Seconds time{};
+    for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
+      time += pass.layers.size() == 1 ? pass.layers.begin()->second
+                                      : pass.layers.at(layer_kind(scenario.model, chunk.first_layer + layer));
+    }
+    return time + (chunk.embedding == Holds::kYes ? pass.embedding : Seconds{}) +
+           (chunk.head == Holds::kYes ? pass.head : Seconds{});
+  };
+  // In a loop all stages are at the same chunk; elsewhere the stage with the most to do sets the pace.
+  const bool looped = scenario.placement() == Placement::kLooped;
+  Passage out;
+  for (std::size_t c = 0; c < layout.stages.front().chunks.size(); ++c) {
+    Seconds slowest{};
+    for (const Stage& stage : layout.stages) {
+      slowest = max(slowest, time_of(stage.chunks[c]));
+    }
+    out.all += looped ? slowest : Seconds{};
+    out.largest = max(out.largest, slowest);
+  }
+  for (const Stage& stage : looped ? std::vector<Stage>{} : layout.stages) {
     Seconds time{};
     for (const Chunk& chunk : stage.chunks) {
-      for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
-        time += pass.layers.size() == 1 ? pass.layers.begin()->second
-                                        : pass.layers.at(layer_kind(job_.model, chunk.first_layer + layer));
-      }
-      time += (chunk.embedding == Holds::kYes ? pass.embedding : Seconds{}) +
-              (chunk.head == Holds::kYes ? pass.head : Seconds{});
+      time += time_of(chunk);
     }
-    slowest = max(slowest, time);
-    most_layers = std::max(most_layers, static_cast<double>(stage.layers()));
+    // A bidirectional pipeline's chunks are of two replicas: a micro-batch passes one of them.
+    out.all = max(out.all, scenario.placement() == Placement::kBidirectional ? time * 0.5 : time);
   }
-  const auto micro_batches = static_cast<double>(job_.micro_batches());
-  const double chunks = static_cast<double>(choice.vpp);
-  const double bubble = static_cast<double>(choice.pp - 1) / chunks;
-  // Every chunk of every micro-batch waits for its messages.
-  const std::int64_t next_stage = std::max<std::int64_t>(1, std::min(job_.gpus / 2, choice.tp * choice.dp));
-  const Seconds exchange = collective(CollectiveOp::kSendRecv, pass.message, 2, next_stage) * 2.0;  // both ways
-  const Seconds exchanges = choice.pp > 1 ? exchange * (micro_batches * chunks + bubble) : Seconds{};
-  // The fullest stage's share of the layers' parameters, reduced in the gradient's format and gathered in the model's.
-  const double held =
-      parameters_ / static_cast<double>(job_.model.layers) * most_layers / static_cast<double>(choice.tp);
-  const Bytes gradients = bytes_per_element(job_.training.grad_dtype) * held;
-  const bool sharded = choice.zero_stage > 0;
-  const Seconds reduction =
-      sharded ? collective(CollectiveOp::kReduceScatter, gradients, choice.dp, choice.tp) +
-                    collective(CollectiveOp::kAllGather, bytes_per_element(job_.training.precision) * held, choice.dp,
-                               choice.tp)
-              : collective(CollectiveOp::kAllReduce, gradients, choice.dp, choice.tp);
-  const OptimizerShard shard{.parameters = sharded ? held / static_cast<double>(choice.dp) : held,
-                             .gradient = bytes_per_element(job_.training.grad_dtype),
-                             .model_copy = bytes_per_element(job_.training.precision)};
-  Seconds update{};
-  for (const KernelCosts* kernels : kernels_.by_kind()) {
-    update = max(update, optimizer_update(job_, shard, *kernels).device * slowness_);
-  }
-  return slowest * (micro_batches + bubble) + exchanges + reduction + update;
+  return out;
 }
 
-Bytes Screen::memory(const LayoutChoice& choice) {
-  apply_choice(job_, choice);
-  return memory_.peak(job_);
+Screen::Sharing Screen::sharing(const Scenario& scenario, const ParameterShare& held) {
+  const Parallelism& layout = scenario.layout;
+  const Training& training = scenario.training;
+  const bool hybrid = is_fsdp(training.data_parallel.strategy);
+  const auto among = [&](CollectiveOp op, Bytes element) {
+    return collective(op, element * static_cast<double>(held.shared), hybrid ? layout.hsdp_shard : layout.data_ranks(),
+                      layout.tp) +
+           collective(op, element * static_cast<double>(held.experts),
+                      hybrid ? layout.expert_shard() : layout.expert_dp(), layout.etp * layout.ep);
+  };
+  const Bytes gradient = bytes_per_element(training.grad_dtype);
+  const Bytes parameter = bytes_per_element(training.precision);
+  const int stage = training.zero_stage;
+  Sharing out;
+  if (stage == 0) {
+    out.per_step = among(CollectiveOp::kAllReduce, gradient);
+    return out;
+  }
+  const Seconds reduce = among(CollectiveOp::kReduceScatter, gradient);
+  const Seconds gather = among(CollectiveOp::kAllGather, parameter);
+  // Stage 3 and FSDP's stage 2 gather before use, the others after the update.
+  const bool before_use = hybrid || stage == 3;
+  const bool every_time = stage >= 2 && training.data_parallel.gradient_sync == GradientSync::kEveryMicroBatch;
+  const bool reduces_each = hybrid ? every_time : stage >= 2;
+  (reduces_each ? out.per_micro_batch : out.per_step) += reduce;
+  if (before_use) {
+    out.per_micro_batch += gather * (stage == 3 ? 2.0 : 1.0);
+  } else {
+    out.per_step += gather;
+  }
+  return out;
+}
+
+Seconds Screen::update(const Scenario& scenario, const ParameterShare& held) const {
+  const Parallelism& layout = scenario.layout;
+  const bool hybrid = is_fsdp(scenario.training.data_parallel.strategy);
+  const bool sharded = scenario.training.zero_stage > 0;
+  const std::int64_t ranks = hybrid ? layout.hsdp_shard : layout.data_ranks();
+  const std::int64_t expert_ranks = hybrid ? layout.expert_shard() : layout.expert_dp();
+  const OptimizerShard shard{
+      .parameters = static_cast<double>(held.trainable_shared) / static_cast<double>(sharded ? ranks : 1) +
+                    static_cast<double>(held.trainable_experts) / static_cast<double>(sharded ? expert_ranks : 1),
+      .gradient = bytes_per_element(scenario.training.grad_dtype),
+      .model_copy = bytes_per_element(scenario.training.precision)};
+  Seconds slowest_kind{};
+  for (const KernelCosts* kernels : kernels_.by_kind()) {
+    slowest_kind = max(slowest_kind, optimizer_update(scenario, shard, *kernels).device * slowness_);
+  }
+  return slowest_kind;
+}
+
+Seconds Screen::step(const Scenario& scenario, const LayoutChoice& choice) {
+  const PassTimes& pass = passes(scenario, choice);
+  const Layout& layout = memory_.layout(scenario, choice);
+  const Passage passing = passage(scenario, layout, pass);
+  ParameterShare held;
+  for (const ParameterShare& share : layout.stage_shares) {
+    held = share.total() > held.total() ? share : held;
+  }
+  const Sharing shared = sharing(scenario, held);
+  const auto micro_batches = static_cast<double>(scenario.micro_batches());
+  const double bubble = static_cast<double>(choice.pp - 1);
+  // Every chunk of every micro-batch waits for its messages.
+  const std::int64_t next_stage = std::max<std::int64_t>(1, std::min(scenario.gpus / 2, scenario.gpus / choice.pp));
+  const Seconds exchange = collective(CollectiveOp::kSendRecv, pass.message, 2, next_stage) * 2.0;  // both ways
+  const Seconds exchanges =
+      choice.pp > 1 ? exchange * (micro_batches * static_cast<double>(choice.vpp) + bubble) : Seconds{};
+  return max(passing.all, shared.per_micro_batch) * micro_batches + passing.largest * bubble + exchanges +
+         shared.per_step + update(scenario, held);
 }
 
 }  // namespace trainyard

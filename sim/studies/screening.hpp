@@ -2,12 +2,15 @@
 // The time of a step by formula, for choosing which layouts are worth a simulation. Layers and collectives are priced
 // once for all layouts that share them.
 //
-//   step = (m + (p - 1) / v) * slowest stage's micro-batch + messages + gradient reduction + optimizer
+//   step = max(m * micro-batch, m * shards' traffic) + (p - 1) * largest chunk + messages + gradient reduction +
+//   optimizer
 //
-// with m micro-batches, p stages of v chunks: the pipeline bubble of arXiv 2104.04473, section 2.2. A stage's
-// micro-batch is the sum of its layers, each its kernels at host or device speed, whichever is slower, and its exposed
-// collectives. What it leaves out: waiting that the order of events causes, shared links, overlap cut short, jitter.
-// GPUs of unequal speed all wait for the slowest, whose kernels it counts.
+// with m micro-batches, p stages: the pipeline bubble of arXiv 2104.04473, section 2.2. A micro-batch passes chunk
+// after chunk, every stage at the pace of the one whose chunk is the slowest; a chunk is the sum of its layers, each
+// its kernels at host or device speed, whichever is slower, and its exposed collectives. Strategies that share out
+// parameters, or reduce gradients in every micro-batch, have that traffic beside the passes. What it leaves out:
+// waiting that the order of events causes, shared links, overlap cut short, jitter. GPUs of unequal speed all wait for
+// the slowest, whose kernels it counts.
 #include <map>
 #include <memory>
 #include <tuple>
@@ -19,29 +22,16 @@
 
 namespace trainyard {
 
-// What distinguishes layouts of one job.
-struct LayoutChoice {
-  std::int64_t tp = 1;
-  std::int64_t pp = 1;
-  std::int64_t vpp = 1;
-  std::int64_t dp = 1;
-  std::int64_t micro_batch = 1;
-  Recompute recompute = Recompute::kNone;
-  int zero_stage = 0;
-  auto operator<=>(const LayoutChoice&) const = default;
-};
-
-// `scenario` with the choice made: degrees, micro-batch, recomputation, ZeRO stage, and the schedule that fits.
-void apply_choice(Scenario& scenario, const LayoutChoice& choice);
-
 class Screen {
  public:
+  // The job's model, cluster and framework count, not the layout it states.
   explicit Screen(const Scenario& job);
 
-  // Time of a step; the choice must be legal.
-  Seconds step(const LayoutChoice& choice);
-  // Memory of the fullest stage.
-  Bytes memory(const LayoutChoice& choice);
+  // Time of a step; `scenario` is the job with the choice made.
+  Seconds step(const Scenario& scenario, const LayoutChoice& choice);
+  MemoryScreen::Need memory(const Scenario& scenario, const LayoutChoice& choice) {
+    return memory_.need(scenario, choice);
+  }
 
  private:
   struct PassTimes {
@@ -50,29 +40,40 @@ class Screen {
     std::map<LayerKind, Seconds> layers;  // forward and backward together
     Bytes message{};                      // over one boundary, one way
   };
-  using PassKey = std::tuple<std::int64_t, std::int64_t, Recompute>;
   using CollectiveKey = std::tuple<CollectiveOp, double, std::int64_t, std::int64_t>;
 
-  const PassTimes& passes(const LayoutChoice& choice);
+  const PassTimes& passes(const Scenario& scenario, const LayoutChoice& choice);
   // Raises the times of a micro-batch to those on one kind of GPU.
-  void raise_times(PassTimes& times, const ShardShape& shard, const KernelCosts& kernels);
-  // Where the members of a layer's group stand: how many, and how many ranks apart.
+  void raise_times(PassTimes& times, const Scenario& scenario, const ShardShape& shard, const KernelCosts& kernels);
+  // What one pass through the pipeline costs: all chunks, each at the pace of its slowest stage, and the slowest chunk.
+  struct Passage {
+    Seconds all{};
+    Seconds largest{};
+  };
+  static Passage passage(const Scenario& scenario, const Layout& layout, const PassTimes& pass);
+  // Where the members of a group stand: how many, and how many ranks apart.
   struct Members {
     std::int64_t count;
     std::int64_t stride;
   };
-  Members members_of(ParallelGroup group) const;
+  Members members_of(const Scenario& scenario, ParallelGroup group) const;
   Seconds collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride);
+  // What data parallelism exchanges of the fullest stage in every micro-batch, and at the end of the step.
+  struct Sharing {
+    Seconds per_micro_batch{};
+    Seconds per_step{};
+  };
+  Sharing sharing(const Scenario& scenario, const ParameterShare& held);
+  Seconds update(const Scenario& scenario, const ParameterShare& held) const;
 
-  Scenario job_;  // with the choice being looked at
+  const Scenario& job_;
   Fabric fabric_;
   ScenarioKernelCosts kernels_;
   std::unique_ptr<ClusterNetworkCosts> network_;
-  std::map<PassKey, PassTimes> passes_;
+  std::map<LayoutChoice, PassTimes> passes_;  // by the choice but for what passes do not depend on
   std::map<CollectiveKey, Seconds> collectives_;
   MemoryScreen memory_;
-  double parameters_ = 0.0;  // of the model
-  double slowness_ = 1.0;    // of the slowest GPU
+  double slowness_ = 1.0;  // of the slowest GPU
 };
 
 }  // namespace trainyard

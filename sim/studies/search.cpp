@@ -9,126 +9,128 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t kLargestMicroBatch = 8;
+void leave_out(std::vector<LeftOut>& counted, const std::string& reason, const std::string& example) {
+  const auto known =
+      std::find_if(counted.begin(), counted.end(), [&](const auto& one) { return one.reason == reason; });
+  if (known == counted.end()) {
+    counted.push_back({reason, example, 1});
+  } else {
+    ++known->layouts;
+  }
+}
 
-std::vector<std::int64_t> divisors(std::int64_t number, std::int64_t most) {
-  std::vector<std::int64_t> out;
-  for (std::int64_t d = 1; d <= std::min(number, most); ++d) {
-    if (number % d == 0) {
-      out.push_back(d);
+// Indices of layouts that fit and that `counts` takes: none is both faster and smaller; fastest first.
+template <class Counts>
+std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts, const Counts& counts) {
+  std::vector<std::size_t> by_time(layouts.size());
+  std::iota(by_time.begin(), by_time.end(), std::size_t{0});
+  std::stable_sort(by_time.begin(), by_time.end(),
+                   [&](std::size_t a, std::size_t b) { return layouts[a].best_known() < layouts[b].best_known(); });
+  std::vector<std::size_t> front;
+  for (const std::size_t i : by_time) {
+    if (layouts[i].fits && counts(layouts[i]) && (front.empty() || layouts[i].memory < layouts[front.back()].memory)) {
+      front.push_back(i);
+    }
+  }
+  return front;
+}
+
+// The layouts to simulate, most wanted first: of those that fit a part of the formula's front, evenly along it, then
+// the fastest.
+std::vector<std::size_t> wanted(const std::vector<SearchedLayout>& layouts, std::size_t count) {
+  const std::vector<std::size_t> front = front_of(layouts, [](const SearchedLayout&) { return true; });
+  const std::size_t of_front = std::min(front.size(), count / 2);
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < of_front; ++i) {
+    out.push_back(front[of_front == 1 ? 0 : i * (front.size() - 1) / (of_front - 1)]);
+  }
+  const std::vector<std::size_t> chosen = out;
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    if (layouts[i].fits && std::find(chosen.begin(), chosen.end(), i) == chosen.end()) {
+      out.push_back(i);
     }
   }
   return out;
 }
 
-// The scenario as a user would have written it, checked like any other.
-Scenario chosen(const Scenario& job, const LayoutChoice& choice) {
-  Scenario named = job;
-  apply_choice(named, choice);
-  Json document = job.resolved;
-  document["layout"]["tp"] = choice.tp;
-  document["layout"]["pp"] = choice.pp;
-  document["layout"]["vpp"] = choice.vpp;
-  document["layout"]["dp"] = choice.dp;
-  document["layout"]["sequence_parallel"] = named.layout.sequence_parallel == SequenceParallel::kOn;
-  document["training"]["micro_batch"] = choice.micro_batch;
-  document["training"]["recompute"] = kRecomputeNames.name_of(choice.recompute);
-  document["training"]["zero_stage"] = choice.zero_stage;
-  document["training"]["schedule"] = kScheduleNames.name_of(named.training.schedule);
-  return read_scenario(document, "search");
+std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
+  try {
+    const Report report = answer(job.scenario(choice)).report;
+    return Json{{"step", report.step.value}, {"mfu", report.mfu}, {"memory", report.memory.peak.value}}.dump();
+  } catch (const UserError& error) {
+    return Json{{"failed", error.fault().problem}, {"found", error.fault().found}}.dump();
+  } catch (const std::exception& error) {
+    return Json{{"failed", error.what()}, {"found", ""}}.dump();
+  }
 }
 
-void simulate_best(const Scenario& job, std::size_t count, std::vector<SearchedLayout>& layouts) {
-  std::vector<std::size_t> tasks;
-  for (std::size_t i = 0; i < layouts.size() && tasks.size() < count; ++i) {
-    if (layouts[i].fits) {
-      tasks.push_back(i);
+// `layouts` are sorted by the formula. Those that fail are taken out of them.
+void simulate_best(const OpenJob& job, std::size_t count, SearchResult& result) {
+  std::vector<SearchedLayout>& layouts = result.layouts;
+  const std::vector<std::size_t> order = wanted(layouts, count);
+  std::vector<std::size_t> broken;
+  std::size_t next = 0;
+  for (std::size_t missing = count; missing > 0 && next < order.size();) {
+    const std::size_t first = next;
+    next = std::min(order.size(), first + missing);
+    const auto outputs = run_in_children(next - first, available_processors(), [&](std::size_t task) {
+      return simulate_one(job, layouts[order[first + task]].choice);
+    });
+    for (std::size_t task = 0; task < outputs.size(); ++task) {
+      SearchedLayout& one = layouts[order[first + task]];
+      const Json output = outputs[task] ? Json::parse(*outputs[task])
+                                        : Json{{"failed", "the simulation's process was ended"}, {"found", ""}};
+      if (output.contains("failed")) {
+        leave_out(result.failed, output.at("failed"), output.at("found"));
+        broken.push_back(order[first + task]);
+        continue;
+      }
+      one.simulated = Seconds{output.at("step").get<double>()};
+      one.mfu = output.at("mfu").get<double>();
+      one.memory = Bytes{output.at("memory").get<double>()};
+      --missing;
     }
   }
-  const auto results = run_in_children(tasks.size(), available_processors(), [&](std::size_t task) -> std::string {
-    const Report report = answer(chosen(job, layouts[tasks[task]].choice)).report;
-    return Json{{"step", report.step.value}, {"mfu", report.mfu}}.dump();
-  });
-  for (std::size_t task = 0; task < tasks.size(); ++task) {
-    if (results[task]) {  // a layout whose simulation failed keeps its formula
-      const Json result = Json::parse(*results[task]);
-      layouts[tasks[task]].simulated = Seconds{result.at("step").get<double>()};
-      layouts[tasks[task]].mfu = result.at("mfu").get<double>();
+  std::sort(broken.begin(), broken.end(), std::greater<>());
+  for (const std::size_t i : broken) {
+    layouts.erase(layouts.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+// Every candidate that the scenario's own checks pass, by formula.
+void screen_all(const OpenJob& job, SearchResult& result) {
+  Screen screen(job.stated());
+  for (const LayoutChoice& choice : candidate_layouts(job)) {
+    try {
+      const Scenario scenario = job.scenario(choice);
+      const MemoryScreen::Need need = screen.memory(scenario, choice);
+      result.layouts.push_back(
+          {.choice = choice, .step = screen.step(scenario, choice), .memory = need.peak, .fits = need.fits});
+    } catch (const UserError& error) {
+      leave_out(result.illegal, error.fault().problem, error.fault().found);
     }
   }
 }
 
 }  // namespace
 
-std::vector<LayoutChoice> legal_layouts(const Scenario& job) {
-  std::vector<LayoutChoice> out;
-  const std::int64_t per_node = job.cluster.gpus_per_node;
-  for (const std::int64_t tp : divisors(job.gpus, per_node)) {
-    if (job.model.heads % tp != 0) {
-      continue;
-    }
-    for (const std::int64_t pp : divisors(job.gpus / tp, job.model.layers)) {
-      const std::int64_t dp = job.gpus / tp / pp;
-      for (std::int64_t micro_batch = 1; micro_batch <= kLargestMicroBatch; micro_batch *= 2) {
-        if (job.training.global_batch % (micro_batch * dp) != 0) {
-          continue;
-        }
-        const std::int64_t micro_batches = job.training.global_batch / (micro_batch * dp);
-        for (const std::int64_t vpp : divisors(job.model.layers, job.model.layers / pp)) {
-          const bool interleaves = pp > 1 && job.model.layers % (pp * vpp) == 0 && micro_batches % pp == 0 &&
-                                   job.framework.stage_split == StageSplit::kEven;
-          if (vpp > 1 && !interleaves) {
-            continue;
-          }
-          for (const Recompute recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
-            for (const int zero_stage : {0, 1}) {
-              out.push_back({.tp = tp,
-                             .pp = pp,
-                             .vpp = vpp,
-                             .dp = dp,
-                             .micro_batch = micro_batch,
-                             .recompute = recompute,
-                             .zero_stage = zero_stage});
-            }
-          }
-        }
-      }
-    }
-  }
-  return out;
-}
-
-SearchResult search_layouts(const Scenario& job, std::size_t simulated) {
-  SearchResult result{.capacity = job.gpu.memory};
-  for (const GpuSpec& gpu : job.different_gpus()) {
+SearchResult search_layouts(const OpenJob& job, std::size_t simulated) {
+  SearchResult result{.capacity = job.stated().gpu.memory};
+  for (const GpuSpec& gpu : job.stated().different_gpus()) {
     result.capacity = min(result.capacity, gpu.memory);
   }
   const auto begin = std::chrono::steady_clock::now();
-  Screen screen(job);
-  for (const LayoutChoice& choice : legal_layouts(job)) {
-    const Bytes memory = screen.memory(choice);
-    result.layouts.push_back(
-        {.choice = choice, .step = screen.step(choice), .memory = memory, .fits = memory <= result.capacity});
-  }
+  screen_all(job, result);
   result.screening = {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
   std::stable_sort(result.layouts.begin(), result.layouts.end(),
                    [](const SearchedLayout& a, const SearchedLayout& b) { return a.step < b.step; });
-  simulate_best(job, simulated, result.layouts);
+  simulate_best(job, simulated, result);
   std::stable_sort(result.layouts.begin(), result.layouts.end(), [](const SearchedLayout& a, const SearchedLayout& b) {
     return a.simulated.has_value() != b.simulated.has_value() ? a.simulated.has_value()
                                                               : a.best_known() < b.best_known();
   });
-  std::vector<std::size_t> by_time(result.layouts.size());
-  std::iota(by_time.begin(), by_time.end(), std::size_t{0});
-  std::stable_sort(by_time.begin(), by_time.end(), [&](std::size_t a, std::size_t b) {
-    return result.layouts[a].best_known() < result.layouts[b].best_known();
-  });
-  for (const std::size_t i : by_time) {
-    if (result.layouts[i].fits &&
-        (result.front.empty() || result.layouts[i].memory < result.layouts[result.front.back()].memory)) {
-      result.front.push_back(i);
-    }
-  }
+  result.front = front_of(
+      result.layouts, [simulated](const SearchedLayout& one) { return simulated == 0 || one.simulated.has_value(); });
   return result;
 }
 

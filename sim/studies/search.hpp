@@ -1,35 +1,44 @@
 #pragma once
 // Which layout trains fastest: every legal one by formula, the best of those that fit simulated.
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "sim/studies/screening.hpp"
 
 namespace trainyard {
 
-// A layout that was looked at. `step` is the formula's; `simulated` the simulation's where there was one.
+// A legal layout that was looked at. `step` is the formula's; `simulated` the simulation's where there was one.
 struct SearchedLayout {
   LayoutChoice choice;
   Seconds step{};
   std::optional<Seconds> simulated;
   double mfu = 0.0;  // of simulated ones
-  Bytes memory{};
+  Bytes memory{};    // of the fullest stage, as `run` gives it
   bool fits = false;
 
   Seconds best_known() const { return simulated.value_or(step); }
 };
 
-struct SearchResult {
-  std::vector<SearchedLayout> layouts;  // simulated ones first, fastest first; then by the formula
-  std::vector<std::size_t> front;       // of layouts that fit: none is both faster and smaller; fastest first
-  Bytes capacity{};                     // of the smallest GPU
-  Seconds screening{};                  // wall time of the formula over all layouts, memory included
+// Why layouts were left out: as the check or the simulation of the first of them said it, and of how many.
+struct LeftOut {
+  std::string reason;
+  std::string example;  // what was found in the first
+  std::size_t layouts = 0;
 };
 
-// Degrees of tensor parallelism that divide the heads and stay within a node, pipeline depths up to the layers, chunks
-// that divide the layers evenly, micro-batches up to 8 and as large as the batch allows, every recomputation, with and
-// without a sharded optimizer.
-std::vector<LayoutChoice> legal_layouts(const Scenario& job);
+struct SearchResult {
+  std::vector<SearchedLayout> layouts;  // simulated ones first, fastest first; then by the formula
+  // Of layouts that fit, simulated ones where any were to be: none is both faster and smaller; fastest first.
+  std::vector<std::size_t> front;
+  std::vector<LeftOut> illegal;  // candidates that `run` would refuse
+  std::vector<LeftOut> failed;   // layouts that could not be simulated; they are not among `layouts`
+  Bytes capacity{};              // of the smallest GPU
+  Seconds screening{};           // wall time of the formula over all layouts, memory included
+};
 
-// The layout and the split of the batch that `job` names are replaced. Simulates the `simulated` best of those
-// that fit, in children.
-SearchResult search_layouts(const Scenario& job, std::size_t simulated);
+// Simulates `simulated` layouts that fit, in children: the fastest by formula, and up to half of them from the
+// formula's front of time and memory. A layout that cannot be simulated is replaced by the next.
+SearchResult search_layouts(const OpenJob& job, std::size_t simulated);
 
 }  // namespace trainyard

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/scenario/open_job.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "tests/scenario/scenario_checks.hpp"
 
@@ -300,6 +301,34 @@ TEST_CASE("stage contents, message exchange and micro-batch groups that cannot b
   CHECK(pointer({"layout.layers_per_stage=[12,12,12,12,12,12,12,11]"}) == "/layout/layers_per_stage");
   CHECK(pointer({"layout.layers_per_stage=[12,12,12,12,12,12,12,12]", "layout.loss=standalone"}) ==
         "/layout/layers_per_stage");
+  // Stages cut by cost place their layers themselves.
+  CHECK(pointer({"framework=nanotron", "layout.loss=standalone"}) == "/layout/loss");
+  CHECK(pointer({"framework=nanotron", "layout.layers_per_stage=[12,12,12,12,12,12,12,12]"}) ==
+        "/layout/layers_per_stage");
+}
+
+TEST_CASE("embedding and loss that count as layers may be all that their virtual stages hold") {
+  // 94 layers and two ends on 32 stages of three chunks: one of 96 on each.
+  const std::string ends = R"("embedding": "as-layer", "loss": "as-layer")";
+  const auto asked = [](const std::string& layout) {
+    return parse_json(R"({"model": "qwen3-235b-a22b", "cluster": "dgx-h100", "gpus": 256,
+                          "layout": {"tp": 4, "pp": 32, "vpp": 3, )" +
+                          layout + R"(}, "training": {"global_batch": 64}})",
+                      "job.json");
+  };
+  const Scenario scenario = read_scenario(asked(ends), "job.json");
+  CHECK(scenario.model.layers == 94);
+  CHECK(scenario.layout.pp * scenario.layout.vpp == 96);
+  const auto fault = refusal(asked(R"("loss": "as-layer")"));  // 95 for 96
+  REQUIRE(fault.has_value());
+  CHECK(fault->pointer == "/layout/pp");
+}
+
+TEST_CASE("a job read in two parts is the scenario read at once") {
+  const Json document = main_job_with({"layout.vpp=2", "training.recompute=full"});
+  const Scenario whole = read_scenario(document, "job.json");
+  const Scenario job = read_job(main_job_with({}), "job.json");
+  CHECK(lay_out(job, document, "job.json").resolved == whole.resolved);
 }
 
 namespace {

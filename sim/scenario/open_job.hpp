@@ -1,0 +1,17 @@
+#pragma once
+// Reading a scenario in two parts, for callers that look at many layouts of one job.
+#include <string>
+
+#include "sim/scenario/scenario.hpp"
+
+namespace trainyard {
+
+// Everything that the document says, with no values checked against one another: the stated layout may be no whole one.
+// Throws UserError (exit code 2) on unknown names and values of the wrong kind.
+Scenario read_job(const Json& document, const std::string& file);
+
+// Reads the layout and the recipe of `document` anew, of a job whose model, cluster, GPUs, framework and seed are read
+// already, and checks them: read_scenario(d, f) is lay_out(read_job(d, f), d, f). Throws UserError.
+Scenario lay_out(Scenario job, const Json& document, const std::string& file);
+
+}  // namespace trainyard
