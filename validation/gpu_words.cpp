@@ -80,8 +80,9 @@ bool may_mean_gpu(std::string_view text, const std::string& gpu) {
   const std::vector<std::string> catalogue = words_of(gpu);
   std::vector<std::string> models = device_names(gpu);
   models.push_back(catalogue.front());
-  // "titanx_pascal" and "tpu-v4" are more than their first word.
-  if (words == catalogue) {
+  // "titanx_pascal" and "tpu-v4" are more than their first word; "Graphics Device" names no model.
+  const bool names_none = text.find_first_of("0123456789") == std::string_view::npos;
+  if (words == catalogue || names_none) {
     return true;
   }
   const Form said = form_of(words);

@@ -66,6 +66,17 @@ TEST_CASE("a cluster's collectives are calibrated from an nccl-tests log into a 
   CHECK(written.at("fit").at("inputs").at(0).at("rows") == 16);
   CHECK(written.at("fit").at("cross_validated").size() == 2);
   CHECK_FALSE(written.at("curves").empty());
+  const Outcome homeless = trainyard_line("validate collectives " + file);
+  CHECK(homeless.code == 2);
+  CHECK(homeless.err.find("remedy: name it with --cluster") != std::string::npos);
+  const Outcome validated = trainyard_line("validate collectives --cluster dgx-a100 --json - " + file);
+  REQUIRE(validated.code == 0);
+  const Document scores = Document::parse(validated.out);
+  CHECK(scores.at("files").at(0).at("simulated") == 16);
+  for (const auto& row : scores.at("rows")) {
+    CHECK(row.at("cluster") == "dgx-a100");
+    CHECK(row.at("held_out_error").is_number());
+  }
   const Outcome both = trainyard_line("calibrate --cluster dgx-a100 --gpu a100-80 " + file);
   CHECK(both.code == 2);
 }

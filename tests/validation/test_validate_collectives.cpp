@@ -137,6 +137,7 @@ TEST_CASE("drivers' names mean GPUs of the catalogue") {
   CHECK(may_mean_gpu("NVIDIA GB300", "b300"));
   CHECK(may_mean_gpu("AMD Instinct MI300X OAM", "mi300x"));
   CHECK(may_mean_gpu("NVIDIA A100 80GB PCIe", "a100-pcie-80"));
+  CHECK(may_mean_gpu("NVIDIA Graphics Device", "b200"));
   CHECK_FALSE(may_mean_gpu("NVIDIA A100 80GB PCIe", "a100-80"));
   CHECK_FALSE(may_mean_gpu("NVIDIA H100 NVL", "h100-sxm"));
   CHECK_FALSE(may_mean_gpu("NVIDIA GB200", "b200"));
