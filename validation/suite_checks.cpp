@@ -56,6 +56,7 @@ class Checks {
       const JsonReader record(value, file);
       const std::string kind = record.at("record").text();
       if (kind == "launch") {
+        take_empty_kernel(record);
         launch_[fmt::format("{}, {} calls", record.at("what").text(), record.at("calls").integer(1, 1 << 30))] =
             record.at("time_s").at("median").number(0.0, 1e6);
       } else if (kind == "copy") {
@@ -73,7 +74,13 @@ class Checks {
     for (const auto& [kernel, ratios] : framework_) {
       kernels[kernel] = {{"rows", ratios.size()}, {"predicted_over_measured", rounded(*quantile(ratios, 0.5))}};
     }
+    Json fixed_time = nullptr;
+    if (least_fixed_time_) {
+      fixed_time = {{"empty_kernel_s", least_fixed_time_->value},
+                    {"fitted_s", fitted_.calibration.memory_bound.elementwise.fixed_time.value}};
+    }
     return {{"framework_kernels", std::move(kernels)},
+            {"fixed_time", std::move(fixed_time)},
             {"launch", launch_},
             {"host_copies", copies_},
             {"overlap", overlap_},
@@ -82,6 +89,14 @@ class Checks {
   }
 
  private:
+  // A kernel that does nothing is the least that a kernel's fixed time can be.
+  void take_empty_kernel(const JsonReader& record) {
+    if (record.at("what").text() == "interval_of_dependent_empty_kernels_in_a_graph") {
+      const Seconds measured{record.at("time_s").at("median").number(0.0, 1e6)};
+      least_fixed_time_ = least_fixed_time_ ? std::min(*least_fixed_time_, measured) : measured;
+    }
+  }
+
   void take_copy(const JsonReader& record) {
     const std::string direction = record.at("direction").text();
     if (direction.find("host") == std::string::npos || !(gpu_.pcie_bandwidth > BytesPerSecond{})) {
@@ -122,6 +137,7 @@ class Checks {
   const GpuSpec& gpu_;
   const FittedKernels& fitted_;
   std::map<std::string, std::vector<double>> framework_;
+  std::optional<Seconds> least_fixed_time_;
   Json launch_ = Json::object();
   Json copies_ = Json::object();
   Json overlap_ = Json::array();

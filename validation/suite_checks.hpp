@@ -8,9 +8,10 @@
 namespace trainyard {
 
 // Of every suite file among `files`, beside the fit: {"framework_kernels": {kernel: median predicted over
-// measured}, "launch": {what: seconds}, "host_copies": best rates as shares of
-// GpuSpec::pcie_bandwidth, "overlap": GEMMs beside a load, their slowdown measured and as the model has it,
-// "train_steps": the steps measured, "skipped": {why: rows}}. Null when none is suite output.
+// measured}, "fixed_time": that of an empty kernel and the fitted one, which must not be less, "launch": {what:
+// seconds}, "host_copies": best rates as shares of GpuSpec::pcie_bandwidth, "overlap": GEMMs beside a load, their
+// slowdown measured and as the model has it, "train_steps": the steps measured, "skipped": {why: rows}}. Null when none
+// is suite output.
 Json suite_checks(const std::vector<std::string>& files, const GpuSpec& gpu, const FittedKernels& fitted);
 
 // The slowdown of a GEMM beside a load that holds so many SMs and moves so many bytes per second.

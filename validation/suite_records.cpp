@@ -70,9 +70,7 @@ class SuiteReader {
         wrong_.insert(record.at("kernel").text());
       }
     } else if (std::find(kKept.begin(), kKept.end(), kind) != kKept.end()) {
-      if (kind == "launch") {
-        take_launch(record);
-      } else if (kind == "copy") {
+      if (kind == "copy") {
         take_copy(record);
       }
       out_.others.push_back(record.value());
@@ -231,20 +229,6 @@ class SuiteReader {
     if (launched_singly(record) && row.measured < kLongerThanALaunch) {
       skip(row, "launched one by one: the launches show");
     }
-  }
-
-  // An empty kernel is a fixed time and nothing else.
-  void take_launch(const JsonReader& record) {
-    if (record.at("what").text() != "interval_of_dependent_empty_kernels_in_a_graph" ||
-        record.at("calls").integer(1, kLargest) < 100) {
-      return;
-    }
-    KernelMeasurement out = row(record);
-    out.group = fmt::format("{} empty kernel", out.gpu_name);
-    out.configuration = "empty";
-    out.variant = fmt::format("{}", record.at("calls").integer(1, kLargest));
-    out.work = MeasuredMemoryBound{.work = {.traffic = {1.0}}, .cache = CacheState::kCold};
-    add(std::move(out), "empty");
   }
 
   void take_copy(const JsonReader& record) {

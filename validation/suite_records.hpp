@@ -28,15 +28,15 @@ inline constexpr std::string_view kFrameworkKernel = "a framework's kernel: comp
 bool is_suite_output(const std::string& file);
 
 // The records of a file. How each enters a fit of kernels:
-// - gemm: cold bursts and sustained runs, these with the clock they held (sustained_clocks.hpp); warm bursts where operands
+// - gemm: cold bursts and sustained runs, these with the clock they held (sustained_clocks.hpp); warm bursts where
+// operands
 //   and result exceed the L2 cache, so that warm means nothing. In fp8 the recipe of training: forward with fast
 //   accumulation, gradients without; the others are skipped rows.
 // - gemm with scales of blocks: as that format; by rows: skipped.
 // - grouped_gemm and attention: as rows. Kernels launched one by one count where they last longer than a launch.
 // - membound: cold ones are priced from memory whatever their size, warm ones as the model has it; a framework's (those
 //   that say who launched them) are skipped rows.
-// - copy within the device, and the interval of empty kernels in a graph: memory-bound rows, the latter of no traffic,
-//   which is the kernel's fixed time.
+// - copy within the device: a memory-bound row that reads and writes.
 // - A row faster than the GPU's peak or its memory, or of a kernel whose check was wrong, is skipped with that reason.
 // Throws UserError naming the line for what is no record, for machines that are not `gpu` (compute capability and
 // multiprocessors decide) and for measurements that no machine record precedes.

@@ -24,6 +24,7 @@ constexpr float kDrop = 0.1F;
 constexpr std::uint32_t kSeed = 1234;
 constexpr double kRotaryBase = 10000.0;
 constexpr double kRounding = 3e-3;          // a bfloat16 result plus the arithmetic in fp32 before it
+constexpr int kFewestTokens = 256;          // of a loss: a block for each must fill the GPU, as training's do
 constexpr std::size_t kLogitsChecked = 64;  // at a time: a row's label would hide the others
 
 int rows_for(double bytes, double bytes_per_row) {
@@ -121,7 +122,7 @@ struct Loss {
 };
 
 KernelRun make_cross_entropy_forward(double bytes, int copies) {
-  const int rows = rows_for(bytes, kBf16 * kVocabulary);
+  const int rows = std::max(kFewestTokens, rows_for(bytes, kBf16 * kVocabulary));
   const auto a = std::make_shared<Loss>(rows, kVocabulary, copies);
   const Launch launch = [a, rows](cudaStream_t s, int copy) {
     cross_entropy_forward(a->logits.at(copy), a->labels.at(copy), a->loss.at(copy), a->log_sum.at(copy), rows,
@@ -138,7 +139,7 @@ KernelRun make_cross_entropy_forward(double bytes, int copies) {
 }
 
 KernelRun make_cross_entropy_backward(double bytes, int copies) {
-  const int rows = rows_for(bytes, 2.0 * kBf16 * kVocabulary);
+  const int rows = std::max(kFewestTokens, rows_for(bytes, 2.0 * kBf16 * kVocabulary));
   const auto a = std::make_shared<Loss>(rows, kVocabulary, copies);
   const auto gradient = std::make_shared<Tensors<Bf16>>(product(rows, kVocabulary), copies);
   for (int copy = 0; copy < copies; ++copy) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "validation/microbench/cuda/lt_gemm.cuh"
 
@@ -14,6 +16,7 @@ constexpr double kTimedSeconds = 0.05;
 constexpr double kCover = 3.0;  // how much longer the other load runs than the timed one should
 constexpr int kRepeats = 5;
 constexpr int kCallsInBatch = 4;
+constexpr std::chrono::milliseconds kRest{100};
 
 // Seconds for each unit.
 double time_units(const Load& load, int units) {
@@ -43,6 +46,7 @@ Beside time_beside(const Load& timed, double timed_unit, const Load& other, doub
   const double needed = kCover * (timed_unit + std::max(kTimedSeconds, timed_unit));
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     const Event other_end;
+    std::this_thread::sleep_for(kRest);
     for (int i = 0; i < units_for(needed, other_unit); ++i) {
       other.enqueue();
     }
@@ -59,10 +63,14 @@ Beside time_beside(const Load& timed, double timed_unit, const Load& other, doub
   return out;
 }
 
+// As beside the other load: from a rested GPU, one unit to begin with and then those that are timed. Without the rest
+// the clock would be lower than beside a load that draws little power.
 std::vector<double> time_alone(const Load& load) {
   const double unit = time_units(load, 2);
   std::vector<double> seconds;
   for (int i = 0; i < kRepeats; ++i) {
+    std::this_thread::sleep_for(kRest);
+    time_units(load, 1);
     seconds.push_back(time_units(load, units_for(kTimedSeconds, unit)));
   }
   return seconds;
