@@ -158,6 +158,12 @@ void check_size(const ClusterSpec& cluster, int gpus) {
   }
 }
 
+// One NIC may have a rate of its own; the share that payload can use is the node's.
+BytesPerSecond port_payload(const NodeKind& kind, std::size_t nic) {
+  const BytesPerSecond own = kind.shape.nic_rates[nic];
+  return own.value > 0.0 ? own * (kind.port.payload / kind.port.nominal) : kind.port.payload;
+}
+
 }  // namespace
 
 ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, std::string_view pointer) {
@@ -165,14 +171,23 @@ ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, s
   const std::filesystem::path path =
       is_path ? std::filesystem::path(name_or_path)
               : catalogue_path(kFolder, "cluster", name_or_path, std::string(file), std::string(pointer));
-  const Json document = read_json_file(path);
+  const std::string text = read_file(path);
+  const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (is_path && first != std::string::npos && text[first] != '{') {
+    throw UserError({.file = path.string(),
+                     .found = "no JSON object",
+                     .allowed = "a cluster file",
+                     .problem = "this file describes no cluster",
+                     .remedy = "of a topology make one with `topology --import FILE --like CLUSTER --out my.json`"});
+  }
+  const Json document = parse_json(text, path.string());
   return read_cluster(JsonReader(document, path.string()), path.stem().string());
 }
 
 ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   json.expect_keys({"description", "source", "gpu", "cpu_vendor", "collective_profile", "collective_calibration",
                     "network_protocols", "network_reduction", "node", "node_groups", "torus", "fabric", "network",
-                    "job_gpus_per_node", "gpus_per_host", "largest"});
+                    "job_gpus_per_node", "gpus_per_host", "largest", "notes"});
   ClusterSpec cluster;
   cluster.name = name;
   cluster.document = json.value();
@@ -182,6 +197,11 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   read_traits(json, cluster);
   if (const auto reduces = json.find("network_reduction")) {
     cluster.network_reduction = reduces->boolean();
+  }
+  if (const auto notes = json.find("notes")) {
+    for (const JsonReader& note : notes->elements()) {
+      note.text();
+    }
   }
   if (const auto protocols = json.find("network_protocols")) {
     for (const JsonReader& protocol : protocols->elements()) {
@@ -298,8 +318,11 @@ Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
     placed.first_nic = static_cast<std::int32_t>(site.ports.size());
     routing.nodes.push_back(placed);
     for (std::size_t n = 0; n < kind.shape.nics.size(); ++n) {
-      site.ports.push_back(
-          {{first_vertex + kind.shape.nics[n]}, site.nodes, static_cast<int>(n), kind.port.payload, kind.port.latency});
+      site.ports.push_back({{first_vertex + kind.shape.nics[n]},
+                            site.nodes,
+                            static_cast<int>(n),
+                            port_payload(kind, n),
+                            kind.port.latency});
     }
     site.rails = std::max(site.rails, static_cast<int>(kind.shape.nics.size()));
     placed_gpus += node.gpus;

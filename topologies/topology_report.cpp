@@ -167,6 +167,9 @@ TopologyReport report_topology(const ClusterSpec& cluster, const Fabric& fabric,
     }
     out.json["gpu_kinds"] = gpus;
   }
+  if (spec.contains("notes")) {
+    out.json["notes"] = spec["notes"];
+  }
   if (fabric.devices() >= 2) {
     const Cut cut = bisection(fabric);
     const double half = std::floor(static_cast<double>(fabric.devices()) / 2.0);

@@ -17,7 +17,7 @@ constexpr int kMostChannels = 64;
 
 struct CollectiveVerbOptions {
   std::string op = "all_reduce";
-  std::string cluster;
+  ClusterOption cluster;
   std::string gpus;
   std::string sizes = "8:16G";
   std::string nccl_version;
@@ -57,7 +57,7 @@ void show_group(const CollectiveVerbOptions& options) {
   const CollectiveOptions choices = forced(options);
   const int gpus = whole_number("--gpus", options.gpus, 2, kMostGpus);
   options.json.check();
-  const GroupTable table = group_table(parse_group(options.group, gpus), load_cluster(options.cluster), gpus, choices);
+  const GroupTable table = group_table(parse_group(options.group, gpus), options.cluster.choose(), gpus, choices);
   if (!options.json.to_stdout()) {
     fmt::print("{}", table.text);
   }
@@ -93,7 +93,7 @@ void show_collective(const CollectiveVerbOptions& options, const CLI::App& verb)
     check_writable(options.plot);
   }
   const ExchangeWeights weights = options.counts.empty() ? ExchangeWeights() : read_exchange(options.counts, gpus);
-  const CollectiveSweep sweep = collective_sweep(op, load_cluster(options.cluster), gpus, sizes, choices,
+  const CollectiveSweep sweep = collective_sweep(op, options.cluster.choose(), gpus, sizes, choices,
                                                  options.all ? Candidates::kAll : Candidates::kChosen, weights);
   if (!options.plot.empty()) {
     write_file(options.plot, draw_sweep(sweep));
@@ -111,7 +111,8 @@ void add_collective_verb(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("collective", "time and bandwidth of a collective over sizes, as nccl-tests prints");
   verb->add_option("--op", options->op, "all_reduce (default), all_gather, reduce_scatter, ...");
-  verb->add_option("--cluster", options->cluster, "catalogue name or cluster JSON")->required();
+  options->cluster.add_to(*verb);
+  verb->get_option("--cluster")->required();
   verb->add_option("--gpus", options->gpus, "number of GPUs")->required();
   verb->add_option("--sizes", options->sizes, "one size or a range that doubles (default 8:16G)");
   verb->add_option("--counts", options->counts,

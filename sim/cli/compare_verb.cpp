@@ -65,6 +65,7 @@ void compare(const CompareOptions& options) {
   std::vector<Scenario> scenarios;
   for (const std::string& file : options.files) {
     scenarios.push_back(read(file, options.assignments));
+    print_notes(scenarios.back().cluster);
   }
   const std::vector<ValidatedFamily> accuracy = load_accuracy();
   const auto results = run_in_children(scenarios.size(), available_processors(),

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/base/files.hpp"
+#include "sim/cli/verbs.hpp"
 
 namespace trainyard {
 namespace {
@@ -18,7 +19,8 @@ struct Flag {
 
 constexpr auto kFlags = std::to_array<Flag>({
     {"--model", "model", "catalogue name, catalogue JSON or Hugging Face config.json"},
-    {"--cluster", "cluster", "catalogue name or cluster JSON"},
+    {"--cluster", "cluster", "catalogue name, cluster JSON, nvidia-smi topo -m text or NCCL topology XML"},
+    {"--like", "like", "of a topology: the cluster that it is most like, for what it leaves out"},
     {"--gpu", "gpu", "GPU of the catalogue, instead of the cluster's own"},
     {"--gpus", "gpus", "number of GPUs"},
     {"--tp", "layout.tp", "tensor-parallel ranks"},
@@ -94,7 +96,9 @@ ScenarioOptions::Asked ScenarioOptions::asked() const {
 Scenario ScenarioOptions::read() const {
   const Asked asked = this->asked();
   try {
-    return read_scenario(asked.document, asked.file);
+    Scenario scenario = read_scenario(asked.document, asked.file);
+    print_notes(scenario.cluster);
+    return scenario;
   } catch (const UserError& error) {
     throw named(error);
   }

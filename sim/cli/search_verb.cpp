@@ -184,7 +184,9 @@ void check_found(const SearchResult& result, int simulated) {
 OpenJob open_job(const ScenarioOptions& options) {
   ScenarioOptions::Asked asked = options.asked();
   try {
-    return OpenJob(std::move(asked.document), std::move(asked.file));
+    OpenJob job(std::move(asked.document), std::move(asked.file));
+    print_notes(job.stated().cluster);
+    return job;
   } catch (const UserError& error) {
     throw options.named(error);
   }

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "sim/base/files.hpp"
+#include "sim/scenario/cluster_choice.hpp"
 
 namespace trainyard {
 
@@ -21,6 +22,24 @@ int whole_number(const std::string& flag, const std::string& typed, int smallest
                      .problem = "expected a whole number"});
   }
   return value;
+}
+
+void ClusterOption::add_to(CLI::App& verb, const std::string& help) {
+  verb.add_option("--cluster", cluster,
+                  help.empty() ? "catalogue name, cluster JSON, nvidia-smi topo -m text or NCCL topology XML" : help);
+  verb.add_option("--like", like, "of a topology: the cluster that it is most like, for what it leaves out");
+}
+
+ClusterSpec ClusterOption::choose() const {
+  ClusterSpec chosen = choose_cluster({.cluster = cluster, .like = like});
+  print_notes(chosen);
+  return chosen;
+}
+
+void print_notes(const ClusterSpec& cluster) {
+  for (const Json& note : cluster.document.contains("notes") ? cluster.document["notes"] : Json::array()) {
+    fmt::print(stderr, "{}: {}\n", cluster.name, note.get<std::string>());
+  }
 }
 
 void JsonOutput::add_to(CLI::App& verb) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
+#include "topologies/cluster.hpp"
 
 namespace trainyard {
 
@@ -33,6 +34,17 @@ Value named_choice(const std::string& flag, const std::string& typed, const Name
                    .nearest = nearest_name(typed, names).value_or(""),
                    .problem = "unknown name"});
 }
+
+// --cluster with --like: adds the two options. `choose` throws UserError and prints what an import left out or assumed.
+struct ClusterOption {
+  std::string cluster;
+  std::string like;
+  void add_to(CLI::App& verb, const std::string& help = "");
+  ClusterSpec choose() const;
+};
+
+// To stderr, a line each: what was left out or assumed of an imported topology, and why.
+void print_notes(const ClusterSpec& cluster);
 
 // The value of a flag that takes a whole number. Throws UserError.
 int whole_number(const std::string& flag, const std::string& typed, int smallest, int largest);

@@ -142,6 +142,30 @@ std::vector<std::vector<int>> mesh_rings(std::vector<std::vector<int>> links) {
   }
 }
 
+// Links of the narrowest member to the switches that join all members of a node, in links of the catalogue's rate; 0
+// where something else joins them.
+int switch_links(const MemberGroups& groups, const ClusterSpec& cluster, const Fabric& fabric) {
+  int narrowest = cluster.node.scale_up_links;
+  const auto* nodes = std::get_if<NodeRouting>(&fabric.routing());
+  if (nodes == nullptr || std::all_of(nodes->shapes.begin(), nodes->shapes.end(),
+                                      [](const NodePaths& shape) { return shape.peers_joined; })) {
+    return narrowest;
+  }
+  for (const MemberNode& node : groups.nodes) {
+    for (std::size_t m = 1; m < node.members.size(); ++m) {
+      for (const LinkId id : fabric.route(node.members.front(), node.members[m])) {
+        const Link& link = fabric.link(id);
+        if (link.kind != LinkKind::kNvLink) {
+          return 0;
+        }
+        const double links = link.bandwidth.value / cluster.node.scale_up_link_payload.value;
+        narrowest = std::min(narrowest, static_cast<int>(std::lround(links)));
+      }
+    }
+  }
+  return narrowest;
+}
+
 // NICs that the members of the emptiest node own.
 int usable_nics(const MemberGroups& groups, const Fabric& fabric) {
   const auto emptiest =
@@ -175,8 +199,9 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
     out.ring_hops = box.hops();
     out.nvlink = true;
   } else if (node.scale_up == ScaleUp::kSwitch) {
-    inside = node.scale_up_links * profile.link_rate;
-    out.nvlink = true;
+    const int links = switch_links(groups, cluster, fabric);
+    inside = links * profile.link_rate;
+    out.nvlink = links > 0;
   } else if (node.scale_up == ScaleUp::kMesh && local > 1) {
     std::vector<std::vector<int>> rings = mesh_rings(mesh_links(groups.nodes.front(), cluster, fabric));
     if (rings.empty()) {
@@ -227,12 +252,13 @@ ChannelGraphs search_channels(const MemberGroups& groups, const ClusterSpec& clu
   if (many_nodes && profile.compute_capability >= 90 && out.ring.intra > 45.0 && out.ring_executed < 16) {
     out.ring_executed *= 2;
   }
-  if (profile.nvls_channels[0] > 0 && node.scale_up == ScaleUp::kSwitch && local > 1 && groups.smallest == local) {
+  if (profile.nvls_channels[0] > 0 && node.scale_up == ScaleUp::kSwitch && out.nvlink && local > 1 &&
+      groups.smallest == local) {
     // One head per member; a member feeds every head and serves its own once more. Agrees with NCCL's logs: 8 x 40 on
     // an 8-GPU Hopper node (9 x 40 <= 370.8) and 8 x 80 on a Blackwell one (9 x 80 <= 721.8).
     const int heads = static_cast<int>(std::min<std::size_t>(local, 32));
     for (const double speed : profile.intra_speeds) {
-      if ((heads + 1) * speed <= node.scale_up_links * profile.link_rate) {
+      if ((heads + 1) * speed <= switch_links(groups, cluster, fabric) * profile.link_rate) {
         out.nvls = {.channels = heads, .intra = speed, .inter = speed};
         break;
       }

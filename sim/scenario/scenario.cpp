@@ -7,6 +7,7 @@
 
 #include "sim/base/files.hpp"
 #include "sim/scenario/attention_names.hpp"
+#include "sim/scenario/cluster_choice.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/open_job.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
@@ -249,18 +250,31 @@ ModelSpec model_of(const JsonReader& json) {
   return json.value().is_object() ? read_model(json, "inline") : load_model(json.text(), json.file(), json.pointer());
 }
 
+// "like" belongs to a cluster that is a path of a topology.
 ClusterSpec cluster_of(const JsonReader& json) {
-  return json.value().is_object() ? read_cluster(json, "inline")
-                                  : load_cluster(json.text(), json.file(), json.pointer());
+  const JsonReader cluster = json.at("cluster");
+  const auto like = json.find("like");
+  if (cluster.value().is_object()) {
+    if (like) {
+      like->fail("a cluster that is described in full takes nothing from another", "no \"like\"");
+    }
+    return read_cluster(cluster, "inline");
+  }
+  const auto gpu = json.find("gpu");
+  return choose_cluster({.cluster = cluster.text(),
+                         .like = like ? like->text() : "",
+                         .gpu = like && gpu ? gpu->text() : "",
+                         .file = cluster.file(),
+                         .pointer = cluster.pointer()});
 }
 
 // What is asked, but for the layout and the recipe.
 Scenario read_what(const JsonReader& json) {
-  json.expect_keys(
-      {"model", "cluster", "gpu", "gpus", "layout", "training", "framework", "network", "fold", "seed", "variation"});
+  json.expect_keys({"model", "cluster", "like", "gpu", "gpus", "layout", "training", "framework", "network", "fold",
+                    "seed", "variation"});
   Scenario scenario;
   scenario.model = model_of(json.at("model"));
-  scenario.cluster = cluster_of(json.at("cluster"));
+  scenario.cluster = cluster_of(json);
   scenario.gpus = json.at("gpus").integer(1, kMostGpus);
   settle_gpus(scenario, json.find("gpu"));
   const auto framework = json.find("framework");
@@ -306,6 +320,9 @@ Scenario checked(Scenario scenario, const JsonReader& json) {
   check_pipeline(scenario, json.file());
   check_offload(scenario, json.file());
   scenario.resolved = resolved_document(scenario, json.at("model").value(), json.at("cluster").value());
+  if (const auto like = json.find("like")) {
+    scenario.resolved["like"] = like->text();
+  }
   return scenario;
 }
 

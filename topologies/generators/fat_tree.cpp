@@ -94,8 +94,7 @@ NetworkTables make_clos(const JsonReader& network, const NetworkSite& site, Leaf
   }
   // A unit's leaf is built for all nodes of the unit, whether they are in use or not.
   const int per_leaf = reading.nodes_per_unit * (plan == LeafPlan::kByRail ? 1 : site.rails);
-  leaves.below.assign(leaves.switches.size(),
-                      site.ports.empty() ? BytesPerSecond{} : site.ports.front().bandwidth * per_leaf);
+  leaves.below.assign(leaves.switches.size(), site.port_bandwidth() * per_leaf);
   std::vector<std::int32_t> ports_used(leaves.switches.size());
   for (const NetworkSite::Port& port : site.ports) {
     const int unit = port.node / reading.nodes_per_unit;

@@ -41,8 +41,7 @@ BuiltGroups build_groups(const NetworkSite& site, const GroupReading& reading) {
                                               port.latency + reading.switch_latency));
   }
   // A leaf is built for all its nodes, in use or not.
-  const BytesPerSecond up =
-      site.ports.front().bandwidth * (reading.nodes_per_leaf * site.rails) / reading.oversubscription;
+  const BytesPerSecond up = site.port_bandwidth() * (reading.nodes_per_leaf * site.rails) / reading.oversubscription;
   out.capacity.assign(static_cast<std::size_t>(groups), up * reading.leaves_per_group);
   for (int l = 0; l < leaves; ++l) {
     const auto g = static_cast<std::size_t>(l / reading.leaves_per_group);

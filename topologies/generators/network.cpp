@@ -13,6 +13,14 @@ std::int32_t NetworkSite::add_link(VertexId a, VertexId b, BytesPerSecond bandwi
   return static_cast<std::int32_t>(links->size() - 2);
 }
 
+BytesPerSecond NetworkSite::port_bandwidth() const {
+  BytesPerSecond fastest{};
+  for (std::size_t p = 0; p < ports.size() && ports[p].node == ports.front().node; ++p) {
+    fastest = max(fastest, ports[p].bandwidth);
+  }
+  return fastest;
+}
+
 NetworkReading read_network(const JsonReader& network) {
   NetworkReading out;
   out.switch_latency = network.at("switch_latency").seconds();

@@ -23,6 +23,8 @@ struct NetworkSite {
   std::vector<Port> ports;
   int nodes = 0;
   int rails = 0;  // NICs of the largest node
+  // What a switch expects of a port: the fastest of the first node.
+  BytesPerSecond port_bandwidth() const;
   std::vector<Vertex>* vertices = nullptr;
   std::vector<Link>* links = nullptr;
 

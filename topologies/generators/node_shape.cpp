@@ -83,6 +83,9 @@ Search search_from(const NodeShape& shape, int source, bool gpus_forward) {
 
 std::vector<std::int32_t> path_to(const NodeShape& shape, const Search& search, int source, int goal) {
   std::vector<std::int32_t> path;
+  if (goal != source && search.last_link[static_cast<std::size_t>(goal)] < 0) {
+    return path;  // a NIC of another host of the same node: no device uses it
+  }
   for (int at = goal; at != source;) {
     const std::int32_t link = search.last_link[static_cast<std::size_t>(at)];
     TY_ASSERT(link >= 0);
@@ -124,6 +127,7 @@ int NodeShape::add_vertex(VertexKind kind, int multiplicity) {
     devices.push_back(id);
   } else if (kind == VertexKind::kNic) {
     nics.push_back(id);
+    nic_rates.emplace_back();
   }
   return id;
 }
@@ -155,10 +159,10 @@ bool reaches_all_devices(const NodeShape& shape) {
       return false;
     }
     const Search to_nics = search_from(shape, device, false);
-    for (const int nic : shape.nics) {
-      if (to_nics.last_link[static_cast<std::size_t>(nic)] < 0) {
-        return false;
-      }
+    const bool some_nic = std::any_of(shape.nics.begin(), shape.nics.end(),
+                                      [&](int nic) { return to_nics.last_link[static_cast<std::size_t>(nic)] >= 0; });
+    if (!some_nic && !shape.nics.empty()) {
+      return false;
     }
   }
   return true;
@@ -196,11 +200,32 @@ void describe_host(NodeShape& shape, const JsonReader& node) {
   }
 }
 
+namespace {
+
+// Whether one plane of switches joins all GPUs, each as wide as any other.
+bool joined_evenly(const NodeShape& shape) {
+  std::vector<BytesPerSecond> width(shape.vertices.size());
+  std::vector<int> planes;
+  for (const Link& link : shape.links) {
+    if (shape.vertices[link.from.index()].kind == VertexKind::kGpu &&
+        shape.vertices[link.to.index()].kind == VertexKind::kNvSwitch) {
+      width[link.from.index()] += link.bandwidth;
+      planes.push_back(link.to.value);
+    }
+  }
+  const BytesPerSecond first = width[static_cast<std::size_t>(shape.devices.front())];
+  return std::all_of(planes.begin(), planes.end(), [&](int plane) { return plane == planes.front(); }) &&
+         std::all_of(shape.devices.begin(), shape.devices.end(),
+                     [&](int d) { return width[static_cast<std::size_t>(d)].value == first.value; });
+}
+
+}  // namespace
+
 NodePaths node_paths(const NodeShape& shape) {
   NodePaths paths;
   paths.devices = static_cast<int>(shape.devices.size());
   paths.nics = static_cast<int>(shape.nics.size());
-  paths.peers_joined = shape.traits.scale_up == ScaleUp::kSwitch;
+  paths.peers_joined = shape.traits.scale_up == ScaleUp::kSwitch && joined_evenly(shape);
   for (std::size_t d = 0; d < shape.devices.size(); ++d) {
     const int source = shape.devices[d];
     const Search among_devices = search_from(shape, source, true);

@@ -17,6 +17,7 @@ struct NodeShape {
   std::vector<Link> links;       // both directions, one after the other
   std::vector<int> devices;      // vertices that are GPUs, in local order
   std::vector<int> nics;
+  std::vector<BytesPerSecond> nic_rates;  // nominal, of every NIC that differs from the node's; zero: it does not
   NodeTraits traits;
 
   int add_vertex(VertexKind kind, int multiplicity = 1);
@@ -49,7 +50,7 @@ NodeShape make_mesh_node(const JsonReader& node);
 NodeShape make_pcie_node(const JsonReader& node);
 NodeShape make_explicit_node(const JsonReader& node);
 
-// Whether every GPU has a path to every other GPU and NIC of the node.
+// Whether every GPU has a path to every other GPU of the node and, where it has NICs, to one of them.
 bool reaches_all_devices(const NodeShape& shape);
 
 struct NodeGenerator {
