@@ -41,23 +41,20 @@ std::optional<std::pair<DeviceId, DeviceId>> parse_path(const std::string& text,
 }
 
 void show_topology(const TopologyOptions& options) {
-  options.json.check();
-  if (!options.svg.empty()) {
-    check_writable(options.svg);
-  }
   ClusterSpec cluster = load_cluster(options.cluster, "command line", "CLUSTER");
   if (!options.import.empty()) {
     cluster = import_topology(read_file(options.import), options.import, cluster);
   }
   const int gpus = options.gpus.empty() ? cluster.gpus_per_node : whole_number("--gpus", options.gpus, 1, kMostGpus);
   const auto path = parse_path(options.path, gpus);
+  check_outputs({options.json.option(), {"--svg", options.svg}});
   const Fabric fabric = build_fabric(cluster, gpus);
   const TopologyReport report = report_topology(cluster, fabric, path);
   if (!options.svg.empty()) {
     write_file(options.svg, draw_fabric(fabric));
   }
   if (!options.json.to_stdout()) {
-    fmt::print("{}", report.text);
+    print_text("{}", report.text);
   }
   options.json.write(report.json);
 }
@@ -74,6 +71,7 @@ void add_topology_verb(CLI::App& app) {
   verb->add_option("--path", options->path, "two GPUs, as 0:9: the path between them");
   verb->add_option("--svg", options->svg, "draw the fabric");
   options->json.add_to(*verb);
+  add_effort_option(*verb);
   verb->callback([options] { show_topology(*options); });
 }
 
