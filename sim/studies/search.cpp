@@ -4,6 +4,7 @@
 #include <chrono>
 #include <numeric>
 
+#include "sim/base/json_text.hpp"
 #include "sim/studies/fork_pool.hpp"
 
 namespace trainyard {
@@ -58,9 +59,9 @@ std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
     const Report report = answer(job.scenario(choice)).report;
     return Json{{"step", report.step.value}, {"mfu", report.mfu}, {"memory", report.memory.peak.value}}.dump();
   } catch (const UserError& error) {
-    return Json{{"failed", error.fault().problem}, {"found", error.fault().found}}.dump();
+    return json_text(Json{{"failed", error.fault().problem}, {"found", error.fault().found}});
   } catch (const std::exception& error) {
-    return Json{{"failed", error.what()}, {"found", ""}}.dump();
+    return json_text(Json{{"failed", error.what()}, {"found", ""}});
   }
 }
 
