@@ -48,6 +48,7 @@ void show_topology(const TopologyOptions& options) {
   const int gpus = options.gpus.empty() ? cluster.gpus_per_node : whole_number("--gpus", options.gpus, 1, kMostGpus);
   const auto path = parse_path(options.path, gpus);
   check_outputs({options.json.option(), {"--svg", options.svg}});
+  require_report_effort(gpus);
   const Fabric fabric = build_fabric(cluster, gpus);
   const TopologyReport report = report_topology(cluster, fabric, path);
   if (!options.svg.empty()) {

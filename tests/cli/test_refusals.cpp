@@ -28,6 +28,11 @@ TEST_CASE("steps of more events than a minute or two of simulation are refused w
   check_refused(trainyard_line("memory" + kJob + "--gpus 64 --global-batch 1000000000"));
 }
 
+TEST_CASE("a million GPUs are more than a fabric is cut or a layout is searched on") {
+  check_refused(trainyard_line("topology dgx-h100 --gpus 1000000"));
+  check_refused(trainyard_line("search --model gpt3-175b --cluster dgx-h100 --gpus 1000000 --global-batch 1000000"));
+}
+
 TEST_CASE("tiny gradient buckets are refused: those of nothing as input, those of a few bytes by their number") {
   const std::string job = "run --model gpt2-xl --cluster dgx-a100 --gpus 8 --data-parallel ddp --set ";
   for (const char* size : {"0 B", "1 B", "7 B"}) {
