@@ -7,6 +7,8 @@
 #include <cmath>
 #include <map>
 
+#include "sim/base/xml_text.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -112,7 +114,7 @@ std::string draw_fabric(const Fabric& fabric) {
     }
     const Vertex& vertex = fabric.vertices()[v];
     svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\" fill=\"{}\"><title>{}{}</title></circle>\n",
-                       places[v].x, places[v].y, kRadius, style_of(vertex.kind).fill, vertex_name(vertex),
+                       places[v].x, places[v].y, kRadius, style_of(vertex.kind).fill, xml_text(vertex_name(vertex)),
                        vertex.multiplicity > 1 ? fmt::format(" (stands for {})", vertex.multiplicity) : "");
     const int row = static_cast<int>(places[v].y);
     if (row_names.emplace(row, kVertexKindNames.name_of(vertex.kind)).second) {
@@ -123,7 +125,7 @@ std::string draw_fabric(const Fabric& fabric) {
   const int nodes = fabric.node_of(DeviceId::from(fabric.devices() - 1)) + 1;
   const std::string more =
       nodes > kDrawnNodes ? fmt::format(", first {} of {} nodes drawn", kDrawnNodes, nodes) : std::string();
-  svg += fmt::format("<text x=\"4\" y=\"20\" font-size=\"14\">{}: {} GPUs{}</text>\n</svg>\n", fabric.name(),
+  svg += fmt::format("<text x=\"4\" y=\"20\" font-size=\"14\">{}: {} GPUs{}</text>\n</svg>\n", xml_text(fabric.name()),
                      fabric.devices(), more);
   return svg;
 }

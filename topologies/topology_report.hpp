@@ -37,6 +37,8 @@ struct TopologyReport {
 };
 
 // Counts of devices and switches, bisection per device, diameter, oversubscription, and one path if asked for.
+// Throws UserError when a fabric of so many GPUs is too large to be built and cut.
+void require_report_effort(int gpus);
 TopologyReport report_topology(const ClusterSpec& cluster, const Fabric& fabric,
                                std::optional<std::pair<DeviceId, DeviceId>> path = std::nullopt);
 

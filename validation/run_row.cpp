@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "kernels/gpu.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/scenario/framework.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "topologies/cluster.hpp"
@@ -35,7 +36,7 @@ std::string text_at(const Json& document, std::string_view path) {
   std::string pointer = "/" + std::string(path);
   std::replace(pointer.begin(), pointer.end(), '.', '/');
   const Json::json_pointer place(pointer);
-  return document.contains(place) ? document.at(place).dump() : "";
+  return document.contains(place) ? json_text(document.at(place)) : "";
 }
 
 class RowReader {
@@ -158,7 +159,7 @@ class RowReader {
       std::string words = setting->column + ":";
       for (const Json& value : setting->values) {
         words += fmt::format("{} {}", &value == &setting->values.front() ? "" : " or",
-                             value.is_string() ? value.get<std::string>() : value.dump());
+                             value.is_string() ? value.get<std::string>() : json_text(value));
       }
       out_.open.push_back(std::move(words));
       std::vector<Json> more;
@@ -178,7 +179,7 @@ class RowReader {
     std::vector<Json> values = setting.values;
     try {
       const std::string usual = text_at(read_scenario(scenario, table_.file()).resolved, setting.path);
-      std::stable_partition(values.begin(), values.end(), [&](const Json& value) { return value.dump() == usual; });
+      std::stable_partition(values.begin(), values.end(), [&](const Json& value) { return json_text(value) == usual; });
     } catch (const UserError&) {
       return values;  // the simulation says what is wrong with the row
     }

@@ -6,10 +6,13 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <span>
 
 namespace trainyard {
 namespace {
 
+constexpr std::int64_t kMostRows = 1'000'000'000;
+constexpr double kLargestFigure = 1e6;  // of an error, as a fraction
 constexpr std::array<std::string_view, 7> kSmallerIsBetter = {
     "median_abs_error", "mean_abs_error", "p90_abs_error",          "bias",
     "regret_median",    "regret_max",     "memory_median_abs_error"};
@@ -51,6 +54,66 @@ void compare(const std::string& name, const Json& committed, const Json& fresh, 
 }
 
 }  // namespace
+
+void check_scores(const Json& document, const std::string& file) {
+  const JsonReader root(document, file);
+  root.at("network").text();
+  const auto sections = root.at("sections").members();
+  if (sections.empty()) {
+    root.at("sections").fail("there are no scores", "sections as validate all --write makes them");
+  }
+  for (const auto& [name, section] : sections) {
+    const std::vector<JsonReader> scores = section.elements();
+    if (scores.empty()) {
+      section.fail("the section has no scores", "a list of scores");
+    }
+    for (const JsonReader& score : scores) {
+      score.at("name").text();
+      score.at("simulated").integer(0, kMostRows);
+      std::size_t figures = 0;
+      for (const auto& keys : {std::span<const std::string_view>(kSmallerIsBetter), {kLargerIsBetter}}) {
+        for (const std::string_view key : keys) {
+          if (const auto found = score.find(key)) {
+            found->number(-kLargestFigure, kLargestFigure);
+            ++figures;
+          }
+        }
+      }
+      if (figures == 0 && score.at("simulated").integer(0, kMostRows) > 0) {
+        score.fail("the score has no figures",
+                   join_names(std::vector<std::string>(kSmallerIsBetter.begin(), kSmallerIsBetter.end())));
+      }
+    }
+  }
+}
+
+std::vector<std::string> scores_without_match(const Json& committed, const Json& fresh, bool partial) {
+  std::vector<std::string> missing;
+  for (const auto& [section, scores] : fresh.at("sections").items()) {
+    if (partial && section == kOverallSection) {
+      continue;
+    }
+    const auto known = committed.at("sections").find(section);
+    for (const Json& score : scores) {
+      const std::string name = fmt::format("{}, {}", section, score.at("name").get<std::string>());
+      const auto is_same = [&](const Json& one) { return one.at("name") == score.at("name"); };
+      const bool has_section = known != committed.at("sections").end();
+      const auto same = has_section ? std::find_if(known->begin(), known->end(), is_same) : scores.end();
+      if (!has_section || same == known->end()) {
+        missing.push_back(name);
+        continue;
+      }
+      for (const auto& keys : {std::span<const std::string_view>(kSmallerIsBetter), {kLargerIsBetter}}) {
+        for (const std::string_view key : keys) {
+          if (figure(score, key) && !figure(*same, key)) {
+            missing.push_back(fmt::format("{}: {}", name, key));
+          }
+        }
+      }
+    }
+  }
+  return missing;
+}
 
 std::vector<std::string> worse_scores(const Json& committed, const Json& fresh, bool partial) {
   std::vector<std::string> worse;

@@ -16,4 +16,12 @@ inline constexpr const char* kOverallSection = "overall";
 // documents of scores.json. `partial`: not all tables were run, so scores that `fresh` lacks are not missed.
 std::vector<std::string> worse_scores(const Json& committed, const Json& fresh, bool partial);
 
+// That a document has the form of scores.json: a network, sections that are not empty, scores with a name, rows that
+// were simulated and figures that are numbers. Throws UserError.
+void check_scores(const Json& document, const std::string& file);
+
+// Figures of `fresh` that `committed` does not have: with them missing nothing could get worse. Names as "section,
+// score: figure". `partial` as above.
+std::vector<std::string> scores_without_match(const Json& committed, const Json& fresh, bool partial);
+
 }  // namespace trainyard

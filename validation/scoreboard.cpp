@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/studies/fork_pool.hpp"
 #include "validation/collective_scores.hpp"
 #include "validation/kernel_scores.hpp"
@@ -89,7 +90,7 @@ using Work = std::function<ScoreSection()>;
 // What needs no simulation, one task a section; each runs in a child, so all processors are used.
 std::vector<ScoreSection> score_in_children(const std::vector<Work>& tasks) {
   const auto results = run_in_children(tasks.size(), available_processors(),
-                                       [&](std::size_t task) { return to_json(tasks[task]()).dump(); });
+                                       [&](std::size_t task) { return json_text(to_json(tasks[task]())); });
   std::vector<ScoreSection> sections;
   for (const auto& result : results) {
     if (!result) {
@@ -209,9 +210,9 @@ void write_scoreboard(const Scoreboard& board, const std::filesystem::path& page
     write_file(folder / "figures" / (name + ".svg"), svg);
   }
   write_file(folder / "results/runs.csv", board.runs_csv);
-  write_file(folder / "scores.json", board.scores.dump(1) + "\n");
+  write_file(folder / "scores.json", json_text(board.scores, 1) + "\n");
   if (!board.accuracy.is_null()) {
-    write_file(folder / "accuracy.json", board.accuracy.dump(2) + "\n");
+    write_file(folder / "accuracy.json", json_text(board.accuracy, 2) + "\n");
   }
   write_file(page, scoreboard_page(board));
 }

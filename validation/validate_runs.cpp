@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "sim/base/json_text.hpp"
 #include "sim/program/memory_estimate.hpp"
 #include "sim/studies/fork_pool.hpp"
 #include "sim/studies/predict.hpp"
@@ -58,7 +59,7 @@ std::string simulate_row(const RunRow& row, std::size_t reading, const std::stri
     out["memory_gb"] = logged_memory_gb(scenario, memory);
     out["fits"] = memory.fits();
     if (row.out_of_memory) {
-      return out.dump();
+      return json_text(out);
     }
     const Report report = predict(scenario).report;
     out["step"] = report.step.value;
@@ -68,7 +69,7 @@ std::string simulate_row(const RunRow& row, std::size_t reading, const std::stri
   } catch (const UserError& error) {
     out["skipped"] = fmt::format("{} {}", error.fault().problem, error.fault().found);
   }
-  return out.dump();
+  return json_text(out);
 }
 
 void add_result(const Json& result, std::size_t reading, Scored& one) {

@@ -2,99 +2,130 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
+#include <optional>
 
-#include "sim/base/error.hpp"
+#include "sim/base/descriptor.hpp"
 #include "sim/base/name_table.hpp"
 
 namespace trainyard {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::uintmax_t kLargestFile = std::uintmax_t{1} << 30U;
+constexpr std::size_t kChunk = std::size_t{1} << 16U;
 
-std::string temporary_name(const fs::path& path) {
-  return fmt::format("{}.{}.tmp", path.string(), ::getpid());
+std::vector<FileIdentity>& known_files() {
+  static std::vector<FileIdentity> files;
+  return files;
 }
 
-[[noreturn]] void fail_write(const fs::path& path, int error) {
-  throw UserError({.file = path.string(),
-                   .problem = fmt::format("cannot write the file ({})", std::strerror(error)),
-                   .remedy = "name a file in a folder that exists and is writable"});
+[[noreturn]] void fail_read(const fs::path& path, std::string_view reason, std::string remedy, ExitCode code) {
+  throw UserError(
+      {.file = path.string(), .problem = fmt::format("cannot read the file ({})", reason), .remedy = std::move(remedy)},
+      code);
+}
+
+[[noreturn]] void fail_read(const fs::path& path, int error) {
+  fail_read(path, std::strerror(error), "name a readable file", fault_of(error));
+}
+
+void check_size(const fs::path& path, std::uintmax_t size, std::uintmax_t largest) {
+  if (size > largest) {
+    throw UserError({.file = path.string(),
+                     .found = fmt::format("{} bytes or more", size),
+                     .allowed = fmt::format("{} MiB", largest >> 20U),
+                     .problem = "the file is too large",
+                     .remedy = "split it"});
+  }
+}
+
+// What may come of a descriptor. A terminal and a pipe end when their other side says so, a device never.
+bool can_be_read(const struct stat& status, int file) {
+  return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && ::isatty(file) == 1);
+}
+
+// Waits until a pipe has something to read or has ended. `silent` since when nothing came.
+void wait_for_writer(const fs::path& path, int file, bool has_writer, std::chrono::steady_clock::time_point silent) {
+  const auto patience = has_writer ? kPatienceWithWriter : kPatience;
+  if (std::chrono::steady_clock::now() - silent > patience) {
+    fail_read(path, has_writer ? "whoever writes to this pipe is silent" : "nobody writes to this pipe",
+              fmt::format("have something written to it within {} s", patience.count()), ExitCode::kBadInput);
+  }
+  constexpr int kMilliseconds = 20;
+  pollfd watched{.fd = file, .events = POLLIN, .revents = 0};
+  if (has_writer) {
+    ::poll(&watched, 1, kMilliseconds);
+  } else {
+    ::poll(nullptr, 0, kMilliseconds);  // without a writer the pipe is always "ready", at its end
+  }
+}
+
+std::string read_to_end(const fs::path& path, int file, const struct stat& status, std::uintmax_t largest) {
+  std::string content;
+  if (S_ISREG(status.st_mode)) {
+    content.reserve(static_cast<std::size_t>(status.st_size));
+  }
+  std::array<char, kChunk> buffer{};
+  auto silent = std::chrono::steady_clock::now();
+  for (;;) {
+    const ssize_t count = ::read(file, buffer.data(), buffer.size());
+    if (count > 0) {
+      content.append(buffer.data(), static_cast<std::size_t>(count));
+      check_size(path, content.size(), largest);
+      silent = std::chrono::steady_clock::now();
+    } else if (count == 0 && (!S_ISFIFO(status.st_mode) || !content.empty())) {
+      return content;
+    } else if (count == 0 || errno == EAGAIN) {
+      wait_for_writer(path, file, count < 0, silent);
+    } else if (errno != EINTR) {
+      fail_read(path, errno);
+    }
+  }
 }
 
 }  // namespace
 
-std::string read_file(const fs::path& path) {
-  std::error_code status;
-  const bool is_folder = fs::is_directory(path, status);
-  std::ifstream stream(path, std::ios::binary);
-  if (is_folder || !stream) {
-    const std::string reason = is_folder ? "it is a folder" : std::strerror(errno);
-    throw UserError({.file = path.string(),
-                     .problem = fmt::format("cannot read the file ({})", reason),
-                     .remedy = "name a readable file"});
-  }
-  const std::uintmax_t size = fs::file_size(path, status);
-  if (!status && size > kLargestFile) {
-    throw UserError({.file = path.string(), .problem = "the file is larger than 1 GiB"});
-  }
-  std::ostringstream content;
-  content << stream.rdbuf();
-  return std::move(content).str();
+ExitCode fault_of(int error) {
+  constexpr std::array kOfTheMachine = {ENOSPC, EDQUOT, EFBIG,  EIO,    EMFILE, ENFILE,
+                                        ENOMEM, EPIPE,  EAGAIN, ENOLCK, ESTALE};
+  const bool machine = std::find(kOfTheMachine.begin(), kOfTheMachine.end(), error) != kOfTheMachine.end();
+  return machine ? ExitCode::kInternal : ExitCode::kBadInput;
 }
 
-void write_file(const fs::path& path, std::string_view content) {
-  const std::string temporary = temporary_name(path);
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) {
-    fail_write(path, errno);
-  }
-  const auto abandon = [&](int error) {
-    ::close(file);
-    ::unlink(temporary.c_str());
-    fail_write(path, error);
-  };
-  while (!content.empty()) {
-    const ssize_t written = ::write(file, content.data(), content.size());
-    if (written < 0 && errno == EINTR) {
-      continue;
-    }
-    if (written < 0) {
-      abandon(errno);
-    }
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (::fsync(file) != 0 && errno != EINVAL) {
-    abandon(errno);
-  }
-  ::close(file);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    fail_write(path, error);
-  }
+const std::vector<FileIdentity>& files_read() {
+  return known_files();
 }
 
-void check_writable(const fs::path& path) {
-  std::error_code status;
-  if (fs::is_directory(path, status)) {
-    fail_write(path, EISDIR);
+std::string read_file(const fs::path& path, std::uintmax_t largest) {
+  if (path.native().find('\0') != std::string::npos) {
+    fail_read(path.c_str(), "a NUL byte stands in its name", "name a readable file", ExitCode::kBadInput);
   }
-  const std::string temporary = temporary_name(path);
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (file < 0) {
-    fail_write(path, errno);
+  // Non-blocking: to open a pipe that has no writer would wait for one for ever.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  struct stat status {};
+  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) {
+    fail_read(path, errno);
   }
-  ::close(file);
-  ::unlink(temporary.c_str());
+  if (S_ISDIR(status.st_mode)) {
+    fail_read(path, "it is a folder", "name a file", ExitCode::kBadInput);
+  }
+  if (!can_be_read(status, file.number())) {
+    fail_read(path, "it is a device", "name a file or a pipe", ExitCode::kBadInput);
+  }
+  if (S_ISREG(status.st_mode)) {
+    check_size(path, static_cast<std::uintmax_t>(status.st_size), largest);
+    known_files().emplace_back(status.st_dev, status.st_ino);
+  }
+  return read_to_end(path, file.number(), status, largest);
 }
 
 fs::path home_folder() {

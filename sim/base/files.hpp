@@ -1,16 +1,35 @@
 #pragma once
-// Reading whole files and writing them whole: an interrupted run leaves the old file or none.
+// Reading and writing whole files, and the catalogues' folders. Every file that trainyard reads, it reads here.
+#include <sys/types.h>
+
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "sim/base/error.hpp"
 
 namespace trainyard {
 
-// Throws UserError when the file is missing, unreadable, a folder, or larger than 1 GiB.
-std::string read_file(const std::filesystem::path& path);
+// Most that a file may hold, in bytes; documents that are parsed into many small objects have a limit of their own.
+inline constexpr std::uintmax_t kLargestFile = std::uintmax_t{1} << 30U;
 
-// Writes to a temporary name in the same folder, then renames. Throws UserError when the folder is not writable.
+// The whole of a regular file, or of a pipe up to its end. Throws UserError when it is missing, unreadable, a folder or
+// a device, larger than `largest`, when a read fails on the way, or when nobody writes to a pipe for some seconds.
+std::string read_file(const std::filesystem::path& path, std::uintmax_t largest = kLargestFile);
+
+// What tells files apart whatever their names: device and inode.
+using FileIdentity = std::pair<dev_t, ino_t>;
+// The regular files that this process has read so far: an output must not replace one of them.
+const std::vector<FileIdentity>& files_read();
+
+// Whose fault a failed system call on a file is: the machine's (no space, too many open files, a broken disk: exit code
+// 1) or that of who named the file (2).
+ExitCode fault_of(int error);
+
+// Writes a file as OutputFile (output_file.hpp) does. Throws UserError when it cannot.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
 // Throws UserError when write_file to this path would fail now; called before a long computation.

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/base/quantity_text.hpp"
 
 namespace trainyard {
@@ -15,9 +16,13 @@ namespace {
 
 constexpr int kDeepestNesting = 64;
 constexpr std::size_t kLongestQuote = 80;
+// Parsed, a document takes many times its size; no name is as long as the longest text.
+constexpr std::uintmax_t kLargestDocument = std::uintmax_t{64} << 20U;
+constexpr std::size_t kLongestKey = std::size_t{4} << 10U;
+constexpr std::size_t kLongestText = std::size_t{1} << 20U;
 
 std::string quoted(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() > kLongestQuote) {
     text.resize(kLongestQuote);
     text += "...";
@@ -41,38 +46,111 @@ std::string escaped_token(std::string_view key) {
 
 }  // namespace
 
-Json parse_json(std::string_view text, const std::string& file) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open, to find duplicates
-  std::optional<std::string> problem;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kDeepestNesting) {
-      throw UserError({.file = file, .problem = fmt::format("nested deeper than {} levels", kDeepestNesting)});
-    }
-    if (event == Json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == Json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (event == Json::parse_event_t::key) {
-      const auto key = parsed.get<std::string>();
-      if (!keys.back().insert(key).second && !problem) {
-        problem = key;
-      }
+namespace {
+
+// "file:line:column" of a byte.
+std::string place_in(const std::string& file, std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, byte);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return fmt::format("{}:{}:{}", file, line, byte - line_start + 1);
+}
+
+// To the parser a NUL is the end of the text; what stands after it would be left out in silence.
+void check_no_nul(std::string_view text, const std::string& file) {
+  const std::size_t nul = text.find('\0');
+  if (nul != std::string_view::npos) {
+    throw UserError({.file = place_in(file, text, nul),
+                     .found = "a NUL byte",
+                     .allowed = "UTF-8 text",
+                     .problem = "not valid JSON",
+                     .remedy = "write the file anew: it is damaged, or in UTF-16"});
+  }
+}
+
+// Goes through a text before it is parsed, and refuses what no document of ours has. A callback of the parser itself
+// would look at all that came before at every end of an object.
+class DocumentCheck : public nlohmann::json_sax<Json> {
+ public:
+  explicit DocumentCheck(const std::string& file) : file_(file) {}
+
+  const std::optional<std::string>& duplicate() const { return duplicate_; }
+
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+  bool binary(binary_t& /*value*/) override { return true; }
+  bool string(string_t& value) override {
+    check_length(value, kLongestText);
+    return true;
+  }
+  bool key(string_t& value) override {
+    check_length(value, kLongestKey);
+    if (!keys_.back().insert(value).second && !duplicate_) {
+      duplicate_ = value;
     }
     return true;
-  };
+  }
+  bool start_object(std::size_t /*elements*/) override {
+    keys_.emplace_back();
+    return enter();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return leave();
+  }
+  bool start_array(std::size_t /*elements*/) override { return enter(); }
+  bool end_array() override { return leave(); }
+  // The parser says it again, where it is reported.
+  bool parse_error(std::size_t /*byte*/, const std::string& /*token*/, const Json::exception& /*error*/) override {
+    return false;
+  }
+
+ private:
+  bool enter() {
+    if (++depth_ > kDeepestNesting) {
+      throw UserError({.file = file_, .problem = fmt::format("nested deeper than {} levels", kDeepestNesting)});
+    }
+    return true;
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+  void check_length(const std::string& text, std::size_t longest) const {
+    if (text.size() > longest) {
+      throw UserError({.file = file_,
+                       .found = fmt::format("{} bytes, beginning with {}", text.size(), quoted(Json(text))),
+                       .allowed = fmt::format("{} bytes", longest),
+                       .problem = "a text is too long",
+                       .remedy = "shorten it"});
+    }
+  }
+
+  const std::string& file_;
+  int depth_ = 0;
+  std::vector<std::set<std::string>> keys_;  // of the objects that are open
+  std::optional<std::string> duplicate_;
+};
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& file) {
+  check_no_nul(text, file);
+  DocumentCheck check(file);
+  Json::sax_parse(text, &check);
   try {
-    Json document = Json::parse(text, watch);
-    if (problem) {
+    Json document = Json::parse(text);
+    if (check.duplicate()) {
       throw UserError(
-          {.file = file, .found = fmt::format("the key \"{}\" twice", *problem), .problem = "duplicate key"});
+          {.file = file, .found = fmt::format("the key \"{}\" twice", *check.duplicate()), .problem = "duplicate key"});
     }
     return document;
   } catch (const Json::parse_error& error) {
     const std::size_t end = std::min(error.byte == 0 ? 0 : error.byte - 1, text.size());
-    const std::string_view before = text.substr(0, end);
-    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-    throw UserError({.file = fmt::format("{}:{}:{}", file, line, end - line_start + 1),
+    throw UserError({.file = place_in(file, text, end),
                      .problem = "not valid JSON",
                      .remedy = end >= text.size() ? "the text ends too early: complete it" : "mend the syntax there"});
   } catch (const Json::out_of_range&) {
@@ -84,7 +162,7 @@ Json parse_json(std::string_view text, const std::string& file) {
 }
 
 Json read_json_file(const std::filesystem::path& path) {
-  return parse_json(read_file(path), path.string());
+  return parse_json(read_file(path, kLargestDocument), path.string());
 }
 
 bool JsonReader::has(std::string_view key) const {

@@ -25,7 +25,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::optional<std::string> nearest_name(std::string_view typed, std::span<const std::string> candidates) {
+  constexpr std::size_t kLongestName = 200;  // no name is longer, and the work grows with the product of lengths
   std::optional<std::string> best;
+  if (typed.size() > kLongestName) {
+    return best;
+  }
   // A name further away than half of what was typed is no suggestion.
   std::size_t best_distance = std::max<std::size_t>(2, typed.size() / 2) + 1;
   for (const std::string& candidate : candidates) {

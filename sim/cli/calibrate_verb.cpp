@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/cli/measured_collectives.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -99,19 +100,17 @@ void check_choice(const CalibrateOptions& options) {
 
 void calibrate(const CalibrateOptions& options) {
   check_choice(options);
-  options.json.check();
-  if (!options.out.empty()) {
-    check_writable(options.out);
-  }
+  check_outputs({options.json.option(), {"--out", options.out}}, options.files);
   const Json result = options.collectives                 ? calibrate_catalogue(options)
                       : !options.measured.cluster.empty() ? calibrate_cluster(options)
                       : !options.framework.empty()        ? calibrate_framework(options)
                                                           : calibrate_kernels(options);
   if (!options.out.empty()) {
-    write_file(options.out, result.dump(2) + "\n");
-    fmt::print(options.json.to_stdout() ? stderr : stdout, "{} written\n", options.out);
+    write_file(options.out, json_text(result, 2) + "\n");
+    const std::string written = fmt::format("{} written\n", options.out);
+    options.json.to_stdout() ? print_note(written) : print_text(written);
   } else if (!options.json.to_stdout()) {
-    fmt::print("{}\n", result.dump(2));
+    print_text("{}\n", json_text(result, 2));
   }
   options.json.write(result);
 }
@@ -124,15 +123,19 @@ void add_calibrate_verb(CLI::App& app) {
       app.add_subcommand("calibrate", "fit kernel, collective or framework models to tables of measurements (minutes)");
   verb->add_option("--gpu", options->gpu, "GPU of the catalogue whose kernels to fit");
   options->measured.add_to(*verb, "cluster whose collectives to fit to nccl-tests logs, tables or suite output");
-  verb->add_option("--framework", options->framework,
-                   "framework profile whose host costs and kernel rate to fit to runs");
-  verb->add_option("--parameters", options->parameters, "which of them, separated by commas")->delimiter(',');
-  verb->add_option("--network", options->network, "analytic (default) or flow, for --framework");
+  CLI::Option* const framework = verb->add_option("--framework", options->framework,
+                                                  "framework profile whose host costs and kernel rate to fit to runs");
+  verb->add_option("--parameters", options->parameters, "which of them, separated by commas")
+      ->delimiter(',')
+      ->needs(framework);
+  verb->add_option("--network", options->network, "analytic (default) or flow, for --framework")->needs(framework);
   verb->add_option("--most-rows", options->most_rows,
                    "runs that take part, drawn by the hashes of their ids, for --framework")
       ->check(CLI::PositiveNumber);
   verb->add_flag("--collectives", options->collectives, "fit the catalogue's collective calibrations");
-  verb->add_flag("--save", options->save, "write the fit into the catalogue");
+  verb->add_flag("--save", options->save, "write the fit into the catalogue; of --gpu and --collectives")
+      ->excludes(verb->get_option("--cluster"))
+      ->excludes(framework);
   verb->add_option("--out", options->out, "write the profile here");
   verb->add_option("files", options->files,
                    "tables of measurements (CSV), output of the microbenchmark suite (.jsonl), nccl-tests logs")

@@ -56,10 +56,11 @@ CollectiveOptions forced(const CollectiveVerbOptions& options) {
 void show_group(const CollectiveVerbOptions& options) {
   const CollectiveOptions choices = forced(options);
   const int gpus = whole_number("--gpus", options.gpus, 2, kMostGpus);
+  const ClusterSpec cluster = options.cluster.choose();
   options.json.check();
-  const GroupTable table = group_table(parse_group(options.group, gpus), options.cluster.choose(), gpus, choices);
+  const GroupTable table = group_table(parse_group(options.group, gpus), cluster, gpus, choices);
   if (!options.json.to_stdout()) {
-    fmt::print("{}", table.text);
+    print_text("{}", table.text);
   }
   options.json.write(table.json);
 }
@@ -88,18 +89,16 @@ void show_collective(const CollectiveVerbOptions& options, const CLI::App& verb)
   if (!options.counts.empty() && op != CollectiveOp::kAllToAllV) {
     reject_counts(options);
   }
-  options.json.check();
-  if (!options.plot.empty()) {
-    check_writable(options.plot);
-  }
   const ExchangeWeights weights = options.counts.empty() ? ExchangeWeights() : read_exchange(options.counts, gpus);
-  const CollectiveSweep sweep = collective_sweep(op, options.cluster.choose(), gpus, sizes, choices,
+  const ClusterSpec cluster = options.cluster.choose();
+  check_outputs({options.json.option(), {"--plot", options.plot}});
+  const CollectiveSweep sweep = collective_sweep(op, cluster, gpus, sizes, choices,
                                                  options.all ? Candidates::kAll : Candidates::kChosen, weights);
   if (!options.plot.empty()) {
     write_file(options.plot, draw_sweep(sweep));
   }
   if (!options.json.to_stdout()) {
-    fmt::print("{}", sweep.text);
+    print_text("{}", sweep.text);
   }
   options.json.write(sweep.json);
 }
@@ -127,6 +126,7 @@ void add_collective_verb(CLI::App& app) {
                  "every candidate with what the library's tuner expects of it, the chosen one marked");
   verb->add_option("--plot", options->plot, "draw bus bandwidth over size (SVG)");
   options->json.add_to(*verb);
+  add_effort_option(*verb);
   verb->callback([options, verb] { show_collective(*options, *verb); });
 }
 

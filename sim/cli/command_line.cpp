@@ -3,11 +3,16 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <new>
 #include <span>
+#include <sstream>
 
 #include "sim/base/error.hpp"
+#include "sim/base/signals.hpp"
 #include "sim/cli/command_words.hpp"
 #include "sim/cli/verbs.hpp"
 
@@ -19,24 +24,42 @@ constexpr std::array kVerbs = {add_run_verb,    add_compare_verb,    add_search_
                                add_memory_verb, add_collective_verb, add_topology_verb,
                                add_list_verb,   add_validate_verb,   add_calibrate_verb};
 
+int report(std::string_view text, ExitCode code) {
+  print_note(fmt::format("trainyard: {}\n", text));
+  return static_cast<int>(code);
+}
+
 // A usage error of CLI11, in the words of every other error. Asking for help is none.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) {
-    return app.exit(error);
+    std::ostringstream help;
+    app.exit(error, help, help);
+    print_text(help.str());
+    return static_cast<int>(ExitCode::kDone);
   }
-  fmt::print(stderr, "trainyard: {}\n  in: command line\n  remedy: see trainyard {}--help\n", error.what(),
-             app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ");
-  return static_cast<int>(ExitCode::kBadInput);
+  const std::string verb = app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ";
+  const UserError fault(
+      {.file = "command line", .problem = error.what(), .remedy = fmt::format("see trainyard {}--help", verb)});
+  return report(fault.what(), ExitCode::kBadInput);
 }
 
-int report(const char* text, ExitCode code) {
-  fmt::print(stderr, "trainyard: {}\n", text);
-  return static_cast<int>(code);
+// What was printed may be lost only now: to a full disk, a closed descriptor, or a reader that has gone.
+int finish(int code) {
+  const int error = flush_text();
+  if (error == 0) {
+    return code;
+  }
+  if (error == EPIPE) {
+    end_by_broken_pipe();
+  }
+  return report(fmt::format("cannot write to the standard output ({})", std::strerror(error)), ExitCode::kInternal);
 }
 
 }  // namespace
 
-int run_command_line(int argc, char** argv) {
+namespace {
+
+int answer_command_line(int argc, char** argv) {
   CLI::App app("trainyard: what a training step costs on a GPU cluster", "trainyard");
   app.require_subcommand(1);
   for (const auto add_verb : kVerbs) {
@@ -45,16 +68,27 @@ int run_command_line(int argc, char** argv) {
   try {
     check_words(app, std::span<char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
     app.parse(argc, argv);
-    const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-    return is_written ? static_cast<int>(ExitCode::kDone)
-                      : report("cannot write to the standard output", ExitCode::kInternal);
+    return static_cast<int>(ExitCode::kDone);
   } catch (const CLI::ParseError& error) {
     return report_usage(app, error);
   } catch (const UserError& error) {
     return report(error.what(), error.code());
+  } catch (const std::bad_alloc&) {
+    const UserError fault({.problem = "out of memory",
+                           .remedy =
+                               "ask for less (fewer GPUs or micro-batches, fold on, --network analytic), or raise "
+                               "the limit of this process (ulimit -v)"});
+    return report(fault.what(), ExitCode::kInternal);
   } catch (const std::exception& error) {
     return report(error.what(), ExitCode::kInternal);
   }
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  prepare_process();
+  return finish(answer_command_line(argc, argv));
 }
 
 }  // namespace trainyard

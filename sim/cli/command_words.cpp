@@ -68,13 +68,27 @@ bool is_option(std::string_view word) {
          (word[1] == '-' || std::isalpha(static_cast<unsigned char>(word[1])) != 0);
 }
 
+// No option and no argument has an empty value: it is a variable of a script that was not set.
+void check_not_empty(std::string_view before, std::string_view word) {
+  const bool is_assigned = is_option(word) && word.ends_with('=');
+  if (word.empty() || is_assigned) {
+    throw UserError({.file = std::string(is_assigned ? word.substr(0, word.size() - 1) : before),
+                     .found = "an empty value",
+                     .allowed = "a value, or the option left out",
+                     .problem = "an option without its value would be ignored"});
+  }
+}
+
 }  // namespace
 
 void check_words(const CLI::App& app, std::span<char* const> words) {
   const CLI::App* verb = &app;
   bool asks_for_help = false;
+  std::string_view before = "command line";
   for (const char* const text : words) {
     const std::string_view word = text;
+    check_not_empty(before, word);
+    before = word;
     if (word == "--") {
       break;
     }

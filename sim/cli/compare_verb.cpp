@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
+#include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/report/comparison.hpp"
 #include "sim/studies/fork_pool.hpp"
@@ -34,12 +36,18 @@ std::vector<std::string> names_of(const std::vector<std::string>& files) {
   return names;
 }
 
-Scenario read(const std::string& file, const std::vector<std::string>& assignments) {
+Scenario read(const std::string& file, const std::vector<std::string>& sets) {
   Json document = read_json_file(file);
-  for (const std::string& assignment : assignments) {
-    set_key(document, assignment);
+  std::vector<Assignment> assignments;
+  for (const std::string& text : sets) {
+    assignments.push_back(assignment_of(text));
   }
-  return read_scenario(document, file);
+  assign(document, assignments);
+  try {
+    return read_scenario(document, file);
+  } catch (const UserError& error) {
+    throw UserError(name_flag(error.fault(), assignments), error.code());
+  }
 }
 
 // The result as text, or why there is none (a deadlock of the simulated program, for one).
@@ -47,15 +55,14 @@ std::string finished_or_fault(const Scenario& scenario, const std::vector<Valida
   try {
     const Report report = answer(scenario).report;
     const Uncertainty uncertainty = uncertainty_of(report.step, scenario.framework.name, accuracy);
-    return result_json(scenario, report, uncertainty, {}).dump();
+    return json_text(result_json(scenario, report, uncertainty, {}));
   } catch (const UserError& error) {
-    return Json{{"fault", error.what()}, {"code", static_cast<int>(error.code())}}.dump();
+    return json_text(Json{{"fault", error.what()}, {"code", static_cast<int>(error.code())}});
   }
 }
 
 // What does not fit is compared all the same; the table says so.
 void compare(const CompareOptions& options) {
-  options.json.check();
   if (options.files.size() < 2) {
     throw UserError({.file = "compare",
                      .found = fmt::format("{} scenario", options.files.size()),
@@ -67,6 +74,7 @@ void compare(const CompareOptions& options) {
     scenarios.push_back(read(file, options.assignments));
     print_notes(scenarios.back().cluster);
   }
+  options.json.check();
   const std::vector<ValidatedFamily> accuracy = load_accuracy();
   const auto results = run_in_children(scenarios.size(), available_processors(),
                                        [&](std::size_t i) { return finished_or_fault(scenarios[i], accuracy); });
@@ -86,7 +94,7 @@ void compare(const CompareOptions& options) {
   }
   const Comparison comparison = compare_runs(std::move(runs));
   if (!options.json.to_stdout()) {
-    fmt::print("{}", comparison_text(comparison));
+    print_text(comparison_text(comparison));
   }
   options.json.write(comparison_json(comparison));
 }
@@ -97,6 +105,7 @@ void add_compare_verb(CLI::App& app) {
   auto options = std::make_shared<CompareOptions>();
   CLI::App* verb = app.add_subcommand("compare", "layouts side by side, and why one is faster");
   options->json.add_to(*verb);
+  add_effort_option(*verb);
   verb->add_option("scenarios", options->files, "scenario files, two or more")->required();
   verb->add_option("--set", options->assignments, "key.path=value in every scenario");
   verb->callback([options] { compare(*options); });

@@ -165,7 +165,7 @@ void show(const Kind& kind, const JsonOutput& output) {
   }
   if (!output.to_stdout()) {
     for (const Entry& entry : entries) {
-      fmt::print("{:<{}}  {}\n", entry.name, width, entry.line);
+      print_text("{:<{}}  {}\n", entry.name, width, entry.line);
     }
   }
   output.write({{kind.name, std::move(json)}});

@@ -20,18 +20,21 @@ struct MemoryOptions {
 
 // A layout that does not fit is an answer here, not an error.
 void show_memory(const MemoryOptions& options) {
-  options.json.check();
+  if (!options.timeline) {
+    options.scenario.note_unused({"--network", "--fold"}, "without --timeline nothing is simulated");
+  }
   const Scenario scenario = options.scenario.read();
+  options.json.check();
   const Layout layout = make_layout(scenario);
   const MemoryEstimate memory = options.timeline ? predict(scenario).report.memory : estimate_memory(scenario, layout);
   const MemoryUncertainty uncertainty = uncertainty_of(memory.peak, scenario.framework.name, load_accuracy());
   if (!options.json.to_stdout()) {
-    fmt::print("{}", memory_text(scenario, layout, memory));
+    print_text("{}", memory_text(scenario, layout, memory));
     if (uncertainty.high) {
-      fmt::print("  measured, the fullest stage would have {} to {}:\n", to_text(uncertainty.low),
+      print_text("  measured, the fullest stage would have {} to {}:\n", to_text(uncertainty.low),
                  to_text(*uncertainty.high));
     }
-    fmt::print("  {}\n", uncertainty.basis);
+    print_text("  {}\n", uncertainty.basis);
   }
   Json document = memory_json(memory);
   document["uncertainty"] = to_json(uncertainty);

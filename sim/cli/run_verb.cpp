@@ -34,14 +34,8 @@ std::string title_of(const Scenario& scenario) {
 
 void run(const RunOptions& options) {
   const TraceRanks trace_ranks = named_choice("--trace-ranks", options.trace_ranks, kTraceRanksNames);
-  options.json.check();
-  if (!options.trace.empty()) {
-    check_writable(options.trace);
-  }
-  if (!options.timeline.empty()) {
-    check_writable(options.timeline);
-  }
   const Scenario scenario = options.scenario.read();
+  check_outputs({options.json.option(), {"--trace", options.trace}, {"--timeline", options.timeline}});
   if (!options.allow_oom) {
     check_fits(estimate_memory(scenario, make_layout(scenario)));
   }
@@ -66,7 +60,7 @@ void run(const RunOptions& options) {
     write_file(options.timeline, timeline_svg(title_of(scenario), whole->program, whole->timeline));
   }
   if (!options.json.to_stdout()) {
-    fmt::print("{}", result_text(scenario, layout, report, uncertainty, wall));
+    print_text("{}", result_text(scenario, layout, report, uncertainty, wall));
   }
   options.json.write(result_json(scenario, report, uncertainty, wall));
 }
@@ -78,9 +72,11 @@ void add_run_verb(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("run", "predict one training step");
   options->scenario.add_to(*verb);
   options->json.add_to(*verb);
-  verb->add_option("--trace", options->trace, "write the timeline for Perfetto; compressed when the name ends in .gz");
+  CLI::Option* const trace = verb->add_option("--trace", options->trace,
+                                              "write the timeline for Perfetto; compressed when the name ends in .gz");
   verb->add_option("--trace-ranks", options->trace_ranks,
-                   "stages (default): one rank of each; all: every simulated one");
+                   "stages (default): one rank of each; all: every simulated one")
+      ->needs(trace);
   verb->add_option("--timeline", options->timeline, "draw the timeline (SVG)");
   verb->add_flag("--allow-oom", options->allow_oom, "predict the time of a layout that does not fit in memory");
   verb->callback([options] { run(*options); });

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/cli/verbs.hpp"
 
 namespace trainyard {
@@ -52,7 +53,59 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"--network", "network", "flow (simulated) or analytic (longest path)"},
 });
 
+// Whether setting `later` leaves nothing of what was set at `earlier`: the same key, or one that holds it.
+bool replaces(std::string_view later, std::string_view earlier) {
+  return earlier.starts_with(later) && (earlier.size() == later.size() || earlier[later.size()] == '.');
+}
+
 }  // namespace
+
+Assignment assignment_of(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw UserError({.file = "--set", .found = text, .allowed = "key.path=value", .problem = "not an assignment"});
+  }
+  return {.flag = "--set", .path = text.substr(0, equals), .value = text.substr(equals + 1), .typed = text};
+}
+
+void assign(Json& document, const std::vector<Assignment>& assignments) {
+  constexpr std::size_t kMostAssignments = 1000;  // more than there are keys
+  if (assignments.size() > kMostAssignments) {
+    throw UserError({.file = "--set",
+                     .found = fmt::format("{} assignments", assignments.size()),
+                     .allowed = fmt::format("{}", kMostAssignments),
+                     .problem = "too many keys on the command line",
+                     .remedy = "write them into a scenario file"});
+  }
+  for (std::size_t i = 0; i < assignments.size(); ++i) {
+    const Assignment& one = assignments[i];
+    for (std::size_t earlier = 0; earlier < i; ++earlier) {
+      if (replaces(one.path, assignments[earlier].path)) {
+        throw UserError({.file = one.flag,
+                         .pointer = one.path,
+                         .found = fmt::format("{}, after {} of {}", one.value, assignments[earlier].value,
+                                              assignments[earlier].flag),
+                         .allowed = "one value for a key",
+                         .problem = "the command line sets a key twice",
+                         .remedy = "leave one of them out"});
+      }
+    }
+    set_key(document, fmt::format("{}={}", one.path, one.value));
+  }
+}
+
+Fault name_flag(Fault fault, const std::vector<Assignment>& assignments) {
+  for (const Assignment& given : assignments) {
+    std::string pointer = "/" + given.path;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    const bool is_inside = fault.pointer.starts_with(pointer) &&
+                           (fault.pointer.size() == pointer.size() || fault.pointer[pointer.size()] == '/');
+    if (is_inside) {
+      fault.file = given.flag;
+    }
+  }
+  return fault;
+}
 
 void ScenarioOptions::add_flag_for(CLI::App& verb, const std::string& flag, const std::string& path,
                                    const std::string& help) {
@@ -76,7 +129,16 @@ void ScenarioOptions::add_to(CLI::App& verb) {
       },
       "on (default) or off: simulate every rank");
   add_flag_for(verb, "--seed", "seed", "seed of random choices");
-  verb.add_option("--set", assignments_, "key.path=value in the scenario");
+  verb.add_option("--set", sets_, "key.path=value in the scenario");
+  add_effort_option(verb);
+}
+
+std::vector<Assignment> ScenarioOptions::assignments() const {
+  std::vector<Assignment> all = flags_;
+  for (const std::string& text : sets_) {
+    all.push_back(assignment_of(text));
+  }
+  return all;
 }
 
 ScenarioOptions::Asked ScenarioOptions::asked() const {
@@ -84,12 +146,7 @@ ScenarioOptions::Asked ScenarioOptions::asked() const {
   if (!file_.empty()) {
     asked = {.document = read_json_file(file_), .file = file_};
   }
-  for (const FlagValue& given : flags_) {
-    set_key(asked.document, fmt::format("{}={}", given.path, given.value));
-  }
-  for (const std::string& assignment : assignments_) {
-    set_key(asked.document, assignment);
-  }
+  assign(asked.document, assignments());
   return asked;
 }
 
@@ -105,7 +162,7 @@ Scenario ScenarioOptions::read() const {
 }
 
 UserError ScenarioOptions::named(const UserError& error) const {
-  return UserError(name_flag(error.fault()), error.code());
+  return UserError(name_flag(error.fault(), assignments()), error.code());
 }
 
 namespace {
@@ -124,7 +181,7 @@ std::string quoted(const std::string& word) {
 }
 
 std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : json_text(value);
 }
 
 }  // namespace
@@ -134,10 +191,10 @@ std::string ScenarioOptions::words(const std::vector<KeyValue>& more) const {
   if (!file_.empty()) {
     words.push_back(quoted(file_));
   }
-  for (const FlagValue& given : flags_) {
+  for (const Assignment& given : flags_) {
     words.push_back(given.flag + " " + quoted(given.typed));
   }
-  for (const std::string& assignment : assignments_) {
+  for (const std::string& assignment : sets_) {
     words.push_back("--set " + quoted(assignment));
   }
   for (const KeyValue& key : more) {
@@ -149,16 +206,12 @@ std::string ScenarioOptions::words(const std::vector<KeyValue>& more) const {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
-// A value that a flag gave is the flag's fault, not the file's.
-Fault ScenarioOptions::name_flag(Fault fault) const {
-  for (const FlagValue& given : flags_) {
-    std::string pointer = "/" + given.path;
-    std::replace(pointer.begin(), pointer.end(), '.', '/');
-    if (pointer == fault.pointer) {
-      fault.file = given.flag;
+void ScenarioOptions::note_unused(std::initializer_list<std::string_view> flags, std::string_view why) const {
+  for (const Assignment& given : flags_) {
+    if (std::find(flags.begin(), flags.end(), given.flag) != flags.end()) {
+      print_note(fmt::format("trainyard: {} changes nothing here: {}\n", given.flag, why));
     }
   }
-  return fault;
 }
 
 }  // namespace trainyard

@@ -193,14 +193,14 @@ OpenJob open_job(const ScenarioOptions& options) {
 }
 
 void search(const SearchOptions& options) {
-  options.json.check();
   const int simulated = whole_number("--simulate", options.simulated, 0, kMostSimulated);
   const OpenJob job = open_job(options.scenario);
+  options.json.check();
   const SearchResult result = search_layouts(job, static_cast<std::size_t>(simulated));
   check_found(result, simulated);
   const std::vector<ValidatedFamily> accuracy = load_accuracy();
   if (!options.json.to_stdout()) {
-    fmt::print("{}", search_text(options, job, result, accuracy));
+    print_text(search_text(options, job, result, accuracy));
   }
   if (options.json.target.empty()) {
     return;

@@ -66,15 +66,12 @@ ClusterSpec choose(const TopologyOptions& options) {
 }
 
 void show_topology(const TopologyOptions& options) {
-  options.json.check();
-  for (const std::string& target : {options.svg, options.out}) {
-    if (!target.empty()) {
-      check_writable(target);
-    }
   }
   const ClusterSpec cluster = choose(options);
   const int gpus = options.gpus.empty() ? cluster.gpus_per_node : whole_number("--gpus", options.gpus, 1, kMostGpus);
   const auto path = parse_path(options.path, gpus);
+  check_outputs({options.json.option(), {"--svg", options.svg}, {"--out", options.out}});
+  require_report_effort(gpus);
   const Fabric fabric = build_fabric(cluster, gpus);
   const TopologyReport report = report_topology(cluster, fabric, path);
   if (!options.svg.empty()) {
@@ -84,7 +81,7 @@ void show_topology(const TopologyOptions& options) {
     write_file(options.out, cluster.document.dump(2) + "\n");
   }
   if (!options.json.to_stdout()) {
-    fmt::print("{}", report.text);
+    print_text("{}", report.text);
   }
   options.json.write(report.json);
 }
@@ -103,6 +100,7 @@ void add_topology_verb(CLI::App& app) {
   verb->add_option("--path", options->path, "two GPUs, as 0:9: the path between them");
   verb->add_option("--svg", options->svg, "draw the fabric");
   options->json.add_to(*verb);
+  add_effort_option(*verb);
   verb->callback([options] { show_topology(*options); });
 }
 

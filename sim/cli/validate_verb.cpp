@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/cli/measured_collectives.hpp"
 #include "sim/cli/verbs.hpp"
 #include "validation/accuracy.hpp"
@@ -35,19 +36,17 @@ struct ValidateOptions {
 
 void publish(const JsonOutput& output, const std::string& text, const Json& json) {
   if (!output.to_stdout()) {
-    fmt::print("{}", text);
+    print_text(text);
   }
   output.write(json);
 }
 
 void score_runs(const ValidateOptions& options) {
   const Network network = named_choice("--network", options.network, kNetworkNames);
-  if (!options.accuracy.empty()) {
-    check_writable(options.accuracy);
-  }
+  check_outputs({options.json.option(), {"--write-accuracy", options.accuracy}}, options.files);
   const RunScores scores = validate_runs(options.paths(), network);
   if (!options.accuracy.empty()) {
-    write_file(options.accuracy, accuracy_by_framework(scores.json, network).dump(2) + "\n");
+    write_file(options.accuracy, json_text(accuracy_by_framework(scores.json, network), 2) + "\n");
   }
   publish(options.json, scores.text, scores.json);
 }
@@ -81,18 +80,33 @@ void score_memory(const ValidateOptions& options) {
   publish(options.json, scores.text, scores.json);
 }
 
-// Says what got worse; a scoreboard that lost accuracy is no success.
-void guard(const Scoreboard& board, const std::string& file, const Json& committed, bool partial) {
-  if (committed.at("network") != board.scores.at("network")) {
+void check_network(Network network, const Json& committed, const std::string& file) {
+  const std::string name(kNetworkNames.name_of(network));
+  if (committed.at("network") != name) {
     throw UserError({.file = file,
                      .found = "scores of network " + committed.at("network").get<std::string>(),
-                     .allowed = "scores of network " + board.scores.at("network").get<std::string>(),
+                     .allowed = "scores of network " + name,
                      .problem = "these scores cannot be compared",
                      .remedy = "choose the same with --network"});
   }
+}
+
+// Says what got worse; a scoreboard that lost accuracy is no success.
+void guard(const Scoreboard& board, const std::string& file, const Json& committed, bool partial) {
+  const std::vector<std::string> missing = scores_without_match(committed, board.scores, partial);
+  const bool compares = std::any_of(board.scores.at("sections").begin(), board.scores.at("sections").end(),
+                                    [](const Json& section) { return !section.empty(); });
+  if (!compares || (!partial && !missing.empty())) {
+    throw UserError({.file = file,
+                     .found = missing.empty() ? "no score of these tables"
+                                              : fmt::format("{} figures fewer, as {}", missing.size(), missing.front()),
+                     .allowed = "every figure that is scored now",
+                     .problem = "these scores do not say whether accuracy was kept",
+                     .remedy = "commit new scores: trainyard validate all --write validation/SCOREBOARD.md"});
+  }
   const std::vector<std::string> worse = worse_scores(committed, board.scores, partial);
   for (const std::string& line : worse) {
-    fmt::print(stderr, "worse  {}\n", line);
+    print_note(fmt::format("worse  {}\n", line));
   }
   if (!worse.empty()) {
     throw UserError({.file = file,
@@ -107,10 +121,17 @@ void guard(const Scoreboard& board, const std::string& file, const Json& committ
 
 void score_all(const ValidateOptions& options) {
   const Network network = named_choice("--network", options.network, kNetworkNames);
-  if (!options.write.empty()) {
-    check_writable(options.write);
-  }
   const Json committed = options.check.empty() ? Json() : read_json_file(options.check);
+  if (!options.check.empty()) {
+    check_scores(committed, options.check);
+    check_network(network, committed, options.check);
+  }
+  // The page has company in its folder.
+  const std::filesystem::path folder = std::filesystem::path(options.write).parent_path();
+  const std::string scores = options.write.empty() ? "" : folder / "scores.json";
+  const std::string accuracy = options.write.empty() ? "" : folder / "accuracy.json";
+  check_outputs({options.json.option(), {"--write", options.write}, {"--write", scores}, {"--write", accuracy}},
+                options.files);
   const bool partial = !options.files.empty();
   const std::vector<std::filesystem::path> tables = partial ? options.paths() : published_tables();
   const Scoreboard board = make_scoreboard(tables, network);
@@ -139,7 +160,7 @@ std::pair<CLI::App*, std::shared_ptr<ValidateOptions>> add_kind(CLI::App& verb, 
   kind->add_option("files", options->files, "tables (CSV) of measurements")->required();
   options->json.add_to(*kind);
   kind->callback([options, score] {
-    options->json.check();
+    options->json.check(options->files);
     score(*options);
   });
   return {kind, options};

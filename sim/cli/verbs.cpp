@@ -1,12 +1,16 @@
 #include "sim/cli/verbs.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdio>
 #include <system_error>
 
+#include "sim/base/effort.hpp"
 #include "sim/base/files.hpp"
+#include "sim/base/json_text.hpp"
+#include "sim/base/output_file.hpp"
 #include "sim/scenario/cluster_choice.hpp"
 
 namespace trainyard {
@@ -38,28 +42,40 @@ ClusterSpec ClusterOption::choose() const {
 
 void print_notes(const ClusterSpec& cluster) {
   for (const Json& note : cluster.document.contains("notes") ? cluster.document["notes"] : Json::array()) {
-    fmt::print(stderr, "{}: {}\n", cluster.name, note.get<std::string>());
+    print_note(fmt::format("{}: {}\n", cluster.name, note.get<std::string>()));
   }
+}
+
+void add_effort_option(CLI::App& verb) {
+  verb.add_flag_callback("--no-limit", lift_effort_limit, "try what would take very long or more memory than there is");
 }
 
 void JsonOutput::add_to(CLI::App& verb) {
   verb.add_option("--json", target, "write the result as JSON to a file, or to standard output with -");
 }
 
-void JsonOutput::check() const {
-  if (!target.empty() && !to_stdout()) {
-    check_writable(target);
-  }
+bool JsonOutput::to_stdout() const {
+  return target == "-" || (!target.empty() && output_place(target).descriptor == STDOUT_FILENO);
+}
+
+OutputOption JsonOutput::option() const {
+  return {"--json", to_stdout() ? std::string_view() : std::string_view(target)};
+}
+
+void JsonOutput::check(std::span<const std::string> inputs) const {
+  check_outputs({option()}, inputs);
 }
 
 void JsonOutput::write(const Json& json) const {
   if (target.empty()) {
     return;
   }
-  const std::string text = json.dump(2) + "\n";
+  const std::string text = json_text(json, 2) + "\n";
   if (to_stdout()) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    print_text(text);
   } else {
+    check();       // against what was read since
+    flush_text();  // where both go to one terminal, in this order
     write_file(target, text);
   }
 }

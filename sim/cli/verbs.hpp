@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
+#include "sim/cli/outputs.hpp"
 #include "topologies/cluster.hpp"
 
 namespace trainyard {
@@ -49,13 +50,17 @@ void print_notes(const ClusterSpec& cluster);
 // The value of a flag that takes a whole number. Throws UserError.
 int whole_number(const std::string& flag, const std::string& typed, int smallest, int largest);
 
+// --no-limit: adds the option that lets computations take as long and as much as they need (sim/base/effort.hpp).
+void add_effort_option(CLI::App& verb);
+
 // --json FILE|-: adds the option; write_json writes the document there ('-' is stdout) and does nothing when not asked.
 struct JsonOutput {
   std::string target;
   void add_to(CLI::App& verb);
-  bool to_stdout() const { return target == "-"; }
-  void check() const;                  // that the file can be written, before any work
-  void write(const Json& json) const;  // whole or not at all
+  bool to_stdout() const;                                      // "-", or a name of the standard output as /dev/stdout
+  OutputOption option() const;                                 // for check_outputs
+  void check(std::span<const std::string> inputs = {}) const;  // as check_outputs
+  void write(const Json& json) const;                          // whole or not at all
 };
 
 }  // namespace trainyard

@@ -5,15 +5,18 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <fstream>
+#include <sstream>
 #include <string>
 
+#include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
+#include "sim/base/files.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr double kSteepestZipf = 10.0;
+constexpr double kBytesOfPair = 80.0;  // a weight, a transfer and a flow
 
 [[noreturn]] void fail(std::string_view file, std::string_view found, std::string allowed, std::string problem) {
   throw UserError({.file = std::string(file),
@@ -50,10 +53,7 @@ std::vector<double> read_row(std::string_view line, int ranks, std::string_view 
 }
 
 ExchangeWeights read_table(const std::string& path, int ranks) {
-  std::ifstream in(path);
-  if (!in) {
-    fail(path, path, "a readable file", "the table of counts cannot be read");
-  }
+  std::istringstream in(read_file(path));
   ExchangeWeights weights;
   for (std::string line; std::getline(in, line) && static_cast<int>(weights.size()) <= ranks;) {
     weights.push_back(read_row(line, ranks, fmt::format("{}:{}", path, weights.size() + 1)));
@@ -72,6 +72,9 @@ ExchangeWeights read_exchange(std::string_view text, int ranks, std::string_view
   const auto same_for_all = [&](const std::vector<double>& row) {
     return ExchangeWeights(static_cast<std::size_t>(ranks), row);
   };
+  const double pairs = static_cast<double>(ranks) * static_cast<double>(ranks);
+  require_effort({.events = pairs, .bytes = pairs * kBytesOfPair},
+                 {.file = std::string(file), .remedy = "exchange among fewer GPUs"});
   ExchangeWeights weights;
   if (text == "even") {
     weights = same_for_all(std::vector<double>(static_cast<std::size_t>(ranks), 1.0));

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "sim/base/quantity_text.hpp"
+#include "sim/base/xml_text.hpp"
 #include "sim/collectives/collective_table.hpp"
 
 namespace trainyard {
@@ -51,7 +52,7 @@ std::string draw_axes(const Axes& axes, const CollectiveSweep& sweep) {
         kLeft, axes.y(rate), kWidth - 20.0, kLeft - 6.0, axes.y(rate) + 4.0, rate);
   }
   svg += fmt::format("<text x=\"{}\" y=\"20\" font-size=\"14\">{} on {} GPUs of {}: bus bandwidth in GB/s</text>\n",
-                     kLeft, kCollectiveOpNames.name_of(sweep.op), sweep.ranks, sweep.cluster);
+                     kLeft, kCollectiveOpNames.name_of(sweep.op), sweep.ranks, xml_text(sweep.cluster));
   return svg;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
 #include "sim/engine/deadlock.hpp"
 
@@ -24,6 +25,21 @@ std::size_t stream_of(std::int32_t number) {
 std::string link_name(const Fabric& fabric, LinkId link) {
   return fmt::format("{} -> {}", vertex_name(fabric.vertex(fabric.link(link).from)),
                      vertex_name(fabric.vertex(fabric.link(link).to)));
+}
+
+// Folding has found who is alike: now it is known how many operations are simulated.
+void require_run_effort(const Program& program, const Quotient& quotient) {
+  constexpr double kBytes = 36.0;  // four times of an operation in the timeline, and what lost time beside them
+  double operations = 0.0;
+  for (const RankClass& rank : quotient.ranks) {
+    operations += static_cast<double>(program.classes[rank.program_class.index()].operations.size());
+  }
+  require_effort({.events = operations, .bytes = operations * kBytes},
+                 {.file = "scenario",
+                  .pointer = "/gpus",
+                  .remedy = fmt::format("{} of {} ranks differ from all others: use --network analytic, fewer GPUs, "
+                                        "fewer micro-batches, or less variation between GPUs",
+                                        quotient.ranks.size(), program.ranks())});
 }
 
 }  // namespace
@@ -49,6 +65,7 @@ EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient&
       }
     }
   }
+  require_run_effort(program, quotient);
   class_streams_.reserve(program.classes.size());
   for (const RankProgram& one : program.classes) {
     class_streams_.emplace_back(one);

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "sim/base/signals.hpp"
+
 #if defined(__SANITIZE_ADDRESS__)
 // SimGrid frees neither its engine nor what its actors last held when the process ends; those are not our leaks.
 extern "C" const char* __lsan_default_suppressions();
@@ -34,7 +36,9 @@ std::unique_ptr<LinkSharing> share_links_in_simgrid(const SharedNetwork& network
   if (make == nullptr) {
     throw std::runtime_error(TRAINYARD_SIMGRID_MODULE " is not this build's");
   }
-  return std::unique_ptr<LinkSharing>(make(network));
+  std::unique_ptr<LinkSharing> sharing(make(network));
+  restore_signals();  // SimGrid takes interrupts for itself when its engine starts
+  return sharing;
 }
 
 }  // namespace trainyard

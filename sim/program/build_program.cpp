@@ -6,6 +6,7 @@
 #include <map>
 
 #include "sim/base/error.hpp"
+#include "sim/program/program_effort.hpp"
 #include "sim/program/stage_program.hpp"
 
 namespace trainyard {
@@ -62,6 +63,19 @@ std::vector<PricedModel> price_variants(const Scenario& scenario, const Layout& 
   return models;
 }
 
+void check_effort(const Scenario& scenario, const Layout& layout, const std::vector<std::vector<PricedModel>>& models,
+                  const std::vector<ProgramKind>& of_rank) {
+  std::map<ProgramKind, std::size_t> ranks;
+  for (const ProgramKind& kind : of_rank) {
+    ++ranks[kind];
+  }
+  std::vector<RanksOfKind> kinds;
+  for (const auto& [kind, count] : ranks) {
+    kinds.push_back({.model = &models[kind.gpu][kind.variant], .stage = kind.stage, .ranks = count});
+  }
+  require_program_effort(scenario, layout, kinds);
+}
+
 std::string name_of(const ProgramKind& kind, const Scenario& scenario, bool has_variants) {
   std::string name =
       has_variants ? fmt::format("stage {} experts {}", kind.stage, kind.variant) : fmt::format("stage {}", kind.stage);
@@ -77,10 +91,11 @@ Program build_program(const Scenario& scenario, const Layout& layout, std::span<
   for (const KernelCosts* one : costs) {
     models.push_back(price_variants(scenario, layout, *one));
   }
+  const std::vector<ProgramKind> of_rank = kinds_of_ranks(scenario, layout);
+  check_effort(scenario, layout, models, of_rank);
   Communicators communicators(scenario, layout);
   NameIndex names;
   Program program;
-  const std::vector<ProgramKind> of_rank = kinds_of_ranks(scenario, layout);
   const std::vector<StageActionList> actions = schedule_actions(scenario);
   std::map<ProgramKind, ClassId> classes;
   for (const ProgramKind& kind : of_rank) {

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "sim/base/xml_text.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -136,26 +138,6 @@ std::vector<Row> rows_of(const Program& program, const Timeline& timeline) {
   return rows;
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 class Drawing {
  public:
   Drawing(std::string_view title, double step, std::size_t rows)
@@ -166,14 +148,14 @@ class Drawing {
         kWidth, height);
     add("<rect width=\"{}\" height=\"{}\" fill=\"#ffffff\"/>\n", kWidth, height);
     add("<text x=\"{}\" y=\"24\" font-size=\"15\" font-weight=\"bold\" fill=\"#222\">{}</text>\n", kLeft,
-        escaped(title));
+        xml_text(title));
     legend();
   }
 
   void row(std::size_t index, const Row& row) {
     const double y = kTop + static_cast<double>(index) * pitch();
     add("<g class=\"row\">\n<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#222\">{}</text>\n", kLeft - 8.0,
-        y + tall_ / 2.0 + 4.0, escaped(row.name));
+        y + tall_ / 2.0 + 4.0, xml_text(row.name));
     add("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>\n", kLeft, y, kLane, tall_ + thin_, kWaiting);
     std::map<std::pair<Kind, std::int32_t>, std::string> slivers;
     for (const Block& block : row.passes) {

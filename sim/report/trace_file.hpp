@@ -4,20 +4,17 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
 #include <string_view>
+
+#include "sim/base/output_file.hpp"
 
 namespace trainyard {
 
-// Writes to a temporary name in the same folder; finish() gives it its name, destruction without it removes it. The
-// gzip header holds no time and no name, so equal texts are equal bytes. Throws UserError when the file cannot be
-// written.
+// An OutputFile with zlib before it. The gzip header holds no time and no name, so equal texts are equal bytes. Throws
+// UserError when the file cannot be written.
 class TraceFile {
  public:
-  explicit TraceFile(std::filesystem::path path);
-  ~TraceFile();
-  TraceFile(const TraceFile&) = delete;
-  TraceFile& operator=(const TraceFile&) = delete;
+  explicit TraceFile(const std::filesystem::path& path);
 
   void write(std::string_view text);
   void finish();
@@ -27,10 +24,7 @@ class TraceFile {
     void operator()(gzFile file) const { gzclose(file); }
   };
 
-  [[noreturn]] void fail(int error) const;
-
-  std::filesystem::path path_;
-  std::string temporary_;
+  OutputFile output_;
   std::unique_ptr<gzFile_s, Close> file_;
 };
 

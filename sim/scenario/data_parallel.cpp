@@ -11,6 +11,7 @@ namespace trainyard {
 namespace {
 
 constexpr double kMostElements = 1e15;
+constexpr Bytes kSmallestBucket{8.0};  // an element of the widest format
 constexpr std::int64_t kMostInFlight = 1024;
 
 // One option: which strategies have it, how it is read and written.
@@ -27,17 +28,25 @@ Option choice(std::string_view key, std::vector<DataParallelName> strategies) {
           [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.choice(Names); },
           [](const DataParallelOptions& options) { return Json(Names.name_of(options.*Member)); }};
 }
-template <auto Member>
+// A bucket of nothing is never full, so it holds an element at least; thresholds may be 0.
+enum class Least { kNothing, kOneElement };
+template <auto Member, Least least = Least::kNothing>
 Option elements(std::string_view key, std::vector<DataParallelName> strategies) {
-  return {
-      key, strategies,
-      [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.number(0.0, kMostElements); },
-      [](const DataParallelOptions& options) { return Json(options.*Member); }};
+  return {key, strategies,
+          [](const JsonReader& json, DataParallelOptions& options) {
+            options.*Member = json.number(least == Least::kOneElement ? 1.0 : 0.0, kMostElements);
+          },
+          [](const DataParallelOptions& options) { return Json(options.*Member); }};
 }
 template <auto Member>
 Option bytes(std::string_view key, std::vector<DataParallelName> strategies) {
   return {key, std::move(strategies),
-          [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.bytes(); },
+          [](const JsonReader& json, DataParallelOptions& options) {
+            options.*Member = json.bytes();
+            if (options.*Member < kSmallestBucket) {
+              json.fail("a bucket must have room for a gradient", "8 B or more");
+            }
+          },
           [](const DataParallelOptions& options) { return Json(fmt::format("{} B", (options.*Member).value)); }};
 }
 template <auto Member, auto True, auto False>
@@ -57,12 +66,12 @@ const std::vector<Option>& option_table() {
       choice<&Options::gradient_reduction, kGradientReductionNames>("gradient_reduction", {Name::kMegatron}),
       choice<&Options::shard_gradients, kShardGradientsNames>("shard_gradients", {Name::kMegatron}),
       choice<&Options::parameter_gather, kParameterGatherNames>("parameter_gather", {Name::kMegatron}),
-      elements<&Options::bucket_parameters>("bucket_parameters", {Name::kMegatron}),
+      elements<&Options::bucket_parameters, Least::kOneElement>("bucket_parameters", {Name::kMegatron}),
       elements<&Options::bucket_parameters_per_rank>("bucket_parameters_per_rank", {Name::kMegatron}),
       flag<&Options::overlap_comm, CommunicationOverlap::kOn, CommunicationOverlap::kOff>("overlap_comm",
                                                                                           {Name::kDeepspeed}),
-      elements<&Options::reduce_bucket_size>("reduce_bucket_size", {Name::kDeepspeed}),
-      elements<&Options::allgather_bucket_size>("allgather_bucket_size", {Name::kDeepspeed}),
+      elements<&Options::reduce_bucket_size, Least::kOneElement>("reduce_bucket_size", {Name::kDeepspeed}),
+      elements<&Options::allgather_bucket_size, Least::kOneElement>("allgather_bucket_size", {Name::kDeepspeed}),
       elements<&Options::prefetch_bucket_size>("prefetch_bucket_size", {Name::kDeepspeed}),
       elements<&Options::max_live_parameters>("max_live_parameters", {Name::kDeepspeed}),
       elements<&Options::max_reuse_distance>("max_reuse_distance", {Name::kDeepspeed}),

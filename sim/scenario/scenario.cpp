@@ -369,7 +369,10 @@ void set_key(Json& document, std::string_view assignment) {
     path.remove_prefix(std::min(dot + 1, path.size()));
   }
   const std::string_view value = assignment.substr(equals + 1);
-  Json parsed = Json::parse(value, nullptr, false);
+  // Objects and lists are JSON with its rules; anything else that is no JSON is text.
+  const bool is_document = value.starts_with('{') || value.starts_with('[');
+  Json parsed = is_document ? parse_json(value, fmt::format("--set {}", assignment.substr(0, equals)))
+                            : Json::parse(value, nullptr, false);
   *target = parsed.is_discarded() ? Json(std::string(value)) : std::move(parsed);
 }
 

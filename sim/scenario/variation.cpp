@@ -6,6 +6,8 @@
 #include <charconv>
 #include <numeric>
 
+#include "sim/base/effort.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/scenario/place.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -20,7 +22,7 @@ constexpr double kMostSlowdown = 1000.0;
 constexpr std::string_view kRanksForm = R"(a rank, a list of ranks, or ranges as text: 8, [8, 12], "8-15,24")";
 
 [[noreturn]] void fail_ranks(const JsonReader& json, std::string problem, const Scenario& scenario) {
-  Place{json.file()}.fail(json.pointer(), std::move(problem), json.value().dump(), std::string(kRanksForm),
+  Place{json.file()}.fail(json.pointer(), std::move(problem), json_text(json.value()), std::string(kRanksForm),
                           fmt::format("name ranks from 0 to {}", scenario.gpus - 1));
 }
 
@@ -71,28 +73,32 @@ std::vector<std::int64_t> read_ranks(const JsonReader& json, const Scenario& sce
   return ranks;
 }
 
-std::vector<std::int64_t> ranks_of_node(const JsonReader& json, const Scenario& scenario) {
-  const std::vector<NodeInUse> nodes = nodes_in_use(scenario.cluster, static_cast<int>(scenario.gpus));
-  const auto node = static_cast<std::size_t>(json.integer(0, static_cast<std::int64_t>(nodes.size()) - 1));
-  std::int64_t first = 0;
-  for (std::size_t n = 0; n < node; ++n) {
-    first += nodes[n].gpus;
+// The first rank of every node, and the number of ranks.
+std::vector<std::int64_t> first_ranks(const Scenario& scenario) {
+  std::vector<std::int64_t> first = {0};
+  for (const NodeInUse& node : nodes_in_use(scenario.cluster, static_cast<int>(scenario.gpus))) {
+    first.push_back(first.back() + node.gpus);
   }
-  std::vector<std::int64_t> ranks(static_cast<std::size_t>(nodes[node].gpus));
-  std::iota(ranks.begin(), ranks.end(), first);
+  return first;
+}
+
+std::vector<std::int64_t> ranks_of_node(const JsonReader& json, const std::vector<std::int64_t>& first) {
+  const auto node = static_cast<std::size_t>(json.integer(0, static_cast<std::int64_t>(first.size()) - 2));
+  std::vector<std::int64_t> ranks(static_cast<std::size_t>(first[node + 1] - first[node]));
+  std::iota(ranks.begin(), ranks.end(), first[node]);
   return ranks;
 }
 
-Straggler read_straggler(const JsonReader& json, const Scenario& scenario) {
+Straggler read_straggler(const JsonReader& json, const Scenario& scenario, const std::vector<std::int64_t>& first) {
   json.expect_keys({"ranks", "node", "slowdown"});
   const auto ranks = json.find("ranks");
   const auto node = json.find("node");
   if (ranks.has_value() == node.has_value()) {
-    Place{json.file()}.fail(json.pointer(), "a straggler is some ranks or all of a node", json.value().dump(),
+    Place{json.file()}.fail(json.pointer(), "a straggler is some ranks or all of a node", json_text(json.value()),
                             R"({"ranks": "8-15", "slowdown": 1.2}, {"node": 3, "slowdown": 1.2})",
                             "give one of ranks and node");
   }
-  Straggler straggler{.ranks = ranks ? read_ranks(*ranks, scenario) : ranks_of_node(*node, scenario)};
+  Straggler straggler{.ranks = ranks ? read_ranks(*ranks, scenario) : ranks_of_node(*node, first)};
   if (node) {
     straggler.node = node->integer(0, scenario.gpus);
   }
@@ -129,8 +135,14 @@ VariationOptions read_variation(const JsonReader& json, const Scenario& scenario
     read_slow_nodes(*found, variation);
   }
   if (const auto found = json.find("stragglers")) {
+    const std::vector<std::int64_t> first = first_ranks(scenario);
+    Effort named;
     for (const JsonReader& straggler : found->elements()) {
-      variation.stragglers.push_back(read_straggler(straggler, scenario));
+      variation.stragglers.push_back(read_straggler(straggler, scenario, first));
+      named.events += static_cast<double>(variation.stragglers.back().ranks.size());
+      require_effort(named, {.file = json.file(),
+                             .pointer = found->pointer(),
+                             .remedy = "name every rank once, or use gpu_spread or slow_nodes"});
     }
   }
   return variation;
@@ -167,11 +179,16 @@ std::string variation_text(const VariationOptions& variation) {
     add(fmt::format("slow nodes {:.3g} % by {:.3g} to {:.3g}", variation.slow_node_probability * 100.0,
                     variation.slow_node_least, variation.slow_node_most));
   }
-  for (const Straggler& straggler : variation.stragglers) {
+  constexpr std::size_t kShown = 8;
+  for (std::size_t i = 0; i < std::min(kShown, variation.stragglers.size()); ++i) {
+    const Straggler& straggler = variation.stragglers[i];
     const std::string who = straggler.node                ? fmt::format("node {}", *straggler.node)
                             : straggler.ranks.size() == 1 ? fmt::format("rank {}", straggler.ranks.front())
                                                           : fmt::format("{} ranks", straggler.ranks.size());
     add(fmt::format("{} by {:.3g}", who, straggler.slowdown));
+  }
+  if (variation.stragglers.size() > kShown) {
+    add(fmt::format("and {} more", variation.stragglers.size() - kShown));
   }
   return out;
 }

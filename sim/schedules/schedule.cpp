@@ -1,8 +1,11 @@
 #include "sim/schedules/schedule.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
+#include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
 #include "sim/schedules/posted_messages.hpp"
 
@@ -54,7 +57,24 @@ std::vector<PassOrder> pass_orders(ScheduleName name, const ScheduleShape& shape
   return row_of(name).orders(shape);
 }
 
+namespace {
+
+// Orders are lists of all passes of all stages, whatever is simulated of them.
+void require_order_effort(const Scenario& scenario) {
+  const double passes = 3.0 * static_cast<double>(scenario.micro_batches()) * static_cast<double>(scenario.layout.vpp) *
+                        static_cast<double>(scenario.layout.pp);
+  require_effort({.events = passes, .bytes = passes * sizeof(StagePass)},
+                 {.file = "scenario",
+                  .pointer = "/training/global_batch",
+                  .remedy = fmt::format("use fewer micro-batches (now {}): a smaller global_batch, or a larger "
+                                        "micro_batch",
+                                        scenario.micro_batches())});
+}
+
+}  // namespace
+
 std::vector<PassOrder> pass_orders(const Scenario& scenario) {
+  require_order_effort(scenario);
   const auto& table = scenario.training.schedule_table;
   return table ? table->rows : pass_orders(scenario.training.schedule, shape_of(scenario));
 }
@@ -73,6 +93,7 @@ std::vector<StageActionList> schedule_actions(ScheduleName name, const ScheduleS
 }
 
 std::vector<StageActionList> schedule_actions(const Scenario& scenario) {
+  require_order_effort(scenario);
   const ScheduleShape shape = shape_of(scenario);
   const PipelineExchange exchange = scenario.framework.exchange;
   const auto& table = scenario.training.schedule_table;

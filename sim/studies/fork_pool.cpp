@@ -3,15 +3,19 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <new>
 
 #include "sim/base/error.hpp"
+#include "sim/base/signals.hpp"
 
 namespace trainyard {
 namespace {
@@ -34,18 +38,31 @@ void write_all(int file, const std::string& text) {
   }
 }
 
-Child start(std::size_t task, const std::function<std::string(std::size_t)>& run) {
+// Nothing, and errno, where the process may have no more descriptors or children.
+std::optional<Child> start(std::size_t task, const std::function<std::string(std::size_t)>& run) {
   std::array<int, 2> ends{};
-  TY_ASSERT(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    return std::nullopt;
+  }
   std::fflush(nullptr);  // what is buffered must not be written twice
+  const pid_t parent = ::getpid();
   const pid_t process = ::fork();
-  TY_ASSERT(process >= 0);
+  if (process < 0) {
+    const int error = errno;
+    ::close(ends[0]);
+    ::close(ends[1]);
+    errno = error;
+    return std::nullopt;
+  }
   if (process == 0) {
+    prepare_child(parent);
     ::close(ends[0]);
     int status = 1;
     try {
       write_all(ends[1], run(task));
       status = 0;
+    } catch (const std::bad_alloc&) {
+      std::fputs("out of memory\n", stderr);
     } catch (const std::exception& error) {
       std::fputs(error.what(), stderr);
       std::fputc('\n', stderr);
@@ -54,8 +71,23 @@ Child start(std::size_t task, const std::function<std::string(std::size_t)>& run
     ::_exit(status);  // the parent's destructors are not the child's to run
   }
   ::close(ends[1]);
-  return {.process = process, .pipe = ends[0], .task = task, .output = {}};
+  return Child{.process = process, .pipe = ends[0], .task = task, .output = {}};
 }
+
+// The children that run. What is left of them when something goes wrong here ends with it.
+struct Running {
+  std::vector<Child> children;
+  Running() = default;
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    for (const Child& child : children) {
+      ::kill(child.process, SIGKILL);
+      ::close(child.pipe);
+      ::waitpid(child.process, nullptr, 0);
+    }
+  }
+};
 
 // Reads what is there; false at the end of the stream.
 bool drain(Child& child) {
@@ -80,11 +112,23 @@ std::size_t available_processors() {
 std::vector<std::optional<std::string>> run_in_children(std::size_t tasks, std::size_t workers,
                                                         const std::function<std::string(std::size_t)>& task) {
   std::vector<std::optional<std::string>> results(tasks);
-  std::vector<Child> running;
+  Running all;
+  std::vector<Child>& running = all.children;
   std::size_t next = 0;
   while (next < tasks || !running.empty()) {
     while (next < tasks && running.size() < workers) {
-      running.push_back(start(next++, task));
+      std::optional<Child> child = start(next, task);
+      if (!child && running.empty()) {
+        throw UserError({.found = std::strerror(errno),
+                         .problem = "cannot start another process",
+                         .remedy = "raise the limits of this process (ulimit -n, -u, -v)"},
+                        ExitCode::kInternal);
+      }
+      if (!child) {
+        break;  // when one of those that run has ended
+      }
+      running.push_back(*std::move(child));
+      ++next;
     }
     std::vector<pollfd> watched;
     for (const Child& child : running) {

@@ -10,7 +10,7 @@
 namespace trainyard {
 
 // Calls task(0), task(1), ... in children, at most `workers` at once, and returns what each returned, in order. Nothing
-// for a child that died.
+// for a child that died. Throws UserError when not even one can be started. Children die with this process.
 std::vector<std::optional<std::string>> run_in_children(std::size_t tasks, std::size_t workers,
                                                         const std::function<std::string(std::size_t)>& task);
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <numeric>
 
+#include "sim/base/effort.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/studies/fork_pool.hpp"
 
 namespace trainyard {
@@ -58,9 +60,9 @@ std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
     const Report report = answer(job.scenario(choice)).report;
     return Json{{"step", report.step.value}, {"mfu", report.mfu}, {"memory", report.memory.peak.value}}.dump();
   } catch (const UserError& error) {
-    return Json{{"failed", error.fault().problem}, {"found", error.fault().found}}.dump();
+    return json_text(Json{{"failed", error.fault().problem}, {"found", error.fault().found}});
   } catch (const std::exception& error) {
-    return Json{{"failed", error.what()}, {"found", ""}}.dump();
+    return json_text(Json{{"failed", error.what()}, {"found", ""}});
   }
 }
 
@@ -115,6 +117,12 @@ void screen_all(const OpenJob& job, SearchResult& result) {
 }  // namespace
 
 SearchResult search_layouts(const OpenJob& job, std::size_t simulated) {
+  // Hundreds of layouts, each with its groups on the fabric; the more GPUs, the more layouts and the larger.
+  constexpr double kEventsOfGpu = 250.0;
+  constexpr double kBytesOfGpu = 4096.0;
+  const auto gpus = static_cast<double>(job.stated().gpus);
+  require_effort({.events = gpus * kEventsOfGpu, .bytes = gpus * kBytesOfGpu},
+                 {.file = "search", .pointer = "/gpus", .remedy = "search on fewer GPUs, and scale dp up in `run`"});
   SearchResult result{.capacity = job.stated().gpu.memory};
   for (const GpuSpec& gpu : job.stated().different_gpus()) {
     result.capacity = min(result.capacity, gpu.memory);

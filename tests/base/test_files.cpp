@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/base/xml_text.hpp"
 
 using namespace trainyard;
 namespace fs = std::filesystem;
@@ -45,4 +48,47 @@ TEST_CASE("an unknown catalogue name suggests the nearest") {
     CHECK(error.fault().pointer == "/gpu");
     CHECK(error.fault().problem == "unknown GPU");
   }
+}
+
+TEST_CASE("a read that fails on the way is no end of the file") {
+  try {
+    read_file("/proc/self/mem");  // opens, and has nothing at its beginning: EIO
+    FAIL("no error was raised");
+  } catch (const UserError& error) {
+    CHECK(error.code() == ExitCode::kInternal);
+    CHECK(error.fault().problem.find("cannot read") != std::string::npos);
+  }
+}
+
+TEST_CASE("a name of 255 bytes is written, a longer one refused") {
+  const ScratchFolder folder;
+  write_file(folder.path / std::string(255, 'n'), "x");
+  CHECK(read_file(folder.path / std::string(255, 'n')) == "x");
+  CHECK_THROWS_AS(write_file(folder.path / std::string(256, 'n'), "x"), UserError);
+}
+
+TEST_CASE("messages cut what is long and spell control characters out") {
+  const UserError error({.found = std::string(1'000'000, 'x') + "\x1b[31m", .problem = "too long"});
+  const std::string text = error.what();
+  CHECK(text.size() < 1000);
+  CHECK(text.find("\\x1b[31m") != std::string::npos);
+}
+
+TEST_CASE("more events than allowed and more memory than there is are refused with their number") {
+  require_effort({.events = 1e6, .bytes = 1e6}, {});
+  CHECK(available_memory() > 0.0);
+  for (const Effort& needed : {Effort{.events = 1e9}, Effort{.bytes = 1e18}, Effort{.events = std::nan("")}}) {
+    try {
+      require_effort(needed, {.remedy = "ask for less"});
+      FAIL("no error was raised");
+    } catch (const UserError& error) {
+      CHECK(error.fault().found.starts_with("about "));
+      CHECK(error.fault().remedy == "ask for less");
+    }
+  }
+}
+
+TEST_CASE("text in XML has no markup, no control characters and is UTF-8") {
+  CHECK(xml_text("a<b>&\"c") == "a&lt;b&gt;&amp;&quot;c");
+  CHECK(xml_text("\xff\x1b") == "\xef\xbf\xbd\xef\xbf\xbd");
 }

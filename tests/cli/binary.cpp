@@ -9,16 +9,17 @@
 #include <iterator>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 namespace trainyard {
 namespace fs = std::filesystem;
 
-Outcome trainyard_with(const std::vector<std::string>& words) {
+namespace {
+
+Outcome outcome_of(std::vector<std::string> all) {
   const ScratchFolder scratch;
   const std::string out = scratch.path / "out";
   const std::string err = scratch.path / "err";
-  std::vector<std::string> all = {TRAINYARD_BINARY};
-  all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> arguments;
   for (std::string& word : all) {
     arguments.push_back(word.data());
@@ -30,14 +31,26 @@ Outcome trainyard_with(const std::vector<std::string>& words) {
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
   pid_t child = 0;
-  const int failure = posix_spawn(&child, TRAINYARD_BINARY, &actions, nullptr, arguments.data(), environ);
+  const int failure = posix_spawn(&child, all.front().c_str(), &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) {
-    throw std::runtime_error("cannot start " TRAINYARD_BINARY);
+    throw std::runtime_error("cannot start " + all.front());
   }
   int status = 0;
   waitpid(child, &status, 0);
   return {.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1, .out = content_of(out), .err = content_of(err)};
+}
+
+}  // namespace
+
+Outcome trainyard_with(const std::vector<std::string>& words) {
+  std::vector<std::string> all = {TRAINYARD_BINARY};
+  all.insert(all.end(), words.begin(), words.end());
+  return outcome_of(std::move(all));
+}
+
+Outcome shell(const std::string& script) {
+  return outcome_of({"/bin/bash", "-c", "T=" TRAINYARD_BINARY "\n" + script});
 }
 
 Outcome trainyard_line(const std::string& line) {

@@ -14,6 +14,8 @@ struct Outcome {
 
 // Runs `trainyard words...` and waits for it.
 Outcome trainyard_with(const std::vector<std::string>& words);
+// What a bash script ends with, in which $T is the binary: for limits, redirections, pipes and signals.
+Outcome shell(const std::string& script);
 // The same for words separated by blanks, as a shell reads them: single quotes around a word go.
 Outcome trainyard_line(const std::string& line);
 
