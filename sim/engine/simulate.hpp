@@ -14,7 +14,8 @@ namespace trainyard {
 Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold,
                        LinkSharer sharer = LinkSharer::kEngine);
 
-// Longest path: every operation at its uncontended cost, one rank per class. Throws as above.
+// Longest path: every operation at its uncontended cost, one rank of every class of ranks whose groups cost the same.
+// Throws as above.
 Timeline simulate_analytic(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
 
 }  // namespace trainyard
