@@ -23,6 +23,7 @@ void show_memory(const MemoryOptions& options) {
   options.json.check();
   const Scenario scenario = options.scenario.read();
   const Layout layout = make_layout(scenario);
+  check_schedule_table(scenario);
   const MemoryEstimate memory = options.timeline ? predict(scenario).report.memory : estimate_memory(scenario, layout);
   const MemoryUncertainty uncertainty = uncertainty_of(memory.peak, scenario.framework.name, load_accuracy());
   if (!options.json.to_stdout()) {
