@@ -267,6 +267,7 @@ void EventRun::loop() {
       }
     }
     if (network_.share_before(events_.next_time(), now_)) {
+      ++timeline_.shares;
       continue;
     }
     if (events_.empty()) {
