@@ -26,6 +26,7 @@ void show_memory(const MemoryOptions& options) {
   const Scenario scenario = options.scenario.read();
   options.json.check();
   const Layout layout = make_layout(scenario);
+  check_schedule_table(scenario);
   const MemoryEstimate memory = options.timeline ? predict(scenario).report.memory : estimate_memory(scenario, layout);
   const MemoryUncertainty uncertainty = uncertainty_of(memory.peak, scenario.framework.name, load_accuracy());
   if (!options.json.to_stdout()) {

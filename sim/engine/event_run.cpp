@@ -44,11 +44,11 @@ void require_run_effort(const Program& program, const Quotient& quotient) {
 
 }  // namespace
 
-EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient)
+EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient, LinkSharer sharer)
     : program_(program),
       fabric_(fabric),
       quotient_(quotient),
-      network_(quotient, fabric, events_),
+      network_(quotient, fabric, events_, sharer),
       calls_(quotient.groups.size()),
       plans_(quotient.groups.size()),
       group_of_flow_(quotient.flows.size(), -1),
@@ -276,12 +276,16 @@ void EventRun::dispatch(const QueuedEvent& event) {
 // Ends when nothing can happen any more, or when SimGrid has to take over flows first: then it goes on where it was.
 void EventRun::loop() {
   while (!network_.needs_simgrid()) {
-    if (network_.congested()) {
+    if (network_.is_in_simgrid()) {
       if (const auto ended = network_.wait(now_, events_.next_time())) {
         now_ = std::max(now_, ended->time);
         flow_over(group_of_flow_[static_cast<std::size_t>(ended->flow)]);
         continue;
       }
+    }
+    if (network_.share_before(events_.next_time(), now_)) {
+      ++timeline_.shares;
+      continue;
     }
     if (events_.empty()) {
       return;

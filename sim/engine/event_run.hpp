@@ -1,6 +1,6 @@
 #pragma once
 // The event loop that both engines share: hosts issue, streams run their operations in order, groups meet, kernels
-// slow down beside collectives. Time is arithmetic; only flows that must share links are SimGrid's.
+// slow down beside collectives.
 #include <vector>
 
 #include "sim/engine/flow_network.hpp"
@@ -11,7 +11,8 @@ namespace trainyard {
 
 class EventRun {
  public:
-  EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient);
+  EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient,
+           LinkSharer sharer = LinkSharer::kEngine);
   // Throws UserError of exit code 4 when operations are left that wait for each other.
   Timeline run();
 

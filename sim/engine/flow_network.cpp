@@ -1,106 +1,93 @@
 #include "sim/engine/flow_network.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <map>
-
-#include "sim/base/error.hpp"
 
 namespace trainyard {
 namespace {
 
-constexpr double kRounding = 1.0 + 1e-12;  // of a sum of rates against a capacity
+// Of a rate or of the time: what differs by less differs by rounding.
+constexpr double kRounding = 1e-13;
 
-}  // namespace
-
-FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events)
-    : quotient_(quotient), fabric_(fabric), events_(events), flows_(quotient.flows.size()) {
+FairShares shares_of(const Quotient& quotient, const Fabric& fabric) {
+  std::vector<double> capacity;
+  capacity.reserve(quotient.links.size());
   for (const LinkClass& link : quotient.links) {
-    links_.emplace_back().capacity = fabric.link(link.representative).bandwidth.value;
+    capacity.push_back(fabric.link(link.representative).bandwidth.value);
   }
-  crossings_.resize(flows_.size());
-  for (std::size_t f = 0; f < flows_.size(); ++f) {
+  std::vector<std::vector<FairShares::Crossing>> crossings(quotient.flows.size());
+  std::vector<double> limits;
+  limits.reserve(quotient.flows.size());
+  for (std::size_t f = 0; f < quotient.flows.size(); ++f) {
     const FlowClass& flow = quotient.flows[f];
-    std::map<std::int32_t, double> weights;
+    limits.push_back(flow.rate_limit.value);
+    std::map<std::int32_t, std::int32_t> weights;
     for (const auto& [link, weight] : flow.links) {
       weights[link] += weight;
     }
-    double rate = flow.rate_limit.value > 0.0 ? flow.rate_limit.value : std::numeric_limits<double>::infinity();
     for (const auto& [link, weight] : weights) {
-      if (weight > 0.0) {
-        crossings_[f].push_back({.link = link, .weight = weight});
-        rate = std::min(rate, links_[static_cast<std::size_t>(link)].capacity / weight);
+      if (weight > 0) {
+        crossings[f].push_back({.link = link, .weight = static_cast<double>(weight)});
       }
     }
-    flows_[f].rate = rate;
   }
+  return {std::move(capacity), std::move(crossings), limits};
 }
 
-bool FlowNetwork::fits(std::int32_t flow) const {
-  const double rate = flows_[static_cast<std::size_t>(flow)].rate;
-  const std::vector<Crossing>& links = crossings(flow);
-  return std::all_of(links.begin(), links.end(), [&](const Crossing& crossed) {
-    const LinkState& link = links_[static_cast<std::size_t>(crossed.link)];
-    return link.shared == 0 && link.load + crossed.weight * rate <= link.capacity * kRounding;
-  });
+}  // namespace
+
+FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events, LinkSharer sharer)
+    : quotient_(quotient),
+      fabric_(fabric),
+      events_(events),
+      sharer_(sharer),
+      shares_(shares_of(quotient, fabric)),
+      flows_(quotient.flows.size()) {}
+
+void FlowNetwork::move(std::int32_t flow, double rate, double now) {
+  Moving& moving = flows_[static_cast<std::size_t>(flow)];
+  moving.rate = rate;
+  moving.since = now;
+  events_.push(EventKind::kFlowEnd, now + moving.left / rate, flow, ++moving.version);
+}
+
+void FlowNetwork::mark_stale(double now) {
+  if (!shares_.is_stale()) {
+    stale_until_ = now * (1.0 + kRounding);
+  }
 }
 
 void FlowNetwork::start(std::int32_t flow, double now, double slowness) {
-  Moving& moving = flows_[static_cast<std::size_t>(flow)];
-  TY_ASSERT(moving.state == State::kIdle);
-  moving.end = now + quotient_.flows[static_cast<std::size_t>(flow)].bytes.value * slowness / moving.rate;
-  if (!fits(flow)) {
-    hand_over(flow, now);
+  const double bytes = quotient_.flows[static_cast<std::size_t>(flow)].bytes.value * slowness;
+  if (sharer_ == LinkSharer::kSimgrid) {
+    handed_over_.push_back({.flow = flow, .bytes = bytes});
     return;
   }
-  moving.state = State::kFree;
-  for (const auto& [link, weight] : crossings(flow)) {
-    LinkState& crossed = links_[static_cast<std::size_t>(link)];
-    crossed.load += weight * moving.rate;
-    crossed.free.push_back(flow);
-  }
-  events_.push(EventKind::kFlowEnd, moving.end, flow, moving.version);
-}
-
-// Takes a free flow off its links.
-void FlowNetwork::leave(std::int32_t flow) {
-  for (const auto& [link, weight] : crossings(flow)) {
-    LinkState& crossed = links_[static_cast<std::size_t>(link)];
-    std::erase(crossed.free, flow);
-    crossed.load = crossed.free.empty() ? 0.0 : crossed.load - weight * flows_[static_cast<std::size_t>(flow)].rate;
+  Moving& moving = flows_[static_cast<std::size_t>(flow)];
+  moving.left = bytes;
+  moving.since = now;
+  moving.rate = 0.0;
+  mark_stale(now);
+  if (shares_.enter(flow)) {
+    move(flow, shares_.alone(flow), now);
   }
 }
 
 bool FlowNetwork::end(const QueuedEvent& event) {
-  Moving& moving = flows_[static_cast<std::size_t>(event.subject)];
-  if (moving.state != State::kFree || moving.version != event.version) {
+  if (flows_[static_cast<std::size_t>(event.subject)].version != event.version) {
     return false;
   }
-  leave(event.subject);
-  moving.state = State::kIdle;
-  ++moving.version;
+  mark_stale(event.time);
+  shares_.leave(event.subject);
   return true;
 }
 
-// With a flow go all that share a link with it: one solver sees everything on a link.
-void FlowNetwork::hand_over(std::int32_t first, double now) {
-  std::vector<std::int32_t> open = {first};
-  flows_[static_cast<std::size_t>(first)].state = State::kShared;
-  while (!open.empty()) {
-    const std::int32_t flow = open.back();
-    open.pop_back();
+void FlowNetwork::share(double now) {
+  for (const auto& [flow, rate] : shares_.solve()) {
     Moving& moving = flows_[static_cast<std::size_t>(flow)];
-    ++moving.version;
-    handed_over_.push_back({.flow = flow, .bytes = std::max(0.0, moving.end - now) * moving.rate});
-    for (const Crossing& crossed : crossings(flow)) {
-      LinkState& link = links_[static_cast<std::size_t>(crossed.link)];
-      ++link.shared;
-      const std::vector<std::int32_t> others = link.free;
-      for (const std::int32_t other : others) {
-        leave(other);
-        flows_[static_cast<std::size_t>(other)].state = State::kShared;
-        open.push_back(other);
-      }
+    if (std::abs(rate - moving.rate) > kRounding * rate) {
+      moving.left = std::max(0.0, moving.left - moving.rate * (now - moving.since));
+      move(flow, rate, now);
     }
   }
 }
@@ -131,11 +118,6 @@ std::optional<FlowNetwork::End> FlowNetwork::wait(double now, double until) {
     return std::nullopt;
   }
   --in_simgrid_;
-  Moving& moving = flows_[static_cast<std::size_t>(*ended)];
-  moving.state = State::kIdle;
-  for (const Crossing& crossed : crossings(*ended)) {
-    links_[static_cast<std::size_t>(crossed.link)].shared -= 1;
-  }
   return End{.flow = *ended, .time = simgrid_->clock()};
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-// Flows on shared links. As long as no link is asked for more than it carries, every flow moves at its own limit, which
-// is its max-min fair share: then its end is known when it starts. Flows that meet on a link which cannot carry them
-// all, and those that share links with these, are handed to SimGrid, whose max-min solver shares the links out.
+// Flows on shared links. A flow that no link holds up moves at its own limit, and its end is known when it starts;
+// flows that meet on a link too narrow for all of them get max-min fair shares, which are found anew whenever one of
+// them begins or ends.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/engine/event_queue.hpp"
+#include "sim/engine/fair_shares.hpp"
 #include "sim/engine/link_sharing.hpp"
 #include "sim/engine/quotient.hpp"
 
@@ -16,18 +17,27 @@ namespace trainyard {
 
 class FlowNetwork {
  public:
-  FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events);
+  FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events, LinkSharer sharer);
 
-  // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd or
-  // through wait().
+  // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd, or
+  // through wait() where SimGrid shares links out.
   void start(std::int32_t flow, double now, double slowness);
-  // An event kFlowEnd happened. False when it is out of date: the flow was handed over in between.
+  // An event kFlowEnd happened. False when it is out of date: the flow's share changed in between.
   bool end(const QueuedEvent& event);
+  // Shares links anew if flows came or went and time is about to go on: flows that begin or end together are one
+  // change.
+  bool share_before(double next, double now) {
+    if (!shares_.is_stale() || next <= stale_until_) {
+      return false;
+    }
+    share(now);
+    return true;
+  }
 
-  // Flows were handed over before SimGrid was there to take them: continue within run_in_simgrid().
+  // The reference: everything that shares links moves in SimGrid. It is there only within run_in_simgrid().
   bool needs_simgrid() const { return !handed_over_.empty() && simgrid_ == nullptr; }
   void run_in_simgrid(const std::function<void()>& rest);
-  bool congested() const { return !handed_over_.empty() || in_simgrid_ > 0; }
+  bool is_in_simgrid() const { return !handed_over_.empty() || in_simgrid_ > 0; }
   struct End {
     std::int32_t flow;
     double time;
@@ -36,34 +46,24 @@ class FlowNetwork {
   std::optional<End> wait(double now, double until);
 
  private:
-  enum class State : std::uint8_t { kIdle, kFree, kShared };
   struct Moving {
-    State state = State::kIdle;
     std::uint32_t version = 0;
-    double rate = 0.0;  // alone
-    double end = 0.0;   // at that rate
+    double rate = 0.0;
+    double left = 0.0;   // bytes at `since`
+    double since = 0.0;  // when its rate last changed
   };
-  struct LinkState {
-    double capacity = 0.0;
-    double load = 0.0;               // of free flows
-    std::vector<std::int32_t> free;  // flows
-    std::int32_t shared = 0;         // flows in SimGrid
-  };
-  struct Crossing {
-    std::int32_t link;
-    double weight;  // how often a flow of the class goes through one link of that class
-  };
-  bool fits(std::int32_t flow) const;
-  void hand_over(std::int32_t flow, double now);
-  void leave(std::int32_t flow);
-  const std::vector<Crossing>& crossings(std::int32_t flow) const { return crossings_[static_cast<std::size_t>(flow)]; }
+  void share(double now);
+  void move(std::int32_t flow, double rate, double now);
+  void mark_stale(double now);
 
   const Quotient& quotient_;
   const Fabric& fabric_;
   EventQueue& events_;
+  LinkSharer sharer_;
+  FairShares shares_;
   std::vector<Moving> flows_;
-  std::vector<std::vector<Crossing>> crossings_;  // by flow, every link once
-  std::vector<LinkState> links_;
+  double stale_until_ = 0.0;
+
   struct HandedOver {
     std::int32_t flow;
     double bytes;

@@ -1,7 +1,7 @@
 #pragma once
-// What the engine asks of SimGrid: to share links out among flows that ask for more than these carry. SimGrid comes
-// with thirty libraries, which take longer to load than most answers to compute; so the code that speaks to it is a
-// module of its own (sim/engine/simgrid), loaded when a simulation first meets such a link.
+// What the engine asks of SimGrid, the reference of how links are shared out. SimGrid comes with thirty libraries,
+// which take longer to load than most answers to compute; so the code that speaks to it is a module of its own
+// (sim/engine/simgrid), loaded when a simulation asks for it.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +10,9 @@
 #include <vector>
 
 namespace trainyard {
+
+// Who shares links out: the engine (FairShares), or SimGrid, whose answer it is held to.
+enum class LinkSharer { kEngine, kSimgrid };
 
 struct SharedFlow {
   double rate_limit = 0.0;  // bytes per second; zero: none

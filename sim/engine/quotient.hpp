@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/collectives/network_costs.hpp"
+#include "sim/engine/whole.hpp"
 #include "sim/program/program.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "topologies/fabric.hpp"
@@ -56,9 +57,7 @@ struct Quotient {
 
 // Ranks are devices of the same number. With Fold::kOff every rank, group, flow and link is a class of its own.
 Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
-
-// The class of every rank where nothing flows: ranks are alike when their programs, their GPUs and the members of their
-// groups are.
-std::vector<std::int32_t> classes_by_groups(const Program& program, const Fabric& fabric);
+// The same of what has been laid out already.
+Quotient fold_whole(const Program& program, const Fabric& fabric, const Whole& whole, Fold fold);
 
 }  // namespace trainyard

@@ -1,6 +1,7 @@
 #pragma once
 // The two engines: Program -> Timeline.
 #include "sim/collectives/network_costs.hpp"
+#include "sim/engine/link_sharing.hpp"
 #include "sim/engine/timeline.hpp"
 #include "sim/program/program.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -8,12 +9,13 @@
 
 namespace trainyard {
 
-// Fluid simulation: concurrent communications share links max-min fairly. Flows that meet on a link too narrow for all
-// go to SimGrid, which keeps its clock: one call per process; callers that need several fork. Throws UserError with
-// exit code 4 when the program deadlocks.
-Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
+// Fluid simulation: concurrent communications share links max-min fairly. Throws UserError with exit code 4 when the
+// program deadlocks. LinkSharer::kSimgrid is the reference: SimGrid keeps its clock, so one such call per process.
+Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold,
+                       LinkSharer sharer = LinkSharer::kEngine);
 
-// Longest path: every operation at its uncontended cost, one rank per class. Throws as above.
+// Longest path: every operation at its uncontended cost, one rank of every class of ranks whose groups cost the same.
+// Throws as above.
 Timeline simulate_analytic(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
 
 }  // namespace trainyard

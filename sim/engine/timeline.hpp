@@ -36,6 +36,7 @@ struct Timeline {
   std::vector<RankTimeline> ranks;
   std::vector<LinkUse> links;
   std::int64_t events = 0;  // operations and flows that were executed
+  std::int64_t shares = 0;  // times that flows which met on a link too narrow for them were given new shares
   std::int64_t flows_simulated = 0;
   std::int64_t flows_real = 0;
   std::int64_t links_simulated = 0;

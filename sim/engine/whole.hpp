@@ -40,11 +40,10 @@ struct Whole {
   }
 };
 
-// What a call reads and writes per second on every member when no link slows it down. Congestion stretches the same
-// bytes over more time: then this is too much.
-BytesPerSecond memory_rate(const CollectivePlan& plan);
-
 // Groups that lie alike in like nodes are planned once. Links that can never limit a flow are left out.
 Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
+
+// Every call at the time it takes alone: one flow of as many bytes at one byte per second, on no link.
+Whole lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
 
 }  // namespace trainyard

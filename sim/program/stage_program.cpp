@@ -15,20 +15,6 @@
 namespace trainyard {
 namespace {
 
-PassRole role_of(PassKind kind) {
-  switch (kind) {
-    case PassKind::kForward:
-      return PassRole::kForward;
-    case PassKind::kBackward:
-      return PassRole::kBackward;
-    case PassKind::kInputGradient:
-      return PassRole::kInputGradient;
-    case PassKind::kWeightGradient:
-      break;
-  }
-  return PassRole::kWeightGradient;
-}
-
 class StageProgram {
  public:
   StageProgram(const Scenario& scenario, const Layout& layout, const PricedModel& model, const KernelCosts& costs,
@@ -256,6 +242,20 @@ class StageProgram {
 };
 
 }  // namespace
+
+PassRole role_of(PassKind kind) {
+  switch (kind) {
+    case PassKind::kForward:
+      return PassRole::kForward;
+    case PassKind::kBackward:
+      return PassRole::kBackward;
+    case PassKind::kInputGradient:
+      return PassRole::kInputGradient;
+    case PassKind::kWeightGradient:
+      break;
+  }
+  return PassRole::kWeightGradient;
+}
 
 RankProgram build_stage_program(const Scenario& scenario, const Layout& layout, const PricedModel& model,
                                 const KernelCosts& costs, std::int32_t stage, const StageActionList& actions,

@@ -1,88 +1,75 @@
 #include "sim/report/memory_timeline.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <map>
+#include <tuple>
 #include <utility>
 
-#include "sim/base/error.hpp"
 #include "sim/layout/memory_meter.hpp"
+#include "sim/program/stage_program.hpp"
+#include "sim/schedules/schedule.hpp"
 
 namespace trainyard {
 namespace {
 
-// A run of a rank's operations that belong to one pass.
-struct PassRun {
-  PassRole role = PassRole::kNone;
-  std::int32_t micro_batch = -1;
-  std::int16_t chunk = -1;
-  double start = 0.0;  // of its first kernel
-  double end = 0.0;    // of its last one
+// When a pass of a rank ran: from the start of its first kernel to the end of its last one.
+struct Span {
+  double start = 0.0;
+  double end = 0.0;
 };
+using PassKey = std::tuple<PassRole, std::int32_t, std::int32_t>;  // and micro-batch and chunk
 
-std::vector<PassRun> pass_runs(const RankProgram& program, const RankTimeline& rank) {
-  std::vector<PassRun> runs;
+// Of the passes that have kernels.
+std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline& rank) {
+  std::map<PassKey, Span> spans;
+  auto latest = spans.end();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
     if (operation.role == PassRole::kNone || operation.kind != OperationKind::kKernels ||
         operation.stream != StreamName::kCompute) {
       continue;
     }
-    // Two passes may take turns.
-    const auto known = std::find_if(
-        runs.end() - std::min<std::ptrdiff_t>(2, std::ssize(runs)), runs.end(), [&operation](const PassRun& run) {
-          return run.role == operation.role && run.micro_batch == operation.micro_batch && run.chunk == operation.chunk;
-        });
-    PassRun& run = known != runs.end() ? *known
-                                       : runs.emplace_back(PassRun{.role = operation.role,
-                                                                   .micro_batch = operation.micro_batch,
-                                                                   .chunk = operation.chunk,
-                                                                   .start = rank.start[i]});
-    run.end = rank.end[i];
-  }
-  // Of two passes beside each other the forward pass counts first, as in the schedule's order: its activations are
-  // there before the other's are gone.
-  for (std::size_t i = 0; i + 1 < runs.size(); ++i) {
-    if (runs[i].role == PassRole::kBackward && runs[i + 1].role == PassRole::kForward &&
-        runs[i + 1].start < runs[i].end) {
-      runs[i].start = runs[i + 1].start;
-      std::swap(runs[i], runs[i + 1]);
+    const PassKey key{operation.role, operation.micro_batch, operation.chunk};
+    if (latest == spans.end() || latest->first != key) {
+      latest = spans.try_emplace(key, Span{.start = rank.start[i]}).first;
     }
+    latest->second.end = rank.end[i];
   }
-  return runs;
+  return spans;
 }
 
 class Recorder {
  public:
   explicit Recorder(const StageHoldings& holdings) : meter_(holdings) { record(0.0); }
 
-  void run(const PassRun& run) {
-    TY_ASSERT(run.chunk >= 0);
-    const auto chunk = static_cast<std::size_t>(run.chunk);
-    switch (run.role) {
-      case PassRole::kForward:
+  void run(const StagePass& pass, const Span& span) {
+    const auto chunk = static_cast<std::size_t>(pass.chunk);
+    switch (pass.kind) {
+      case PassKind::kForward:
         meter_.begin_forward(chunk);
-        record(run.start);
+        record(span.start);
         return;
-      case PassRole::kInputGradient:
+      case PassKind::kInputGradient:
         meter_.begin_backward(chunk);
-        record(run.start);
+        record(span.start);
         meter_.end_input_gradient(chunk);
-        record(run.end);
+        record(span.end);
         return;
-      case PassRole::kWeightGradient:
+      case PassKind::kWeightGradient:
         meter_.end_weight_gradient(chunk);
         break;
-      case PassRole::kBackward:
-      case PassRole::kNone:
+      case PassKind::kBackward:
         meter_.begin_backward(chunk);
-        record(run.start);
+        record(span.start);
         meter_.end_backward(chunk);
         break;
     }
-    record(run.end);
+    record(span.end);
     meter_.release_gradients();
-    record(run.end);
+    record(span.end);
   }
+  // What has no kernels happens when what comes before it has happened.
+  double now() const { return now_; }
 
   void finish(RankMemory& out) {
     out.samples = std::move(samples_);
@@ -91,27 +78,33 @@ class Recorder {
   }
 
  private:
+  // Of two passes beside each other the one that the schedule names first counts first, whichever began before.
   void record(double time) {
-    samples_.push_back({.time = {time}, .uses = meter_.now()});
+    now_ = std::max(now_, time);
+    samples_.push_back({.time = {now_}, .uses = meter_.now()});
     if (meter_.peak().total > peak_.total) {
       peak_ = meter_.peak();
-      peak_.at = Seconds{time};
+      peak_.at = Seconds{now_};
     }
   }
 
   MemoryMeter meter_;
   std::vector<MemorySample> samples_;
   StageMemory peak_;
+  double now_ = 0.0;
 };
 
 }  // namespace
 
+// Passes are taken in the schedule's order, as by estimate_memory(), so that both say the same to the byte; the
+// timeline says when.
 std::vector<RankMemory> memory_timelines(const Scenario& scenario, const Layout& layout, const Program& program,
                                          const Timeline& timeline) {
   std::vector<StageHoldings> holdings;
   for (std::size_t stage = 0; stage < layout.stages.size(); ++stage) {
     holdings.push_back(stage_holdings(scenario, layout, stage));
   }
+  const std::vector<PassOrder> orders = pass_orders(scenario);
   std::vector<RankMemory> out;
   for (const RankTimeline& rank : timeline.ranks) {
     RankMemory& memory = out.emplace_back();
@@ -119,8 +112,10 @@ std::vector<RankMemory> memory_timelines(const Scenario& scenario, const Layout&
     memory.stage =
         static_cast<std::size_t>(layout.grid.coordinates(rank.rank)[static_cast<std::size_t>(Dimension::kPipeline)]);
     Recorder recorder(holdings[memory.stage]);
-    for (const PassRun& run : pass_runs(program.classes[rank.program_class.index()], rank)) {
-      recorder.run(run);
+    const std::map<PassKey, Span> spans = spans_of(program.classes[rank.program_class.index()], rank);
+    for (const StagePass& pass : orders[memory.stage]) {
+      const auto span = spans.find({role_of(pass.kind), pass.micro_batch, pass.chunk});
+      recorder.run(pass, span != spans.end() ? span->second : Span{recorder.now(), recorder.now()});
     }
     recorder.finish(memory);
   }

@@ -161,6 +161,22 @@ void check_recompute(const Place& place, const Scenario& scenario) {
   }
 }
 
+// Whether one stage alone runs every micro-batch forward and whole backward before the next one.
+bool passes_take_turns(const Scenario& scenario) {
+  const Training& training = scenario.training;
+  if (!training.schedule_table) {
+    return training.schedule == ScheduleName::kOneFOneB ||
+           (training.schedule == ScheduleName::kGpipe && scenario.micro_batches() == 1);
+  }
+  const PassOrder& order = training.schedule_table->rows.front();
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (order[i].kind != (i % 2 == 0 ? PassKind::kForward : PassKind::kBackward) || order[i].chunk != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 void check_layout(const Scenario& scenario, const std::string& file) {
@@ -225,6 +241,14 @@ void check_training(const Scenario& scenario, const std::string& file) {
     place.fail("/training/zero_stage", "DeepSpeed's pipelines exclude ZeRO stages 2 and 3",
                fmt::format("{} with pp {}", training.zero_stage, layout.pp), "0, 1",
                "use 1, or set training.data_parallel to fsdp");
+  }
+  if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage == 3 &&
+      !passes_take_turns(scenario)) {
+    // deepspeed/runtime/zero/partitioned_param_coordinator.py prefetches by the order in which a step used parameters.
+    place.fail(
+        "/training/schedule", "DeepSpeed's ZeRO stage 3 runs every micro-batch forward and then whole backward",
+        std::string(training.schedule_table ? "a table of another order" : kScheduleNames.name_of(training.schedule)),
+        "1f1b", "use 1f1b, or set training.data_parallel to fsdp");
   }
   if (scenario.model.positions == Positions::kLearned && training.seq_len > scenario.model.seq_len) {
     place.fail("/training/seq_len", "the model has fewer learned positions", fmt::format("{}", training.seq_len),

@@ -104,4 +104,12 @@ Seconds predict_step(const Scenario& scenario) {
   return simulate(scenario, fabric_of(scenario), program_of(scenario, make_layout(scenario))).step;
 }
 
+void check_schedule_table(const Scenario& scenario) {
+  if (scenario.training.schedule_table) {
+    Scenario alone = scenario;
+    alone.network = Network::kAnalytic;
+    predict_step(alone);
+  }
+}
+
 }  // namespace trainyard

@@ -31,7 +31,11 @@ class ScenarioKernelCosts {
 // The first part of the pipe, for callers that want the step time alone.
 Seconds predict_step(const Scenario& scenario);
 
-// One flow prediction per process (SimGrid keeps its clock). Throws UserError (exit code 4) on a deadlock.
+// Throws UserError (exit code 4) when the stages of a user's own schedule wait for each other; the others never do. For
+// callers that simulate nothing.
+void check_schedule_table(const Scenario& scenario);
+
+// Throws UserError (exit code 4) on a deadlock.
 Prediction predict(const Scenario& scenario);
 
 // What is wanted of a run when nobody looks at its timeline.

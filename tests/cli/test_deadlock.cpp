@@ -9,11 +9,11 @@ TEST_CASE("a schedule table that deadlocks ends with exit code 4 and names who w
   const ScratchFolder scratch;
   // Stage 0 wants the first micro-batch back before it sends the second; stage 1 wants the second first.
   const std::string table = scratch.file("crossed.txt", "F0 B0 F1 B1\nF1 B1 F0 B0\n");
-  for (const char* network : {"flow", "analytic"}) {
-    CAPTURE(network);
+  for (const char* verb : {"run --network flow", "run --network analytic", "memory"}) {
+    CAPTURE(verb);
     const Outcome outcome =
-        trainyard_line("run --model gpt2 --cluster dgx-a100 --gpus 2 --pp 2 --micro-batch 1 " +
-                       std::string("--global-batch 2 --schedule ") + table + " --network " + network);
+        trainyard_line(verb + std::string(" --model gpt2 --cluster dgx-a100 --gpus 2 --pp 2 --micro-batch 1 ") +
+                       "--global-batch 2 --schedule " + table);
     CHECK(outcome.code == 4);
     CHECK(outcome.out.empty());
     CAPTURE(outcome.err);

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "sim/engine/partition.hpp"
 #include "sim/engine/quotient.hpp"
 #include "tests/engine/hand_made.hpp"
 
@@ -86,5 +87,23 @@ TEST_CASE("flows of one class that share a link weigh on it as often as they cro
       through_shared += quotient.links[static_cast<std::size_t>(link)].representative == LinkId{1} ? weight : 0;
     }
     CHECK(through_shared == 1);
+  }
+}
+
+TEST_CASE("a partition that hashes got wrong is found out") {
+  const Fabric fabric = star(8, 10_GBps);
+  PencilCosts costs(fabric, 1_us);
+  costs.latency_of = [](const CollectiveRequest& request) {
+    return request.members.front() == DeviceId{4} ? 9_us : 1_us;
+  };
+  const Program program = pairs();
+  const Whole whole = lay_out(program, fabric, costs);
+  const Partition right = equitable_partition(program, fabric, whole, Fold::kOn);
+  REQUIRE(is_equitable(program, fabric, whole, right));
+  // As if two unlike things had the same 64 bits: the far pair's group, its flows or its ranks among the others'.
+  for (std::vector<std::int32_t> Partition::*classes : {&Partition::groups, &Partition::flows, &Partition::ranks}) {
+    Partition wrong = right;
+    std::fill((wrong.*classes).begin(), (wrong.*classes).end(), 0);
+    CHECK(!is_equitable(program, fabric, whole, wrong));
   }
 }

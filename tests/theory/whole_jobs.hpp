@@ -1,5 +1,6 @@
 #pragma once
 // Whole jobs through the pipe, several at once, each in a child process.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,17 @@ inline Scenario job(const std::string& text, const std::vector<std::string>& cha
     set_key(document, change);
   }
   return read_scenario(document, "job.json");
+}
+
+// A job that once broke a law.
+inline Scenario case_file(const std::string& name, const std::vector<std::string>& changes = {}) {
+  const std::filesystem::path file =
+      std::filesystem::path(TRAINYARD_SOURCE_DIR) / "tests" / "theory" / "cases" / (name + ".json");
+  Json document = read_json_file(file);
+  for (const std::string& change : changes) {
+    set_key(document, change);
+  }
+  return read_scenario(document, file.string());
 }
 
 inline std::vector<Json> timelines_of_jobs(const std::vector<Scenario>& jobs) {

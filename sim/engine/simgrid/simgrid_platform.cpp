@@ -12,6 +12,8 @@ namespace {
 
 namespace sg = simgrid::s4u;
 
+// SimGrid takes whole units: a millionth of a byte is exact enough, and rates are in the same unit.
+constexpr double kUnits = 0x1p20;
 // Private links of one flow must never be the reason why it is slow.
 constexpr double kUnlimited = 1e18;
 
@@ -32,8 +34,8 @@ sg::Engine* make_engine() {
   sg::Engine::set_config("network/TCP-gamma:0");
   sg::Engine::set_config("network/crosstraffic:0");
   sg::Engine::set_config("surf/precision:1e-12");
-  // In bytes per second: rates are 1e9 to 1e12, so shares are exact to about 1e-10.
-  sg::Engine::set_config("maxmin/precision:0.1");
+  // A share of a link's bandwidth (and of its number of users, where SimGrid compares these).
+  sg::Engine::set_config("maxmin/precision:1e-12");
 #if defined(__SANITIZE_ADDRESS__)
   sg::Engine::set_config("contexts/factory:thread");  // the sanitizer cannot follow switched stacks
 #endif
@@ -43,7 +45,7 @@ sg::Engine* make_engine() {
 }  // namespace
 
 sg::Link* SimgridPlatform::make_link(const std::string& name, double bandwidth) {
-  return links_zone_->create_link(name, bandwidth)->seal();
+  return links_zone_->create_link(name, bandwidth * kUnits)->seal();
 }
 
 SimgridPlatform::SimgridPlatform(const SharedNetwork& network) : engine_(make_engine()) {
@@ -95,7 +97,7 @@ void SimgridPlatform::deliver(std::int32_t flow_number) {
   while (true) {
     courier.wake->acquire();
     const sg::CommPtr flow = sg::Comm::sendto_init(courier.from, courier.to);
-    flow->set_payload_size(static_cast<std::uint64_t>(std::llround(courier.bytes)));
+    flow->set_payload_size(static_cast<std::uint64_t>(std::llround(courier.bytes * kUnits)));
     flow->wait();
     ended_.push_back(flow_number);
     wake_->release();
