@@ -1,6 +1,7 @@
 #include "sim/studies/predict.hpp"
 
 #include <array>
+#include <exception>
 
 #include "sim/engine/simulate.hpp"
 #include "sim/program/build_program.hpp"
@@ -62,8 +63,8 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
   const auto outputs = run_in_children(asked.size(), available_processors(), [&](std::size_t task) -> std::string {
     try {
       return timeline_bytes(simulate(asked[task], fabric, programs[task]));
-    } catch (const UserError&) {
-      return {};  // a deadlock: the whole step will say where
+    } catch (const std::exception&) {
+      return {};  // a deadlock or worse: the whole step will say what and where
     }
   });
   std::array<Timeline, 2> timelines;

@@ -21,38 +21,16 @@ void leave_out(std::vector<LeftOut>& counted, const std::string& reason, const s
   }
 }
 
-// Indices of layouts that fit and that `counts` takes: none is both faster and smaller; fastest first.
-template <class Counts>
-std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts, const Counts& counts) {
-  std::vector<std::size_t> by_time(layouts.size());
-  std::iota(by_time.begin(), by_time.end(), std::size_t{0});
-  std::stable_sort(by_time.begin(), by_time.end(),
-                   [&](std::size_t a, std::size_t b) { return layouts[a].best_known() < layouts[b].best_known(); });
+// Of layouts in their final order, those that fit and are smaller than all before them. Formula and simulation are not
+// measured against each other: what was not simulated counts only where it is smaller than all that was.
+std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts) {
   std::vector<std::size_t> front;
-  for (const std::size_t i : by_time) {
-    if (layouts[i].fits && counts(layouts[i]) && (front.empty() || layouts[i].memory < layouts[front.back()].memory)) {
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    if (layouts[i].fits && (front.empty() || layouts[i].memory < layouts[front.back()].memory)) {
       front.push_back(i);
     }
   }
   return front;
-}
-
-// The layouts to simulate, most wanted first: of those that fit a part of the formula's front, evenly along it, then
-// the fastest.
-std::vector<std::size_t> wanted(const std::vector<SearchedLayout>& layouts, std::size_t count) {
-  const std::vector<std::size_t> front = front_of(layouts, [](const SearchedLayout&) { return true; });
-  const std::size_t of_front = std::min(front.size(), count / 2);
-  std::vector<std::size_t> out;
-  for (std::size_t i = 0; i < of_front; ++i) {
-    out.push_back(front[of_front == 1 ? 0 : i * (front.size() - 1) / (of_front - 1)]);
-  }
-  const std::vector<std::size_t> chosen = out;
-  for (std::size_t i = 0; i < layouts.size(); ++i) {
-    if (layouts[i].fits && std::find(chosen.begin(), chosen.end(), i) == chosen.end()) {
-      out.push_back(i);
-    }
-  }
-  return out;
 }
 
 std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
@@ -69,7 +47,9 @@ std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
 // `layouts` are sorted by the formula. Those that fail are taken out of them.
 void simulate_best(const OpenJob& job, std::size_t count, SearchResult& result) {
   std::vector<SearchedLayout>& layouts = result.layouts;
-  const std::vector<std::size_t> order = wanted(layouts, count);
+  std::vector<std::size_t> order(layouts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::erase_if(order, [&layouts](std::size_t i) { return !layouts[i].fits; });
   std::vector<std::size_t> broken;
   std::size_t next = 0;
   for (std::size_t missing = count; missing > 0 && next < order.size();) {
@@ -137,8 +117,7 @@ SearchResult search_layouts(const OpenJob& job, std::size_t simulated) {
     return a.simulated.has_value() != b.simulated.has_value() ? a.simulated.has_value()
                                                               : a.best_known() < b.best_known();
   });
-  result.front = front_of(
-      result.layouts, [simulated](const SearchedLayout& one) { return simulated == 0 || one.simulated.has_value(); });
+  result.front = front_of(result.layouts);
   return result;
 }
 

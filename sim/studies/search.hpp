@@ -29,7 +29,8 @@ struct LeftOut {
 
 struct SearchResult {
   std::vector<SearchedLayout> layouts;  // simulated ones first, fastest first; then by the formula
-  // Of layouts that fit, simulated ones where any were to be: none is both faster and smaller; fastest first.
+  // Of layouts that fit: none is both faster and smaller. Simulated ones, fastest first; then by the formula those that
+  // are smaller than all simulated ones.
   std::vector<std::size_t> front;
   std::vector<LeftOut> illegal;  // candidates that `run` would refuse
   std::vector<LeftOut> failed;   // layouts that could not be simulated; they are not among `layouts`
@@ -37,8 +38,8 @@ struct SearchResult {
   Seconds screening{};           // wall time of the formula over all layouts, memory included
 };
 
-// Simulates `simulated` layouts that fit, in children: the fastest by formula, and up to half of them from the
-// formula's front of time and memory. A layout that cannot be simulated is replaced by the next.
+// Simulates the `simulated` fastest by formula of the layouts that fit, in children. One that cannot be simulated is
+// left out and replaced by the next.
 SearchResult search_layouts(const OpenJob& job, std::size_t simulated);
 
 }  // namespace trainyard

@@ -81,7 +81,7 @@ TEST_CASE("a search that finds nothing ends with exit code 3 and counted reasons
 }
 
 TEST_CASE("values that are wrong in themselves are the user's fault in a search too") {
-  for (const std::string& wrong : {"--schedule banana", "--tp none", "--zero 7", "--model gpt9", "--recompute most"}) {
+  for (const char* const wrong : {"--schedule banana", "--tp none", "--zero 7", "--model gpt9", "--recompute most"}) {
     CAPTURE(wrong);
     CHECK(trainyard_line("search " + kJob + " " + wrong).code == 2);
   }
