@@ -45,18 +45,6 @@ std::map<std::string, System> read_systems() {
   return systems;
 }
 
-void require_columns(const CsvTable& table) {
-  for (const char* column : {"collective", "ranks", "size_bytes", "time_us"}) {
-    if (!table.has_column(column)) {
-      throw UserError({.file = table.file(),
-                       .pointer = column,
-                       .found = "no such column",
-                       .allowed = "collective, ranks, size_bytes, time_us, nodes or gpus_per_node, and cluster or gpu",
-                       .problem = "a table of collectives needs this column"});
-    }
-  }
-}
-
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -240,7 +228,7 @@ void find_machines(std::vector<CollectiveMeasurement>& rows, const std::optional
 std::vector<CollectiveMeasurement> read_collective_table(const std::filesystem::path& file) {
   const std::map<std::string, System> systems = read_systems();
   const CsvTable table = CsvTable::read(file);
-  require_columns(table);
+  table.require_columns({"collective", "ranks", "size_bytes", "time_us"});
   std::vector<CollectiveMeasurement> out;
   for (std::size_t row = 0; row < table.rows(); ++row) {
     out.push_back(read_row(table, row, systems));
