@@ -66,7 +66,6 @@ ClusterSpec choose(const TopologyOptions& options) {
 }
 
 void show_topology(const TopologyOptions& options) {
-  }
   const ClusterSpec cluster = choose(options);
   const int gpus = options.gpus.empty() ? cluster.gpus_per_node : whole_number("--gpus", options.gpus, 1, kMostGpus);
   const auto path = parse_path(options.path, gpus);
