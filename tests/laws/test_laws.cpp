@@ -165,3 +165,18 @@ TEST_CASE("jobs that once broke a law obey them all") {
   }
   CHECK(cases >= 8);
 }
+
+TEST_CASE("DeepSpeed's ZeRO stage 3 takes whole passes in turns, else it is refused") {
+  Json job = {{"model", "gpt2"},
+              {"cluster", "dgx-a100"},
+              {"gpus", 8},
+              {"framework", "deepspeed"},
+              {"training", {{"global_batch", 32}, {"zero_stage", 3}}}};
+  for (const char* schedule : {"zb-h1", "zb-h2", "gpipe"}) {
+    CAPTURE(schedule);
+    job["training"]["schedule"] = schedule;
+    CHECK(!legal(job, "flow", true));
+  }
+  job["training"]["schedule"] = "1f1b";
+  CHECK(broken_laws(job, *legal(job, "flow", true)).empty());
+}
