@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -64,6 +66,11 @@ class Verdict {
   std::string broken_;
 };
 
+bool slows_kernels(const Timeline& timeline) {
+  return std::any_of(timeline.ranks.begin(), timeline.ranks.end(),
+                     [](const RankTimeline& rank) { return !rank.slowed.empty(); });
+}
+
 void same_memory(Verdict& verdict, const MemoryEstimate& quick, const MemoryEstimate& run) {
   verdict.expect(quick.peak == run.peak && quick.host_peak == run.host_peak, "memory is run, at its peak");
   for (std::size_t stage = 0; stage < run.stages.size(); ++stage) {
@@ -105,8 +112,10 @@ std::string broken_laws(const Json& job, const Scenario& scenario) {
   same_memory(verdict, estimate_memory(scenario, make_layout(scenario)), folded.report.memory);
   verdict.expect(are_close(whole.report.step, step, step), "folding leaves the step");
   same_breakdown(verdict, folded.report, whole.report);
+  // Kernels are slower beside collectives: one that ends later may run beside fewer of them.
+  const double anomaly = slows_kernels(analytic.timeline) ? 1e-2 : kRounding;
   verdict.expect(
-      analytic.report.step <= step * (1.0 + kRounding),
+      analytic.report.step <= step * (1.0 + anomaly),
       fmt::format("sharing links makes nothing faster: {} s, {} s alone", step.value, analytic.report.step.value));
   // Unfolded, where every flow counts for itself.
   if (whole.timeline.shares == 0) {
@@ -140,4 +149,34 @@ TEST_CASE("random jobs obey the laws") {
     ++legal_jobs;
     CHECK_MESSAGE(broken.empty(), "seed " << seed << ": " << broken << "\n" << job.dump());
   }
+}
+
+TEST_CASE("jobs that once broke a law obey them all") {
+  int cases = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(TRAINYARD_SOURCE_DIR) / "tests" / "laws" / "cases")) {
+    CAPTURE(entry.path().string());
+    const Json job = read_json_file(entry.path());
+    const std::optional<Scenario> scenario = legal(job, "flow", true);
+    REQUIRE(scenario.has_value());
+    const std::string broken = broken_laws(job, *scenario);
+    CHECK_MESSAGE(broken.empty(), broken);
+    ++cases;
+  }
+  CHECK(cases >= 8);
+}
+
+TEST_CASE("DeepSpeed's ZeRO stage 3 takes whole passes in turns, else it is refused") {
+  Json job = {{"model", "gpt2"},
+              {"cluster", "dgx-a100"},
+              {"gpus", 8},
+              {"framework", "deepspeed"},
+              {"training", {{"global_batch", 32}, {"zero_stage", 3}}}};
+  for (const char* schedule : {"zb-h1", "zb-h2", "gpipe"}) {
+    CAPTURE(schedule);
+    job["training"]["schedule"] = schedule;
+    CHECK(!legal(job, "flow", true));
+  }
+  job["training"]["schedule"] = "1f1b";
+  CHECK(broken_laws(job, *legal(job, "flow", true)).empty());
 }

@@ -20,7 +20,7 @@ inline Scenario job(const std::string& text, const std::vector<std::string>& cha
 // A job that once broke a law.
 inline Scenario case_file(const std::string& name, const std::vector<std::string>& changes = {}) {
   const std::filesystem::path file =
-      std::filesystem::path(TRAINYARD_SOURCE_DIR) / "tests" / "theory" / "cases" / (name + ".json");
+      std::filesystem::path(TRAINYARD_SOURCE_DIR) / "tests" / "laws" / "cases" / (name + ".json");
   Json document = read_json_file(file);
   for (const std::string& change : changes) {
     set_key(document, change);
