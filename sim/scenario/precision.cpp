@@ -50,4 +50,10 @@ Precision choose_precision(const JsonReader& training, Precision usual, std::spa
   return Precision::kFp32;
 }
 
+Precision default_grad_dtype(Precision of_profile, Precision precision) {
+  const bool both_half = bytes_per_element(of_profile) == bytes_per_element(Precision::kFp16) &&
+                         bytes_per_element(precision) == bytes_per_element(Precision::kFp16);
+  return both_half ? precision : of_profile;
+}
+
 }  // namespace trainyard

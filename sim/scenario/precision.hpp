@@ -15,4 +15,7 @@ namespace trainyard {
 Precision choose_precision(const JsonReader& training, Precision usual, std::span<const GpuSpec> gpus,
                            std::vector<std::string>& notes);
 
+// A profile's 16-bit gradients are in the format that the step computes in.
+Precision default_grad_dtype(Precision of_profile, Precision precision);
+
 }  // namespace trainyard

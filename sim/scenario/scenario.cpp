@@ -13,17 +13,13 @@
 #include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/precision.hpp"
 #include "sim/scenario/scenario_checks.hpp"
+#include "sim/scenario/sequence_length.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr std::int64_t kMostGpus = 1'000'000;
 constexpr std::int64_t kMostBatch = 1'000'000'000;
-constexpr std::int64_t kMostTokens = 100'000'000;
-// Pre-training hardly goes beyond this many tokens a sequence; longer contexts are trained for afterwards. Source:
-// Llama 3 (arXiv 2407.21783, section 3.4): 8192; Qwen 2.5 (arXiv 2412.15115, section 3) and DeepSeek-V3 (arXiv
-// 2412.19437, section 4.1): 4096.
-constexpr std::int64_t kLongestDefaultSequence = 8192;
 
 const Json& empty_object() {
   static const Json kEmpty = Json::object();
@@ -125,25 +121,6 @@ Precision read_param_dtype(const JsonReader& json, Precision precision) {
   return asked;
 }
 
-// Where the length of a sequence came from, when the scenario does not state it.
-std::string length_note(const ModelSpec& model) {
-  return model.seq_len <= kLongestDefaultSequence
-             ? fmt::format(
-                   "sequences of {} tokens, the longest of {}; training.seq_len (--seq-len) sets another length",
-                   model.seq_len, model.name)
-             : fmt::format(
-                   "sequences of {} tokens, the longest that are taken unasked, where {} goes to {}; "
-                   "training.seq_len (--seq-len) sets another length",
-                   kLongestDefaultSequence, model.name, model.seq_len);
-}
-
-// A profile's 16-bit gradients are in the format that the step computes in.
-Precision default_grad_dtype(Precision of_profile, Precision precision) {
-  const bool both_half = bytes_per_element(of_profile) == bytes_per_element(Precision::kFp16) &&
-                         bytes_per_element(precision) == bytes_per_element(Precision::kFp16);
-  return both_half ? precision : of_profile;
-}
-
 // Reads into the scenario's `training`, from its model, GPUs, framework and layout.
 Training read_training(const JsonReader& json, const Scenario& scenario, std::vector<std::string>& notes) {
   const ModelSpec& model = scenario.model;
@@ -160,13 +137,10 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
     const auto found = json.find(key);
     return found ? found->integer(1, most) : otherwise;
   };
-  training.seq_len = count("seq_len", std::min(model.seq_len, kLongestDefaultSequence), kMostTokens);
+  training.seq_len = choose_seq_len(json, model, notes);
   training.micro_batch = count("micro_batch", 1, kMostBatch);
   training.global_batch =
       count("global_batch", training.micro_batch * std::max<std::int64_t>(1, layout.dp), kMostBatch);
-  if (!json.has("seq_len")) {
-    notes.push_back(length_note(model));
-  }
   training.precision = choose_precision(json, framework.default_precision, scenario.different_gpus(), notes);
   training.param_dtype = read_param_dtype(json, training.precision);
   training.grad_dtype = choice_or(json, "grad_dtype", kPrecisionNames,
