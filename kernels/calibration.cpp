@@ -176,6 +176,25 @@ Json to_json(const KernelCalibration& calibration) {
             {"reduction", memory_bound(calibration.memory_bound.reduction)}}}};
 }
 
+std::string measured_attention_kernel(const JsonReader& name) {
+  std::vector<std::string> known;
+  for (const std::string& calibration : catalogue_names(kCalibrationFolder)) {
+    const auto path = home_folder() / kCalibrationFolder / (calibration + ".json");
+    const Json document = read_json_file(path);
+    const JsonReader attention = JsonReader(document, path.string()).at("attention").at("implementations");
+    if (attention.has(name.text())) {
+      return name.text();
+    }
+    for (const auto& [implementation, families] : attention.members()) {
+      if (std::find(known.begin(), known.end(), implementation) == known.end()) {
+        known.push_back(implementation);
+      }
+    }
+  }
+  name.fail("an attention kernel that no calibration has measured", join_names(known),
+            nearest_name(name.text(), known).value_or(""));
+}
+
 KernelCalibration calibration_for(const GpuSpec& gpu) {
   const std::vector<std::string> names = catalogue_names(kCalibrationFolder);
   const auto read = [](std::string_view name) {

@@ -60,4 +60,7 @@ inline constexpr std::string_view kCalibrationFolder = "kernels/calibration";
 // the first of all.
 KernelCalibration calibration_for(const GpuSpec& gpu);
 
+// The text at `name`, an attention kernel that some GPU's calibration has measured. Throws UserError that lists them.
+std::string measured_attention_kernel(const JsonReader& name);
+
 }  // namespace trainyard

@@ -62,7 +62,9 @@ void read_members(const JsonReader& file, GpuSpec& gpu) {
     gpu.sustained_clock_ratio = v->number(0.1, 1.0);
   }
   if (const auto v = file.find("calibration")) {
-    gpu.calibration = v->text();
+    gpu.calibration = catalogue_path("kernels/calibration", "calibration profile", v->text(), v->file(), v->pointer())
+                          .stem()
+                          .string();
   }
 }
 
@@ -82,9 +84,9 @@ GpuSpec read_gpu(std::string_view name, std::string_view given_in, std::string_v
     }
     gpu = read_gpu(base->text(), file.file(), base->pointer(), Chain::kEnds);
   } else {
-    gpu.calibration = name;
+    gpu.calibration = path.stem().string();
   }
-  gpu.name = name;
+  gpu.name = path.stem().string();
   read_members(file, gpu);
   if (gpu.peak.find(Precision::kFp32) == gpu.peak.end()) {
     file.at("peak").fail("every GPU needs its fp32 rate, the widest precision others fall back to");
@@ -124,6 +126,34 @@ FlopsPerSecond GpuSpec::peak_for(Precision precision) const {
   }
   TY_ASSERT(!peak.empty());
   return peak.begin()->second;
+}
+
+bool GpuSpec::has_format(Precision precision) const {
+  switch (precision) {
+    case Precision::kFp8Block:
+      return peak.contains(Precision::kFp8);
+    case Precision::kMxFp8:
+    case Precision::kNvFp4:
+      return peak.contains(Precision::kFp4);
+    case Precision::kFp32:
+    case Precision::kTf32:
+    case Precision::kFp16:
+    case Precision::kBf16:
+    case Precision::kFp8:
+    case Precision::kFp4:
+      break;
+  }
+  return peak.contains(precision);
+}
+
+std::vector<std::string> GpuSpec::formats() const {
+  std::vector<std::string> names;
+  for (const auto& [format, precision] : kPrecisionNames.rows) {
+    if (has_format(precision)) {
+      names.emplace_back(format);
+    }
+  }
+  return names;
 }
 
 GpuSpec load_gpu(std::string_view name, std::string_view file, std::string_view pointer) {

@@ -38,6 +38,11 @@ struct GpuSpec {
 
   // Dense peak for a precision; a precision the GPU has no units for runs at the next wider one it has.
   FlopsPerSecond peak_for(Precision precision) const;
+  // Whether it has units for a format, of its own or of a format with the same elements (fp8_block: fp8). Block scales
+  // in the operands (mxfp8, nvfp4) came with the units for fp4. Source: NVIDIA Blackwell architecture technical brief;
+  // AMD CDNA 4 architecture white paper.
+  bool has_format(Precision precision) const;
+  std::vector<std::string> formats() const;  // names of those it has
 };
 
 // `name` must be a catalogue entry; throws UserError naming file and pointer where the name was given otherwise.

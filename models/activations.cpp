@@ -222,7 +222,9 @@ std::vector<ActivationTerm> activation_bytes(const ModelSpec& model, const Layer
   }
   const bool norms_again = recompute.has(RecomputeModule::kNorm);
   terms.cast_weights(layer_share(model, kind, shape));
-  terms.norm("attention_norm_input");
+  if (model.has_attention_norm()) {
+    terms.norm("attention_norm_input");
+  }
   terms.attention_inputs();
   terms.core_attention();
   if (model.post_norms == Presence::kPresent) {
@@ -232,9 +234,12 @@ std::vector<ActivationTerm> activation_bytes(const ModelSpec& model, const Layer
   if (kind.stack == Stack::kDecoder) {
     terms.cross_attention();
   }
-  terms.norm("mlp_norm_input");
+  if (model.has_mlp_norm()) {
+    terms.norm("mlp_norm_input");
+  }
   const bool experts = kind.feed_forward == FeedForward::kExperts;
-  if (!norms_again) {
+  // Side by side with attention the MLP reads what the projections of queries, keys and values have kept.
+  if (!norms_again && model.parallel_block == Presence::kAbsent) {
     // The router trains with its layer; its input is the experts' and the shared experts' too.
     experts && !model.adapters ? terms.keep("mlp_up_input", terms.hidden_shard(), terms.operand())
                                : terms.linear_input("mlp_up_input", terms.hidden_shard(), Module::kMlpUp);

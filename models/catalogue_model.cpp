@@ -19,6 +19,7 @@ constexpr NameTable<Positions, 5> kPositions{{{{"learned", Positions::kLearned},
                                                {"none", Positions::kNone},
                                                {"alibi", Positions::kAlibi},
                                                {"relative", Positions::kRelative}}}};
+constexpr NameTable<NormSpan, 2> kNormSpans{{{{"head", NormSpan::kHead}, {"all-heads", NormSpan::kAllHeads}}}};
 constexpr NameTable<Mask, 2> kMasks{{{{"causal", Mask::kCausal}, {"full", Mask::kFull}}}};
 constexpr NameTable<Module, 4> kModules{{{{"qkv", Module::kQkv},
                                           {"attention_output", Module::kAttentionOutput},
@@ -106,6 +107,7 @@ void read_sizes(const JsonReader& json, ModelSpec& model) {
   model.vocab = json.at("vocab").integer(1, ModelLimits::kVocab);
   model.seq_len = json.at("seq_len").integer(1, ModelLimits::kSeqLen);
   read_count(json, "token_types", ModelLimits::kVocab, model.token_types);
+  read_count(json, "spare_positions", ModelLimits::kVocab, model.spare_positions);
   read_count(json, "window", ModelLimits::kSeqLen, model.window);
   read_count(json, "global_every", ModelLimits::kLayers, model.global_every);
   read_count(json, "predicted_tokens", ModelLimits::kLayers, model.predicted_tokens);
@@ -131,7 +133,11 @@ void read_parts(const JsonReader& json, ModelSpec& model) {
   read_presence(json, "final_norm", model.final_norm);
   read_presence(json, "norm_bias", model.norm_bias);
   read_presence(json, "query_key_norm", model.query_key_norm);
+  read_choice(json, "query_key_norm_span", kNormSpans, model.query_key_norm_span);
+  read_presence(json, "pre_norms", model.pre_norms);
   read_presence(json, "post_norms", model.post_norms);
+  read_presence(json, "parallel_block", model.parallel_block);
+  read_presence(json, "head_bias", model.head_bias);
   read_presence(json, "attention_sinks", model.attention_sinks);
   read_presence(json, "attention_soft_cap", model.attention_soft_cap);
   read_presence(json, "logit_soft_cap", model.logit_soft_cap);
@@ -169,12 +175,17 @@ ModelSpec read_catalogue_model(const JsonReader& json, std::string_view name) {
                     "tied_embeddings",
                     "dropout",
                     "token_types",
+                    "spare_positions",
                     "pooler_and_mlm_head",
                     "embedding_norm",
                     "final_norm",
                     "norm_bias",
                     "query_key_norm",
+                    "query_key_norm_span",
+                    "pre_norms",
                     "post_norms",
+                    "parallel_block",
+                    "head_bias",
                     "attention_sinks",
                     "attention_soft_cap",
                     "logit_soft_cap",

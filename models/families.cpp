@@ -95,6 +95,10 @@ constexpr NameTable<FamilyDefaults, 9> kFamilies{{{{"gpt", gpt},
 
 }  // namespace
 
+std::vector<std::string> model_families() {
+  return kFamilies.names();
+}
+
 ModelSpec family_defaults(const JsonReader& family) {
   ModelSpec model = family.choice(kFamilies)();
   model.family = family.text();

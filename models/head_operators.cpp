@@ -7,11 +7,12 @@ namespace {
 constexpr Bytes kSingle{4.0};
 
 Linear logits(const OperatorList& list) {
-  const bool decoder_bias = list.model().pooler_and_mlm_head == Presence::kPresent;
+  const ModelSpec& model = list.model();
+  const bool has_bias = model.pooler_and_mlm_head == Presence::kPresent || model.head_bias == Presence::kPresent;
   return {.name = "logits",
-          .in = list.model().hidden,
+          .in = model.hidden,
           .outputs = {list.shard().vocab},
-          .bias = decoder_bias || list.model().vision ? Presence::kPresent : Presence::kAbsent,
+          .bias = has_bias || model.vision ? Presence::kPresent : Presence::kAbsent,
           .precision = list.wide_precision()};
 }
 

@@ -4,103 +4,18 @@
 namespace trainyard::huggingface {
 namespace {
 
-ModelSpec llama_like(const JsonReader& json, std::string_view family, bool tied) {
-  ModelSpec model = family_defaults(family);
-  read_usual_sizes(json, model);
-  model.tied_embeddings = presence(json, "tie_word_embeddings", tied);
-  model.dropout = dropout(json, {"attention_dropout"}, 0.0);
-  return model;
-}
-
 void same_bias_everywhere_in_attention(ModelSpec& model, Presence bias) {
   model.qkv_bias = bias;
   model.attention_output_bias = bias;
 }
 
-}  // namespace
-
-ModelSpec read_llama(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "llama", false);
-  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
-  model.linear_bias = presence(json, "mlp_bias", false);
-  return model;
+void layer_norms(ModelSpec& model, Presence bias) {
+  model.normalization = Normalization::kLayerNorm;
+  model.norm_bias = bias;
 }
 
-// The window is null in the configs of later releases, which attend to everything.
-ModelSpec read_mistral(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "llama", false);
-  model.window = count(json, "sliding_window", ModelLimits::kSeqLen, 0);
-  return model;
-}
-
-ModelSpec read_qwen2(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "llama", false);
-  model.qkv_bias = Presence::kPresent;
-  model.attention_output_bias = Presence::kAbsent;
-  check_qwen_window(json, model);
-  return model;
-}
-
-ModelSpec read_qwen3(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "qwen3", false);
-  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
-  check_qwen_window(json, model);
-  return model;
-}
-
-// Queries, keys, values and output have biases in InternLM, and a key of their own.
-ModelSpec read_internlm(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "llama", false);
-  same_bias_everywhere_in_attention(model, presence(json, "bias", true));
-  return model;
-}
-
-ModelSpec read_internlm2(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "llama", false);
-  same_bias_everywhere_in_attention(model, presence(json, "bias", false));
-  return model;
-}
-
-ModelSpec read_gemma(const JsonReader& json) {
-  ModelSpec model = llama_like(json, "gemma", true);
-  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
-  return model;
-}
-
-ModelSpec read_gemma2(const JsonReader& json) {
-  constexpr std::int64_t kClassWindow = 4096;
-  ModelSpec model = read_gemma(json);
-  model.post_norms = Presence::kPresent;
-  model.window = count(json, "sliding_window", ModelLimits::kSeqLen, kClassWindow);
-  model.global_every = 2;
-  model.attention_soft_cap = json.has("attn_logit_softcapping") ? Presence::kPresent : Presence::kAbsent;
-  model.logit_soft_cap = json.has("final_logit_softcapping") ? Presence::kPresent : Presence::kAbsent;
-  return model;
-}
-
-// Configs with an image encoder keep the text model under text_config, and leave out what equals the class's default:
-// 8 heads, 4 of keys and values, of 256; 262208 tokens; 131072 positions; windows of 4096 but in every sixth layer.
-// The image encoder is not read.
-ModelSpec read_gemma3(const JsonReader& json) {
-  const auto nested = json.find("text_config");
-  const JsonReader text = nested ? *nested : json;
-  ModelSpec model = family_defaults("gemma");
-  model.layers = text.at("num_hidden_layers").integer(1, ModelLimits::kLayers);
-  model.hidden = text.at("hidden_size").integer(1, ModelLimits::kHidden);
-  model.ffn = text.at("intermediate_size").integer(1, ModelLimits::kFfn);
-  model.heads = count(text, "num_attention_heads", ModelLimits::kHeads, 8);
-  model.kv_heads = count(text, "num_key_value_heads", ModelLimits::kHeads, 4);
-  model.head_dim = count(text, "head_dim", ModelLimits::kHeadDim, 256);
-  model.vocab = count(text, "vocab_size", ModelLimits::kVocab, 262'208);
-  model.seq_len = count(text, "max_position_embeddings", ModelLimits::kSeqLen, 131'072);
-  model.window = count(text, "sliding_window", ModelLimits::kSeqLen, 4096);
-  model.global_every = count(text, "sliding_window_pattern", ModelLimits::kLayers, 6);
-  model.tied_embeddings = presence(text, "tie_word_embeddings", true);
-  model.query_key_norm = Presence::kPresent;
-  model.post_norms = Presence::kPresent;
-  model.logit_soft_cap = text.has("final_logit_softcapping") ? Presence::kPresent : Presence::kAbsent;
-  model.attention_soft_cap = text.has("attn_logit_softcapping") ? Presence::kPresent : Presence::kAbsent;
-  return model;
+void read_dropout(const JsonReader& json, ModelSpec& model) {
+  model.dropout = dropout(json, {"attention_dropout"}, 0.0);
 }
 
 // Windows from some layer on are not among the patterns that ModelSpec knows; published configs switch them off.
@@ -109,6 +24,210 @@ void check_qwen_window(const JsonReader& json, const ModelSpec& model) {
   if (uses && uses->boolean() && count(json, "max_window_layers", ModelLimits::kLayers, model.layers) < model.layers) {
     uses->fail("windows in the upper layers alone are not supported", "false, or max_window_layers = all");
   }
+}
+
+}  // namespace
+
+void read_llama(const JsonReader& json, ModelSpec& model) {
+  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
+  model.linear_bias = presence(json, "mlp_bias", false);
+  read_dropout(json, model);
+}
+
+// The window is null in the configs of later releases, which attend to everything.
+void read_mistral(const JsonReader& json, ModelSpec& model) {
+  constexpr std::int64_t kClassWindow = 4096;
+  read_dropout(json, model);
+  model.window = window(json, kClassWindow);
+}
+
+// Its intermediate_size counts both halves of the gated MLP. Source: Qwen-7B's modeling_qwen.py, QWenMLP.
+void read_qwen(const JsonReader& /*json*/, ModelSpec& model) {
+  model.qkv_bias = Presence::kPresent;
+  model.attention_output_bias = Presence::kAbsent;
+  model.ffn /= 2;
+}
+
+void read_qwen2(const JsonReader& json, ModelSpec& model) {
+  model.qkv_bias = Presence::kPresent;
+  model.attention_output_bias = Presence::kAbsent;
+  read_dropout(json, model);
+  check_qwen_window(json, model);
+}
+
+void read_qwen3(const JsonReader& json, ModelSpec& model) {
+  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
+  read_dropout(json, model);
+  check_qwen_window(json, model);
+}
+
+// Queries, keys, values and output have biases in InternLM, under a key of their own; InternLM2's class has the same
+// default, and published files say false.
+void read_internlm(const JsonReader& json, ModelSpec& model) {
+  same_bias_everywhere_in_attention(model, presence(json, "bias", true));
+}
+
+void read_internlm3(const JsonReader& json, ModelSpec& model) {
+  const Presence bias = presence(json, "bias", false);
+  model.qkv_bias = presence(json, "qkv_bias", false);
+  model.attention_output_bias = bias;
+  model.linear_bias = bias;
+  read_dropout(json, model);
+}
+
+void read_gemma(const JsonReader& json, ModelSpec& model) {
+  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
+  read_dropout(json, model);
+}
+
+namespace {
+
+// null switches a cap off; a class may cap unless it is told not to.
+Presence soft_cap(const JsonReader& json, std::string_view key, bool of_class) {
+  return (states(json, key) ? json.has(key) : of_class) ? Presence::kPresent : Presence::kAbsent;
+}
+
+}  // namespace
+
+void read_gemma2(const JsonReader& json, ModelSpec& model) {
+  constexpr std::int64_t kClassWindow = 4096;
+  read_gemma(json, model);
+  model.post_norms = Presence::kPresent;
+  model.window = window(json, kClassWindow);
+  model.global_every = 2;
+  model.attention_soft_cap = soft_cap(json, "attn_logit_softcapping", true);
+  model.logit_soft_cap = soft_cap(json, "final_logit_softcapping", true);
+}
+
+// Windows in all but every sixth layer. Where it looks both ways a window reaches half as far each way.
+void read_gemma3(const JsonReader& json, ModelSpec& model) {
+  constexpr std::int64_t kClassWindow = 4096;
+  constexpr std::int64_t kClassPattern = 6;
+  read_gemma(json, model);
+  model.window = window(json, kClassWindow);
+  model.global_every =
+      count(json, name_in(json, "sliding_window_pattern|_sliding_window_pattern"), ModelLimits::kLayers, kClassPattern);
+  model.query_key_norm = Presence::kPresent;
+  model.post_norms = Presence::kPresent;
+  model.logit_soft_cap = soft_cap(json, "final_logit_softcapping", false);
+  model.attention_soft_cap = soft_cap(json, "attn_logit_softcapping", false);
+}
+
+// Attention and MLP side by side, biases everywhere, ungated.
+void read_phi(const JsonReader& json, ModelSpec& model) {
+  layer_norms(model, Presence::kPresent);
+  same_bias_everywhere_in_attention(model, Presence::kPresent);
+  model.linear_bias = Presence::kPresent;
+  model.head_bias = Presence::kPresent;
+  model.parallel_block = Presence::kPresent;
+  model.activation = Activation::kGelu;
+  model.dropout = dropout(json, {"resid_pdrop", "embd_pdrop", "attention_dropout"}, 0.0);
+}
+
+void read_phi3(const JsonReader& json, ModelSpec& model) {
+  model.window = window(json, 0);
+  model.dropout = dropout(json, {"resid_pdrop", "embd_pdrop", "attention_dropout"}, 0.0);
+}
+
+void read_cohere(const JsonReader& json, ModelSpec& model) {
+  layer_norms(model, Presence::kAbsent);
+  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
+  model.parallel_block = Presence::kPresent;
+  model.query_key_norm = presence(json, "use_qk_norm", false);
+  model.query_key_norm_span = NormSpan::kAllHeads;  // a weight of its own for every head
+  read_dropout(json, model);
+}
+
+void read_cohere2(const JsonReader& json, ModelSpec& model) {
+  constexpr std::int64_t kClassWindow = 4096;
+  constexpr std::int64_t kClassPattern = 4;
+  read_cohere(json, model);
+  model.window = window(json, kClassWindow);
+  model.global_every =
+      count(json, name_in(json, "sliding_window_pattern|_sliding_window_pattern"), ModelLimits::kLayers, kClassPattern);
+}
+
+void read_olmo2(const JsonReader& json, ModelSpec& model) {
+  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
+  model.pre_norms = Presence::kAbsent;
+  model.post_norms = Presence::kPresent;
+  model.query_key_norm = Presence::kPresent;
+  model.query_key_norm_span = NormSpan::kAllHeads;
+  read_dropout(json, model);
+}
+
+void read_stablelm(const JsonReader& json, ModelSpec& model) {
+  layer_norms(model, Presence::kPresent);
+  model.qkv_bias = presence(json, "use_qkv_bias", false);
+  model.attention_output_bias = Presence::kAbsent;
+  model.parallel_block = presence(json, "use_parallel_residual", false);
+  if (const auto norms = json.find("qk_layernorm"); norms && norms->boolean()) {
+    norms->fail("norms of queries and keys beside LayerNorms with biases are not supported", "false");
+  }
+  model.dropout = dropout(json, {"attention_dropout", "hidden_dropout"}, 0.0);
+}
+
+void read_starcoder2(const JsonReader& json, ModelSpec& model) {
+  const Presence bias = presence(json, "use_bias", true);
+  same_bias_everywhere_in_attention(model, bias);
+  model.linear_bias = bias;
+  model.positions = Positions::kRotary;
+  model.window = window(json, 0);
+  model.dropout = dropout(json, {"attention_dropout", "residual_dropout", "embedding_dropout"}, 0.0);
+}
+
+// Squared ReLU without a gate, LayerNorms with biases.
+void read_nemotron(const JsonReader& json, ModelSpec& model) {
+  layer_norms(model, Presence::kPresent);
+  same_bias_everywhere_in_attention(model, presence(json, "attention_bias", false));
+  model.linear_bias = presence(json, "mlp_bias", false);
+  model.activation = Activation::kRelu;
+  model.dropout = dropout(json, {"attention_dropout", "hidden_dropout"}, 0.0);
+}
+
+void read_seed_oss(const JsonReader& json, ModelSpec& model) {
+  constexpr double kClassDropout = 0.1;
+  model.qkv_bias = presence(json, "attention_bias", true);
+  model.attention_output_bias = presence(json, "attention_out_bias", false);
+  model.linear_bias = presence(json, "mlp_bias", false);
+  model.dropout = dropout(json, {"attention_dropout", "residual_dropout"}, kClassDropout);
+}
+
+void read_glm(const JsonReader& json, ModelSpec& model) {
+  model.qkv_bias = presence(json, "attention_bias", true);
+  model.attention_output_bias = Presence::kAbsent;
+  read_dropout(json, model);
+}
+
+void read_glm4(const JsonReader& json, ModelSpec& model) {
+  model.qkv_bias = presence(json, "attention_bias", false);
+  model.attention_output_bias = Presence::kAbsent;
+  model.post_norms = Presence::kPresent;
+  read_dropout(json, model);
+}
+
+// Source: chatglm3-6b's configuration_chatglm.py and modeling_chatglm.py.
+void read_chatglm(const JsonReader& json, ModelSpec& model) {
+  const Presence everywhere = presence(json, "add_bias_linear", false);
+  model.qkv_bias = everywhere == Presence::kPresent ? everywhere : presence(json, "add_qkv_bias", false);
+  model.attention_output_bias = everywhere;
+  model.linear_bias = everywhere;
+  if (presence(json, "multi_query_attention", false) == Presence::kPresent) {
+    model.kv_heads = std::max<std::int64_t>(1, count(json, "multi_query_group_num", ModelLimits::kHeads, 1));
+  }
+}
+
+// The larger ones have ALiBi and state no table of positions. Source: Baichuan2-13B's configuration_baichuan.py.
+void read_baichuan(const JsonReader& json, ModelSpec& model) {
+  if (states(json, "model_max_length") && !states(json, "max_position_embeddings")) {
+    model.positions = Positions::kAlibi;
+  }
+}
+
+void read_ernie(const JsonReader& json, ModelSpec& model) {
+  const Presence bias = presence(json, "use_bias", false);
+  same_bias_everywhere_in_attention(model, bias);
+  model.linear_bias = bias;
 }
 
 }  // namespace trainyard::huggingface

@@ -56,19 +56,21 @@ void merge_qkv_gradients(OperatorList& list) {
   }
 }
 
-// Norms over each head's queries and keys.
+// Norms of queries and keys, over each head or over all.
 void query_key_norm(OperatorList& list, Pass pass) {
   if (list.model().query_key_norm == Presence::kAbsent) {
     return;
   }
-  const std::int64_t d = list.model().head_dim;
   const Shard& shard = list.shard();
+  const bool per_head = list.model().query_key_norm_span == NormSpan::kHead;
+  const std::int64_t queries = per_head ? shard.heads : 1;  // norms of a token
+  const std::int64_t keys = per_head ? shard.kv_heads : 1;
   if (pass == Pass::kForward) {
-    list.norm_forward("query_norm", shard.tokens * shard.heads, d);
-    list.norm_forward("key_norm", shard.tokens * shard.kv_heads, d);
+    list.norm_forward("query_norm", shard.tokens * queries, shard.query_width / queries);
+    list.norm_forward("key_norm", shard.tokens * keys, shard.key_value_width / keys);
   } else {
-    list.norm_backward("key_norm", shard.tokens * shard.kv_heads, d);
-    list.norm_backward("query_norm", shard.tokens * shard.heads, d);
+    list.norm_backward("key_norm", shard.tokens * keys, shard.key_value_width / keys);
+    list.norm_backward("query_norm", shard.tokens * queries, shard.query_width / queries);
   }
 }
 
@@ -91,6 +93,18 @@ void projections_backward(OperatorList& list) {
   query_key_norm(list, Pass::kDgrad);
   merge_qkv_gradients(list);
   list.column_backward(qkv(list));
+}
+
+void attention_norm_forward(OperatorList& list) {
+  if (list.model().has_attention_norm()) {
+    list.norm_forward("attention_norm");
+  }
+}
+
+void mlp_norm_forward(OperatorList& list) {
+  if (list.model().has_mlp_norm()) {
+    list.norm_forward("mlp_norm");
+  }
 }
 
 void post_norm(OperatorList& list, std::string_view name, Pass pass) {
@@ -168,7 +182,7 @@ void mlp_backward(OperatorList& list, std::int64_t width) {
 std::vector<Operator> layer_forward(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
                                     const OperatorOptions& options) {
   OperatorList list(model, shape, options, kind);
-  list.norm_forward("attention_norm");
+  attention_norm_forward(list);
   projections_forward(list);
   core_attention_forward(list);
   list.row_forward(attention_output(list));
@@ -177,7 +191,7 @@ std::vector<Operator> layer_forward(const ModelSpec& model, const LayerKind& kin
   if (kind.stack == Stack::kDecoder) {
     cross_attention_forward(list);
   }
-  list.norm_forward("mlp_norm");
+  mlp_norm_forward(list);
   has_experts(list) ? experts_forward(list) : mlp_forward(list, list.shard().ffn);
   post_norm(list, "mlp_post_norm", Pass::kForward);
   list.bias_dropout_add_forward(feed_forward_bias(list));
@@ -193,8 +207,8 @@ std::vector<Operator> layer_recompute(const ModelSpec& model, const LayerKind& k
   }
   OperatorList list(model, shape, options, kind);
   if (plan.has(RecomputeModule::kNorm)) {
-    list.norm_forward("attention_norm");
-    list.norm_forward("mlp_norm");
+    attention_norm_forward(list);
+    mlp_norm_forward(list);
   }
   if (plan.has(RecomputeModule::kLatentUp) && model.latent) {
     latent_up_forward(list);
@@ -223,7 +237,9 @@ std::vector<Operator> layer_backward(const ModelSpec& model, const LayerKind& ki
   list.bias_dropout_add_backward(feed_forward_bias(list));
   post_norm(list, "mlp_post_norm", Pass::kDgrad);
   has_experts(list) ? experts_backward(list) : mlp_backward(list, list.shard().ffn);
-  list.norm_backward("mlp_norm");
+  if (model.has_mlp_norm()) {
+    list.norm_backward("mlp_norm");
+  }
   list.residual_gradient_add();
   if (kind.stack == Stack::kDecoder) {
     cross_attention_backward(list);
@@ -233,7 +249,9 @@ std::vector<Operator> layer_backward(const ModelSpec& model, const LayerKind& ki
   list.row_backward(attention_output(list));
   core_attention_backward(list);
   projections_backward(list);
-  list.norm_backward("attention_norm");
+  if (model.has_attention_norm()) {
+    list.norm_backward("attention_norm");
+  }
   list.residual_gradient_add();
   return list.take();
 }

@@ -21,6 +21,8 @@ enum class Activation { kGelu, kRelu, kSwiGlu, kGeGlu };  // SwiGLU, GeGLU: gate
 // and head (T5).
 enum class Positions { kLearned, kRotary, kNone, kAlibi, kRelative };
 enum class Presence { kAbsent, kPresent };
+// What a norm of queries and keys runs over: each head (Qwen3), or all heads of a token at once (OLMo 2).
+enum class NormSpan { kHead, kAllHeads };
 
 // What one layer is, of those that its model mixes. Layers of one kind run the same kernels. An ordered value: collect
 // the kinds of a model with layer_kinds, ask a layer's with layer_kind.
@@ -87,7 +89,7 @@ struct ModelSpec {
   std::int64_t head_dim = 0;
   std::int64_t ffn = 0;  // width of the MLP's inner layer
   std::int64_t vocab = 0;
-  std::int64_t seq_len = 0;  // native sequence length: positions of the table, default of the scenario
+  std::int64_t seq_len = 0;  // longest sequence: positions of the table
   Normalization normalization = Normalization::kLayerNorm;
   Activation activation = Activation::kGelu;
   Positions positions = Positions::kLearned;
@@ -98,16 +100,22 @@ struct ModelSpec {
   std::optional<Presence> attention_output_bias;
   Presence tied_embeddings = Presence::kPresent;
   Presence dropout = Presence::kPresent;
+  std::int64_t spare_positions = 0;                  // rows of the table beyond seq_len (OPT, RoBERTa)
   std::int64_t token_types = 0;                      // BERT segment embeddings
   Presence pooler_and_mlm_head = Presence::kAbsent;  // BERT's extra heads
   Presence embedding_norm = Presence::kAbsent;       // a norm after the embeddings (BERT, BLOOM)
   Presence final_norm = Presence::kPresent;          // a norm after the last layer (all but post-norm models)
   Presence norm_bias = Presence::kPresent;           // LayerNorm's second vector; RMSNorm never has one
   Presence query_key_norm = Presence::kAbsent;       // a norm over each head's query and key (Qwen3, Gemma 3)
-  Presence post_norms = Presence::kAbsent;           // norms after attention and after the MLP as well (Gemma 2, 3)
-  Presence attention_sinks = Presence::kAbsent;      // one learned score per head that no value answers (gpt-oss)
-  Presence attention_soft_cap = Presence::kAbsent;   // scores pass through a scaled tanh (Gemma 2)
-  Presence logit_soft_cap = Presence::kAbsent;       // logits pass through a scaled tanh (Gemma 2)
+  NormSpan query_key_norm_span = NormSpan::kHead;
+  Presence pre_norms = Presence::kPresent;  // norms in front of attention and MLP (absent in OLMo 2)
+  Presence post_norms = Presence::kAbsent;  // norms after attention and after the MLP as well (Gemma 2, 3)
+  // Attention and MLP read one normalised input and their outputs are added at once (GPT-J, Falcon, Phi, Cohere).
+  Presence parallel_block = Presence::kAbsent;
+  Presence head_bias = Presence::kAbsent;           // of the output matrix (GPT-J, Phi)
+  Presence attention_sinks = Presence::kAbsent;     // one learned score per head that no value answers (gpt-oss)
+  Presence attention_soft_cap = Presence::kAbsent;  // scores pass through a scaled tanh (Gemma 2)
+  Presence logit_soft_cap = Presence::kAbsent;      // logits pass through a scaled tanh (Gemma 2)
   std::int64_t window = 0;        // keys that a query of a windowed layer sees; zero: there is no such layer
   std::int64_t global_every = 0;  // with a window: every so-manieth layer sees all keys; zero: none does
   std::optional<LatentAttention> latent;
@@ -118,8 +126,11 @@ struct ModelSpec {
   std::int64_t relative_buckets = 0;  // of Positions::kRelative
   std::optional<Vision> vision;
   std::optional<LowRankAdapters> adapters;
+  std::vector<std::string> notes;  // what a reader of the file must be told: left out, or taken from defaults
 
   bool gated() const { return activation == Activation::kSwiGlu || activation == Activation::kGeGlu; }
+  bool has_attention_norm() const { return pre_norms == Presence::kPresent; }
+  bool has_mlp_norm() const { return has_attention_norm() && parallel_block == Presence::kAbsent; }
   Presence output_bias() const { return attention_output_bias.value_or(linear_bias); }
 };
 
@@ -132,6 +143,9 @@ ModelSpec load_model(std::string_view name_or_path, std::string_view file = "--m
 ModelSpec read_model(const JsonReader& json,
                      std::string_view name);  // catalogue or Hugging Face keys, told apart by "model_type"
 std::vector<std::string> model_names();
+// Families of the catalogue's keys, and the model_types of Hugging Face's config.json that are read.
+std::vector<std::string> model_families();
+std::vector<std::string> huggingface_model_types();
 
 // Exact number of parameters, as published for the base model. `vocab` padded by the caller when a framework pads.
 // BERT counts embeddings, layers and pooler (Hugging Face's BertModel); what pre-training adds on top is

@@ -74,7 +74,7 @@ std::int64_t over_layers(const ModelSpec& model, OfKind of_kind) {
 
 // Input side beside the token or patch matrix, and output side beside the output matrix.
 std::int64_t embedding_extras(const ModelSpec& model) {
-  const std::int64_t positions = model.positions == Positions::kLearned ? model.seq_len : 0;
+  const std::int64_t positions = model.positions == Positions::kLearned ? model.seq_len + model.spare_positions : 0;
   // One table of relative positions for all layers of the encoder, one for those of the decoder.
   const std::int64_t relative = model.positions == Positions::kRelative
                                     ? (model.encoder_layers > 0 ? 2 : 1) * model.relative_buckets * model.heads
@@ -92,7 +92,7 @@ std::int64_t final_norms(const ModelSpec& model) {
 std::int64_t head_extras(const ModelSpec& model) {
   return final_norms(model) * if_present(model.final_norm, norm_elements(model, model.hidden)) +
          if_present(model.pooler_and_mlm_head, (model.hidden + 1) * model.hidden) +
-         (model.vision ? model.vocab : 0);  // biases of the classes
+         if_present(model.head_bias, model.vocab) + (model.vision ? model.vocab : 0);  // biases of the classes
 }
 
 // Rows of the input table: vocabulary, or numbers of a patch.

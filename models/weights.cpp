@@ -87,7 +87,12 @@ void Weights::attention() {
   adapter(Module::kQkv, model_.hidden, shard_.qkv_width());
   bias(model_.qkv_bias, shard_.qkv_width());
   if (is(model_.query_key_norm)) {
-    norm(model_.head_dim, AcrossRanks::kAlikeOverHeads, 2);
+    if (model_.query_key_norm_span == NormSpan::kHead) {
+      norm(model_.head_dim, AcrossRanks::kAlikeOverHeads, 2);
+    } else {
+      norm(shard_.query_width, AcrossRanks::kCut);
+      norm(shard_.key_value_width, AcrossRanks::kCut);
+    }
   }
   if (is(model_.attention_sinks)) {
     vector(shard_.heads);
@@ -151,7 +156,8 @@ std::vector<Weight> layer_weights(const ModelSpec& model, const LayerKind& kind,
   } else {
     weights.dense_mlp();
   }
-  weights.norms((is(model.post_norms) ? 4 : 2) + (crosses ? 1 : 0));
+  weights.norms((model.has_attention_norm() ? 1 : 0) + (model.has_mlp_norm() ? 1 : 0) + (is(model.post_norms) ? 2 : 0) +
+                (crosses ? 1 : 0));
   return weights.take();
 }
 

@@ -90,6 +90,11 @@ std::vector<NodeKind> read_kinds(const JsonReader& json, int gpus) {
   return kinds;
 }
 
+// "other" for processors of which NCCL's tuner knows nothing particular.
+enum class CpuVendor { kIntel, kAmd, kArm, kOther };
+constexpr NameTable<CpuVendor, 4> kCpuVendors{
+    {{{"intel", CpuVendor::kIntel}, {"amd", CpuVendor::kAmd}, {"arm", CpuVendor::kArm}, {"other", CpuVendor::kOther}}}};
+
 // What of a cluster a group of nodes may say for itself.
 void read_traits(const JsonReader& json, ClusterSpec& cluster) {
   for (const auto& [key, value] : {std::pair{"gpu", &cluster.gpu}, std::pair{"cpu_vendor", &cluster.cpu_vendor},
@@ -98,6 +103,9 @@ void read_traits(const JsonReader& json, ClusterSpec& cluster) {
     if (const auto found = json.find(key)) {
       *value = found->text();
     }
+  }
+  if (const auto vendor = json.find("cpu_vendor")) {
+    vendor->choice(kCpuVendors);
   }
 }
 

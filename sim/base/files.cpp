@@ -135,9 +135,50 @@ fs::path home_folder() {
   return TRAINYARD_SOURCE_DIR;
 }
 
+namespace {
+
+// Lower case, words joined by '-'.
+std::string plain(std::string_view name) {
+  std::string out(name);
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
+    const bool joins = c == '_' || c == ' ';
+    return joins ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return out;
+}
+
+// Entries whose plain name is `typed` or, where there is none, begins with it and a dash.
+std::vector<std::string> meant(std::string_view typed, const std::vector<std::string>& names) {
+  const std::string wanted = plain(typed);
+  std::vector<std::string> same;
+  std::vector<std::string> longer;
+  for (const std::string& name : names) {
+    const std::string candidate = plain(name);
+    if (candidate == wanted) {
+      same.push_back(name);
+    } else if (!wanted.empty() && candidate.starts_with(wanted + "-")) {
+      longer.push_back(name);
+    }
+  }
+  return same.empty() ? longer : same;
+}
+
+[[noreturn]] void fail_without_catalogues(std::string_view folder) {
+  throw UserError({.file = std::getenv("TRAINYARD_HOME") != nullptr ? "TRAINYARD_HOME" : "source folder",
+                   .found = fmt::format("\"{}\"", home_folder().string()),
+                   .allowed = fmt::format("a folder that holds {}", folder),
+                   .problem = "the folder has no catalogues",
+                   .remedy = "set TRAINYARD_HOME to the folder of trainyard's sources, or unset it"});
+}
+
+}  // namespace
+
 std::vector<std::string> catalogue_names(std::string_view folder) {
   std::vector<std::string> names;
   std::error_code status;
+  if (!fs::is_directory(home_folder() / folder, status)) {
+    fail_without_catalogues(folder);
+  }
   for (const fs::directory_entry& entry : fs::directory_iterator(home_folder() / folder, status)) {
     if (entry.path().extension() == ".json") {
       names.push_back(entry.path().stem().string());
@@ -149,18 +190,25 @@ std::vector<std::string> catalogue_names(std::string_view folder) {
 
 fs::path catalogue_path(std::string_view folder, std::string_view what, std::string_view name, std::string_view file,
                         std::string_view pointer) {
-  fs::path path = home_folder() / folder / fmt::format("{}.json", name);
+  const fs::path path = home_folder() / folder / fmt::format("{}.json", name);
   std::error_code status;
-  if (name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos || !fs::is_regular_file(path, status)) {
-    const std::vector<std::string> names = catalogue_names(folder);
-    throw UserError({.file = std::string(file),
-                     .pointer = std::string(pointer),
-                     .found = fmt::format("\"{}\"", name),
-                     .allowed = join_names(names),
-                     .nearest = nearest_name(name, names).value_or(""),
-                     .problem = fmt::format("unknown {}", what)});
+  const bool is_name = name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+  if (is_name && fs::is_regular_file(path, status)) {
+    return path;
   }
-  return path;
+  const std::vector<std::string> names = catalogue_names(folder);
+  const std::vector<std::string> candidates = meant(name, names);
+  if (candidates.size() == 1) {
+    return home_folder() / folder / (candidates.front() + ".json");
+  }
+  throw UserError(
+      {.file = std::string(file),
+       .pointer = std::string(pointer),
+       .found = fmt::format("\"{}\"", name),
+       .allowed = join_names(names),
+       .nearest = candidates.empty() ? nearest_name(plain(name), names).value_or("") : join_names(candidates),
+       .problem =
+           candidates.empty() ? fmt::format("unknown {}", what) : fmt::format("more than one {} is called so", what)});
 }
 
 }  // namespace trainyard

@@ -256,29 +256,37 @@ double JsonReader::number(double smallest, double largest) const {
 }
 
 template <class Parse>
-auto JsonReader::parsed(Parse parse) const {
+auto JsonReader::parsed(Parse parse, double smallest, double largest, std::string_view unit) const {
   const std::string written = value_->is_string() ? value_->get<std::string>() : "";
-  try {
-    return parse(written);
-  } catch (const std::invalid_argument& error) {
-    fail("expected a quantity with its unit, as text", error.what());
+  const auto quantity = [&] {
+    try {
+      return parse(written);
+    } catch (const std::invalid_argument& error) {
+      fail("expected a quantity with its unit, as text", error.what());
+    }
+  }();
+  if (quantity.value < smallest || quantity.value > largest) {
+    fail("the quantity is out of bounds", fmt::format("{:g} to {:g} {}", smallest, largest, unit));
   }
+  return quantity;
 }
 
+// Far beyond what there is, and such that no quotient of two of them leaves the range of doubles. Rates divide: they
+// are never zero.
 Seconds JsonReader::seconds() const {
-  return parsed(parse_seconds);
+  return parsed(parse_seconds, 0.0, 1e9, "s");
 }
 Bytes JsonReader::bytes() const {
-  return parsed(parse_bytes);
+  return parsed(parse_bytes, 0.0, 1e21, "B");
 }
 Hertz JsonReader::hertz() const {
-  return parsed(parse_hertz);
+  return parsed(parse_hertz, 1.0, 1e15, "Hz");
 }
 BytesPerSecond JsonReader::bytes_per_second() const {
-  return parsed(parse_bytes_per_second);
+  return parsed(parse_bytes_per_second, 1.0, 1e21, "B/s");
 }
 FlopsPerSecond JsonReader::flops_per_second() const {
-  return parsed(parse_flops_per_second);
+  return parsed(parse_flops_per_second, 1.0, 1e24, "FLOP/s");
 }
 
 void JsonReader::fail(std::string problem, std::string allowed, std::string nearest) const {

@@ -45,6 +45,7 @@ class JsonReader {
   bool boolean() const;
   std::int64_t integer(std::int64_t smallest, std::int64_t largest) const;  // also takes 8.0, not 8.5
   double number(double smallest, double largest) const;                     // finite
+  // Quantities of a sane size; rates are above zero.
   Seconds seconds() const;
   Bytes bytes() const;
   Hertz hertz() const;
@@ -65,7 +66,7 @@ class JsonReader {
 
  private:
   template <class Parse>
-  auto parsed(Parse parse) const;
+  auto parsed(Parse parse, double smallest, double largest, std::string_view unit) const;
 
   const Json* value_;
   std::string file_;

@@ -50,8 +50,9 @@ double parse(std::string_view text, std::span<const Unit> units) {
   const bool is_number = status == std::errc{} && std::isfinite(number) && number >= 0.0;
   if (is_number) {
     for (const Unit& candidate : units) {
-      if (candidate.name == unit) {
-        return number * candidate.factor;
+      const double value = number * candidate.factor;
+      if (candidate.name == unit && (std::isnormal(value) || number == 0.0)) {
+        return value;
       }
     }
   }

@@ -115,6 +115,17 @@ Entries list_schedules() {
   return out;
 }
 
+Entries list_families() {
+  Entries out;
+  for (const std::string& name : model_families()) {
+    out.push_back(described(name, "family of the catalogue's keys"));
+  }
+  for (const std::string& name : huggingface_model_types()) {
+    out.push_back(described(name, "model_type of a Hugging Face config.json"));
+  }
+  return out;
+}
+
 Entries list_topologies() {
   Entries out;
   for (const NodeGenerator& generator : kNodeGenerators) {
@@ -144,7 +155,8 @@ struct Kind {
   const char* help;
   Entries (*list)();
 };
-constexpr std::array<Kind, 7> kKinds = {{{"models", "model catalogue", list_models},
+constexpr std::array<Kind, 8> kKinds = {{{"models", "model catalogue", list_models},
+                                         {"families", "families and model_types that a model may have", list_families},
                                          {"clusters", "cluster catalogue", list_clusters},
                                          {"gpus", "GPU catalogue", list_gpus},
                                          {"frameworks", "framework profiles", list_frameworks},

@@ -39,6 +39,7 @@ void show_memory(const MemoryOptions& options) {
   }
   Json document = memory_json(memory);
   document["uncertainty"] = to_json(uncertainty);
+  document["notes"] = scenario.notes;
   document["scenario"] = scenario.resolved;
   options.json.write(document);
 }

@@ -147,6 +147,13 @@ ScenarioOptions::Asked ScenarioOptions::asked() const {
     asked = {.document = read_json_file(file_), .file = file_};
   }
   assign(asked.document, assignments());
+  if (file_.empty() && !asked.document.contains("model")) {
+    throw UserError({.file = "command line",
+                     .found = "no --model",
+                     .allowed = "--model M --cluster C --gpus N with options, or a scenario file",
+                     .problem = "say what to train, and on what",
+                     .remedy = "trainyard list models and trainyard list clusters show names; README.md has examples"});
+  }
   return asked;
 }
 

@@ -103,6 +103,12 @@ StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& lay
   out.resident[MemoryUse::kGatheredWeights] = states.gathered_weights;
   out.resident[MemoryUse::kCommunication] = states.gradient_buckets;
   out.resident[MemoryUse::kContext] = framework.context;
+  if (states.update_gradients) {
+    out.update = out.resident;
+    (*out.update)[MemoryUse::kGradients] = *states.update_gradients;
+    (*out.update)[MemoryUse::kGatheredWeights] = {};
+    (*out.update)[MemoryUse::kCommunication] = {};
+  }
   out.on_host = states.on_host;
   const Bytes autograd =
       max(bytes_per_element(scenario.training.param_dtype), storage_bytes_per_element(scenario.training.precision)) *

@@ -31,14 +31,17 @@ MemoryUses host_uses_at(const StageHoldings& holdings, const PassesUnderWay& now
 }
 
 void MemoryMeter::note(const PassesUnderWay& now) {
-  const MemoryUses uses = uses_at(holdings_, now);
+  note(uses_at(holdings_, now));
+  if (const MemoryUses host = host_uses_at(holdings_, now); host.total() > peak_.host.total()) {
+    peak_.host = host;
+  }
+}
+
+void MemoryMeter::note(const MemoryUses& uses) {
   const Bytes total = uses.total();
   if (total > peak_.total) {
     peak_.uses = uses;
     peak_.total = total;
-  }
-  if (const MemoryUses host = host_uses_at(holdings_, now); host.total() > peak_.host.total()) {
-    peak_.host = host;
   }
 }
 

@@ -103,17 +103,29 @@ class MemoryMeter {
   void end_input_gradient(std::size_t chunk) { passes_.end_input_gradient(chunk, noting()); }
   void end_weight_gradient(std::size_t chunk) { passes_.end_weight_gradient(chunk, noting()); }
   void release_gradients() { passes_.release_gradients(); }
+  // The optimizer's step, after all passes.
+  void begin_update() {
+    is_updating_ = true;
+    if (holdings_.update) {
+      note(*holdings_.update);
+    }
+  }
+  void end_update() { is_updating_ = false; }
 
-  MemoryUses now() const { return uses_at(holdings_, passes_.now()); }
+  MemoryUses now() const {
+    return is_updating_ && holdings_.update ? *holdings_.update : uses_at(holdings_, passes_.now());
+  }
   // The fullest moment so far.
   const StageMemory& peak() const { return peak_; }
 
  private:
   void note(const PassesUnderWay& now);
+  void note(const MemoryUses& uses);
 
   const StageHoldings& holdings_;
   PassCounter passes_;
   StageMemory peak_;
+  bool is_updating_ = false;
 };
 
 }  // namespace trainyard

@@ -18,6 +18,7 @@ struct States {
   double sharded = 0.0;     // of the parameters, what one rank keeps when those that hold the same ones share them out
   double sharded_trainable = 0.0;
   double ranks = 1.0;  // that share out what is not experts'
+  std::int64_t micro_batches = 1;
 
   // In tensors that ZeRO stage 3 keeps whole; none with other strategies.
   double persistent() const {
@@ -92,6 +93,13 @@ ModelStates megatron(const States& s) {
           .optimizer = (s.moments() + s.master() + s.gradient_copy()) * updated};
 }
 
+// What the step of ZeRO's optimizer holds of the gradients of `updated` parameters at once: the averaged gradients,
+// their flat copy, and its copy in fp32 that the optimizer reads. Source: deepspeed/runtime/zero/stage_1_and_2.py,
+// step; stage3.py, _prepare_fp32_grad_for_sub_group.
+Bytes copied_gradients(const States& s, double updated) {
+  return (s.gradient() + s.gradient_copy()) * updated;
+}
+
 ModelStates deepspeed(const States& s) {
   const int stage = s.training.zero_stage;
   const auto trainable = [&](int sharded_from) { return stage >= sharded_from ? s.sharded_trainable : s.trainable; };
@@ -102,8 +110,17 @@ ModelStates deepspeed(const States& s) {
       .parameters = s.parameter() * (stage == 3 ? s.sharded + persistent * (1.0 - 1.0 / s.ranks) : s.parameters),
       .gradients = s.gradient() * trainable(2),
       .optimizer = (s.moments() + s.master()) * trainable(1),
-      .gradient_buckets = s.gradient() * (buckets * std::min(s.trainable, s.options().reduce_bucket_size))};
+      .gradient_buckets =
+          s.ranks > 1.0 ? s.gradient() * (buckets * std::min(s.trainable, s.options().reduce_bucket_size)) : Bytes{},
+      .update_gradients = s.gradient() * trainable(1) + copied_gradients(s, trainable(1))};
+  // The partition of a micro-batch's gradients stands beside the sum of those before. Source: stage_1_and_2.py,
+  // independent_gradient_partition_epilogue (get_flat_partition, then added to averaged_gradients).
+  if (stage == 2 && s.micro_batches > 1) {
+    states.gradients *= 2.0;
+  }
   if (stage == 3) {
+    states.update_gradients =
+        states.gradients + copied_gradients(s, std::min(s.sharded_trainable, s.options().sub_group_size));
     // A unit stays when it is used again within the reuse distance: near the turn from forward to backward, half of it
     // lies before the turn. Prefetching stops at max_live_parameters.
     const double ahead = std::min(s.options().max_live_parameters,
@@ -151,12 +168,17 @@ ModelStates offloaded(ModelStates states, const States& s) {
   states.parameters *= 1.0 - offload.weights;
   states.gradients *= moves_gradients ? 1.0 - offload.optimizer : 1.0;
   states.optimizer *= 1.0 - offload.optimizer;
+  if (states.update_gradients) {
+    *states.update_gradients *= 1.0 - offload.optimizer;
+  }
   return states;
 }
 
 ModelStates on_device(const Scenario& scenario, const States& states) {
   const bool gathers = is_fsdp(scenario.training.data_parallel.strategy) || scenario.training.offload.weights > 0.0;
-  if (scenario.layout.data_ranks() == 1 && !gathers) {
+  const bool copies =
+      scenario.training.data_parallel.strategy == DataParallelName::kDeepspeed;  // at any number of ranks
+  if (scenario.layout.data_ranks() == 1 && !gathers && !copies) {
     return megatron(states);  // nothing to reduce: no buckets
   }
   switch (scenario.training.data_parallel.strategy) {
@@ -195,7 +217,8 @@ ModelStates model_states(const Scenario& scenario, const Layout& layout, std::si
       .sharded = static_cast<double>(share.shared) / copies + static_cast<double>(share.experts) / expert_copies,
       .sharded_trainable = static_cast<double>(share.trainable_shared) / copies +
                            static_cast<double>(share.trainable_experts) / expert_copies,
-      .ranks = copies};
+      .ranks = copies,
+      .micro_batches = scenario.micro_batches()};
   return offloaded(on_device(scenario, states), states);
 }
 

@@ -10,6 +10,9 @@ struct ModelStates {
   Bytes optimizer{};         // moments, and the master copy where the parameters are narrower
   Bytes gathered_weights{};  // at most, of the units whose parameters are whole
   Bytes gradient_buckets{};  // unsharded gradients that wait for their reduction, and its buffers
+  // Gradients at the fullest moment of the optimizer's step, in the place of those above, their buffers and gathered
+  // weights: what a strategy copies only then, and gives back before the next pass.
+  std::optional<Bytes> update_gradients;
   MemoryUses on_host;        // what of the first three the host holds in the device's place, and what it needs for it
 };
 

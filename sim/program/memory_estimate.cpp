@@ -79,6 +79,7 @@ MemoryEstimate estimate_memory(const Scenario& scenario, const Layout& layout) {
     const StageHoldings holdings = stage_holdings(scenario, layout, stage);
     MemoryMeter meter(holdings);
     follow(orders[stage], meter);
+    meter.begin_update();
     stages.push_back(meter.peak());
   }
   return make_estimate(std::move(stages), scenario, layout);

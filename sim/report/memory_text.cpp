@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "sim/base/quantity_text.hpp"
 #include "sim/report/report.hpp"
@@ -23,17 +25,25 @@ std::string host_text(const MemoryEstimate& memory) {
   if (memory.host_capacity <= Bytes{}) {
     return fmt::format("  host: {} per node; the cluster does not say how much there is\n", to_text(memory.host_peak));
   }
-  return fmt::format("  host: {} of {} per node{}\n", to_text(memory.host_peak), to_text(memory.host_capacity),
-                     memory.fits_host() ? "" : ", DOES NOT FIT");
+  return fmt::format("  host: {} of {} per node\n", to_text(memory.host_peak), to_text(memory.host_capacity));
 }
 
 std::string verdict(const MemoryEstimate& memory) {
   const std::size_t fullest = memory.fullest();
-  return memory.peak <= memory.capacity
-             ? fmt::format("  fits: stage {} is the fullest and has {} to spare\n", fullest,
-                           to_text(memory.capacity - memory.peak))
-             : fmt::format("  DOES NOT FIT: stage {} needs {} of {}, {} too much\n", fullest, to_text(memory.peak),
-                           to_text(memory.capacity), to_text(memory.peak - memory.capacity));
+  if (memory.fits()) {
+    return fmt::format("  fits: stage {} is the fullest and has {} to spare\n", fullest,
+                       to_text(memory.capacity - memory.peak));
+  }
+  std::vector<std::string> reasons;
+  if (memory.peak > memory.capacity) {
+    reasons.push_back(fmt::format("stage {} needs {} of {}, {} too much", fullest, to_text(memory.peak),
+                                  to_text(memory.capacity), to_text(memory.peak - memory.capacity)));
+  }
+  if (!memory.fits_host()) {
+    reasons.push_back(fmt::format("a node's host needs {} of {}, {} too much", to_text(memory.host_peak),
+                                  to_text(memory.host_capacity), to_text(memory.host_peak - memory.host_capacity)));
+  }
+  return fmt::format("  DOES NOT FIT: {}\n", fmt::join(reasons, "; "));
 }
 
 // "memory per GPU, of 79.15 GiB (a100-80)"
@@ -76,8 +86,16 @@ std::string table_of_stages(const Layout& layout, const MemoryEstimate& memory, 
 
 }  // namespace
 
+std::string notes_text(const Scenario& scenario) {
+  std::string out;
+  for (const std::string& note : scenario.notes) {
+    out += fmt::format("  note      {}\n", note);
+  }
+  return out;
+}
+
 std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
-  std::string out = heading(scenario);
+  std::string out = heading(scenario) + notes_text(scenario);
   for (std::size_t first = 0; first < memory.stages.size(); first += kColumns) {
     out += table_of_stages(layout, memory, first, std::min(first + kColumns, memory.stages.size()));
   }

@@ -38,6 +38,21 @@ std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline&
   return spans;
 }
 
+// When the kernels of the optimizer run that come after all passes; none: {0, 0}.
+std::pair<double, double> update_time(const RankProgram& program, const RankTimeline& rank) {
+  std::pair<double, double> out{0.0, 0.0};
+  for (std::size_t i = program.operations.size(); i-- > 0;) {
+    const Operation& operation = program.operations[i];
+    if (operation.role != PassRole::kNone && operation.kind == OperationKind::kKernels) {
+      break;
+    }
+    if (operation.category == Category::kOptimizer && operation.kind == OperationKind::kKernels) {
+      out = {rank.start[i], std::max(out.second, rank.end[i])};
+    }
+  }
+  return out;
+}
+
 class Recorder {
  public:
   explicit Recorder(const StageHoldings& holdings) : meter_(holdings) { record(0.0); }
@@ -70,6 +85,13 @@ class Recorder {
   }
   // What has no kernels happens when what comes before it has happened.
   double now() const { return now_; }
+
+  void update(double start, double end) {
+    meter_.begin_update();
+    record(start);
+    meter_.end_update();
+    record(end);
+  }
 
   void finish(RankMemory& out) {
     out.samples = std::move(samples_);
@@ -116,6 +138,9 @@ std::vector<RankMemory> memory_timelines(const Scenario& scenario, const Layout&
     for (const StagePass& pass : orders[memory.stage]) {
       const auto span = spans.find({role_of(pass.kind), pass.micro_batch, pass.chunk});
       recorder.run(pass, span != spans.end() ? span->second : Span{recorder.now(), recorder.now()});
+    }
+    if (const auto [start, end] = update_time(program.classes[rank.program_class.index()], rank); end > 0.0) {
+      recorder.update(start, end);
     }
     recorder.finish(memory);
   }

@@ -43,6 +43,8 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
 // The same for people.
 std::string result_text(const Scenario& scenario, const Layout& layout, const Report& report,
                         const Uncertainty& uncertainty, Seconds wall);
+// What was left out or chosen for the user, a line each; nothing where there is nothing to say.
+std::string notes_text(const Scenario& scenario);
 // Memory of every stage: term by term, and one line each.
 std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory);
 std::string memory_summary_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory);

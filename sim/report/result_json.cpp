@@ -94,6 +94,7 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
                 {"links_simulated", report.links_simulated},
                 {"network", kNetworkNames.name_of(scenario.network)},
                 {"fold", scenario.fold == Fold::kOn}};
+  out["notes"] = scenario.notes;
   out["scenario"] = scenario.resolved;
   return out;
 }

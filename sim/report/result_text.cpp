@@ -36,6 +36,7 @@ std::string scenario_text(const Scenario& scenario) {
                      kPrecisionNames.name_of(training.precision), kOptimizerNames.name_of(training.optimizer),
                      kRecomputeNames.name_of(training.recompute), training.zero_stage, schedule_text(training),
                      kPrecisionNames.name_of(training.grad_dtype));
+  out += notes_text(scenario);
   if (scenario.variation.any()) {
     out += fmt::format("  variation {}  seed {}\n", variation_text(scenario.variation), scenario.seed);
   }

@@ -59,7 +59,7 @@ struct Row {
   std::vector<Block> communication;
 };
 
-Kind kind_of(const Operation& operation, std::string_view name) {
+Kind kind_of(const Operation& operation) {
   switch (operation.category) {
     case Category::kTensor:
       return Kind::kTensor;
@@ -78,7 +78,7 @@ Kind kind_of(const Operation& operation, std::string_view name) {
     case Category::kCompute:
       break;
   }
-  return name.starts_with("backward") || name.starts_with("recompute") ? Kind::kBackward : Kind::kForward;
+  return operation.role == PassRole::kForward || operation.role == PassRole::kNone ? Kind::kForward : Kind::kBackward;
 }
 
 // Appends to the last block when it is the same pass (or the same kind of communication, less than `gap` later).
@@ -101,7 +101,7 @@ Row row_of(const Program& program, const RankTimeline& rank, double gap) {
   std::vector<Block> moving;
   for (std::size_t i = 0; i < own.operations.size(); ++i) {
     const Operation& operation = own.operations[i];
-    const Kind kind = kind_of(operation, program.names[static_cast<std::size_t>(operation.name)]);
+    const Kind kind = kind_of(operation);
     if (operation.kind == OperationKind::kKernels) {
       // The micro-batch and the chunk tell passes apart, so a pass is one block however long its collectives take; of
       // the optimizer, which has neither, only what follows at once belongs together.

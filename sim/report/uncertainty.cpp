@@ -22,14 +22,21 @@ const ErrorBand* band_of(const ValidatedFamily& family, Bytes /*predicted*/) {
   return family.memory ? &*family.memory : nullptr;
 }
 
-// The framework's own family where it has rows of this kind, else the one with the widest band.
+// "Nine of ten" takes ten rows, and an error of the whole says nothing about what a measurement would give.
+bool bounds_anything(const ErrorBand& band) {
+  constexpr std::int64_t kFewestRows = 10;
+  return band.rows >= kFewestRows && band.p90_abs_error < 1.0;
+}
+
+// The framework's own family where it has rows of this kind that bound anything, else the one with the widest band of
+// those that do.
 template <class Quantity>
 Interval<Quantity> interval_of(Quantity predicted, std::string_view framework,
                                std::span<const ValidatedFamily> families, std::string_view rows_are) {
   const ValidatedFamily* nearest = nullptr;
   for (const ValidatedFamily& family : families) {
     const ErrorBand* band = band_of(family, predicted);
-    if (band == nullptr) {
+    if (band == nullptr || !bounds_anything(*band)) {
       continue;
     }
     const bool is_own = family.framework == framework;
@@ -39,18 +46,16 @@ Interval<Quantity> interval_of(Quantity predicted, std::string_view framework,
     }
   }
   if (nearest == nullptr) {
-    return {.basis = fmt::format("no {} to judge by", rows_are)};
+    return {.basis = fmt::format("no band: there are too few {}, or predictions were too far from them", rows_are)};
   }
   const ErrorBand& band = *band_of(*nearest, predicted);
-  Interval<Quantity> interval{.low = predicted / (1.0 + band.p90_abs_error)};
-  if (band.p90_abs_error < 1.0) {
-    interval.high = predicted / (1.0 - band.p90_abs_error);
-  }
+  Interval<Quantity> interval{.low = predicted / (1.0 + band.p90_abs_error),
+                              .high = predicted / (1.0 - band.p90_abs_error)};
   const std::string evidence = fmt::format("nine of ten of {} {} of {} were within {:.1f} % ({})", band.rows, rows_are,
                                            nearest->framework, band.p90_abs_error * 100.0, join_names(nearest->tables));
-  interval.basis = nearest->framework == framework
-                       ? evidence
-                       : fmt::format("no {} of {}; the widest band known: {}", rows_are, framework, evidence);
+  interval.basis = nearest->framework == framework ? evidence
+                                                   : fmt::format("no {} of {} that bound it; the widest band known: {}",
+                                                                 rows_are, framework, evidence);
   return interval;
 }
 

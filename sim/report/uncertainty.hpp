@@ -34,14 +34,15 @@ std::vector<ValidatedFamily> read_accuracy(const JsonReader& json);
 template <class Quantity>
 struct Interval {
   Quantity low{};
-  std::optional<Quantity> high;  // nothing when errors were so large that they bound nothing
+  std::optional<Quantity> high;  // nothing where there is no band
   std::string basis;             // what the band rests on
 };
 using Uncertainty = Interval<Seconds>;
 using MemoryUncertainty = Interval<Bytes>;
 
 // error = predicted / measured - 1 lies within +-p90, so measured lies between predicted / (1 + p90) and
-// predicted / (1 - p90). A framework profile without measured runs gets the widest band there is.
+// predicted / (1 - p90). A framework profile with fewer than ten measured rows, or errors of the whole and more, gets
+// the widest band of those that bound anything.
 Uncertainty uncertainty_of(Seconds step, std::string_view framework, std::span<const ValidatedFamily> families);
 MemoryUncertainty uncertainty_of(Bytes memory, std::string_view framework, std::span<const ValidatedFamily> families);
 

@@ -75,6 +75,7 @@ const std::vector<Option>& option_table() {
       elements<&Options::prefetch_bucket_size>("prefetch_bucket_size", {Name::kDeepspeed}),
       elements<&Options::max_live_parameters>("max_live_parameters", {Name::kDeepspeed}),
       elements<&Options::max_reuse_distance>("max_reuse_distance", {Name::kDeepspeed}),
+      elements<&Options::sub_group_size>("sub_group_size", {Name::kDeepspeed}),
       elements<&Options::param_persistence_threshold>("param_persistence_threshold", {Name::kDeepspeed}),
       flag<&Options::reshard, Reshard::kAfterForward, Reshard::kAfterBackward>("reshard_after_forward",
                                                                                {Name::kFsdp, Name::kHsdp}),

@@ -70,6 +70,7 @@ struct DataParallelOptions {
   double prefetch_bucket_size = 5e7;
   double max_live_parameters = 1e9;
   double max_reuse_distance = 1e9;
+  double sub_group_size = 1e9;               // parameters that stage 3 updates at once
   double param_persistence_threshold = 1e5;  // stage 3 keeps parameters of at most this many elements whole
 
   // FSDP. Source: torch/distributed/fsdp.

@@ -1,5 +1,6 @@
 #include "sim/scenario/framework.hpp"
 
+#include "kernels/calibration.hpp"
 #include "sim/base/files.hpp"
 #include "sim/scenario/attention_names.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -165,13 +166,13 @@ FrameworkProfile load_framework(std::string_view name, std::string_view file, st
   json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "grouped_kernel", "fits",
                     "pipeline", "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
   FrameworkProfile profile;
-  profile.name = name;
+  profile.name = path.stem().string();
   profile.description = json.at("description").text();
   profile.operators = read_operators(json.at("operators"));
   profile.host = read_host(json.at("host"));
   profile.kernel_rate = json.at("kernel_rate").number(0.1, 1.5);
   if (const auto kernel = json.find("attention_kernel")) {
-    profile.attention_kernel = kernel->text();
+    profile.attention_kernel = measured_attention_kernel(*kernel);
   }
   if (const auto grouped = json.find("grouped_kernel")) {
     profile.grouped_kernel = grouped->choice(kGroupedKernelNames);

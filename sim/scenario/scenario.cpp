@@ -11,14 +11,15 @@
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/open_job.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
+#include "sim/scenario/precision.hpp"
 #include "sim/scenario/scenario_checks.hpp"
+#include "sim/scenario/sequence_length.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr std::int64_t kMostGpus = 1'000'000;
 constexpr std::int64_t kMostBatch = 1'000'000'000;
-constexpr std::int64_t kMostTokens = 100'000'000;
 
 const Json& empty_object() {
   static const Json kEmpty = Json::object();
@@ -120,8 +121,11 @@ Precision read_param_dtype(const JsonReader& json, Precision precision) {
   return asked;
 }
 
-Training read_training(const JsonReader& json, const ModelSpec& model, const Parallelism& layout,
-                       const FrameworkProfile& framework) {
+// Reads into the scenario's `training`, from its model, GPUs, framework and layout.
+Training read_training(const JsonReader& json, const Scenario& scenario, std::vector<std::string>& notes) {
+  const ModelSpec& model = scenario.model;
+  const Parallelism& layout = scenario.layout;
+  const FrameworkProfile& framework = scenario.framework;
   json.expect_keys({"seq_len",           "micro_batch",   "global_batch",     "precision",
                     "optimizer",         "recompute",     "recompute_method", "recompute_layers",
                     "recompute_modules", "zero_stage",    "data_parallel",    "schedule",
@@ -133,13 +137,14 @@ Training read_training(const JsonReader& json, const ModelSpec& model, const Par
     const auto found = json.find(key);
     return found ? found->integer(1, most) : otherwise;
   };
-  training.seq_len = count("seq_len", model.seq_len, kMostTokens);
+  training.seq_len = choose_seq_len(json, model, notes);
   training.micro_batch = count("micro_batch", 1, kMostBatch);
   training.global_batch =
       count("global_batch", training.micro_batch * std::max<std::int64_t>(1, layout.dp), kMostBatch);
-  training.precision = choice_or(json, "precision", kPrecisionNames, framework.default_precision);
+  training.precision = choose_precision(json, framework.default_precision, scenario.different_gpus(), notes);
   training.param_dtype = read_param_dtype(json, training.precision);
-  training.grad_dtype = choice_or(json, "grad_dtype", kPrecisionNames, framework.default_grad_dtype);
+  training.grad_dtype = choice_or(json, "grad_dtype", kPrecisionNames,
+                                  default_grad_dtype(framework.default_grad_dtype, training.precision));
   training.optimizer_dtype = choice_or(json, "optimizer_dtype", kPrecisionNames, Precision::kFp32);
   training.master_dtype = choice_or(json, "master_dtype", kPrecisionNames, Precision::kFp32);
   if (const auto found = json.find("weight_copies")) {
@@ -301,7 +306,8 @@ void read_how(Scenario& scenario, const JsonReader& json) {
     scenario.layout.dp = std::max<std::int64_t>(1, scenario.gpus / model_parallel);
   }
   const JsonReader training = section(json, "training");
-  scenario.training = read_training(training, scenario.model, scenario.layout, scenario.framework);
+  scenario.notes = scenario.model.notes;
+  scenario.training = read_training(training, scenario, scenario.notes);
   if (const auto found = training.find("p2p")) {
     scenario.framework.exchange = found->choice(kExchangeNames);
   }

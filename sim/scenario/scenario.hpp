@@ -125,6 +125,7 @@ struct Scenario {
   Fold fold = Fold::kOn;
   std::uint64_t seed = 0;
   VariationOptions variation;
+  std::vector<std::string> notes;  // what was left out or chosen for the user, in words
   Json resolved;  // every value that was used, defaults included, in the scenario's own schema
 
   Placement placement() const {

@@ -136,6 +136,7 @@ Bytes MemoryScreen::peak(const Scenario& job, const LayoutChoice& choice) {
     for (const PassesUnderWay& moment : candidate.moments) {
       peak = max(peak, uses_at(stage, moment).total());
     }
+    peak = max(peak, stage.update.value_or(MemoryUses{}).total());
   }
   return peak;
 }

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 
 #include "sim/base/effort.hpp"
@@ -91,4 +92,44 @@ TEST_CASE("more events than allowed and more memory than there is are refused wi
 TEST_CASE("text in XML has no markup, no control characters and is UTF-8") {
   CHECK(xml_text("a<b>&\"c") == "a&lt;b&gt;&amp;&quot;c");
   CHECK(xml_text("\xff\x1b") == "\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+TEST_CASE("a catalogue name is found without its case, and by a beginning that is one name's alone") {
+  const auto found = [](const char* folder, const char* name) {
+    return catalogue_path(folder, "entry", name, "s.json", "/x").stem().string();
+  };
+  CHECK(found("topologies/clusters", "DGX-H100") == "dgx-h100");
+  CHECK(found("topologies/clusters", "dgx_h100") == "dgx-h100");
+  CHECK(found("topologies/clusters", "Juwels") == "juwels-booster");
+  CHECK(found("kernels/gpus", "H100_SXM") == "h100-sxm");
+  CHECK(found("kernels/gpus", "titanx") == "titanx");  // a name of its own, though others begin so
+  CHECK(found("models/catalogue", "GPT3") == "gpt3-175b");
+  CHECK(found("sim/scenario/frameworks", "Megatron-Core") == "megatron-core");
+  try {
+    catalogue_path("kernels/gpus", "GPU", "h100", "s.json", "/gpu");
+    FAIL("there are several");
+  } catch (const UserError& error) {
+    CHECK(error.fault().nearest == "h100-96, h100-pcie, h100-sxm");
+    CHECK(error.fault().problem == "more than one GPU is called so");
+  }
+  CHECK_THROWS_AS(catalogue_path("kernels/gpus", "GPU", "", "s.json", "/gpu"), UserError);
+  CHECK_THROWS_AS(catalogue_path("kernels/gpus", "GPU", "../gpus/a100", "s.json", "/gpu"), UserError);
+}
+
+TEST_CASE("a home folder without catalogues says so, instead of calling every name unknown") {
+  const char* before = std::getenv("TRAINYARD_HOME");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("TRAINYARD_HOME", "/nowhere", 1);
+  for (const auto& ask : {+[] { catalogue_path("models/catalogue", "model", "llama-3-8b", "s.json", "/model"); },
+                          +[] { catalogue_names("models/catalogue"); }}) {
+    try {
+      ask();
+      FAIL("no error was raised");
+    } catch (const UserError& error) {
+      CHECK(error.fault().file == "TRAINYARD_HOME");
+      CHECK(error.fault().found == "\"/nowhere\"");
+      CHECK(error.fault().problem == "the folder has no catalogues");
+    }
+  }
+  before == nullptr ? ::unsetenv("TRAINYARD_HOME") : ::setenv("TRAINYARD_HOME", kept.c_str(), 1);
 }

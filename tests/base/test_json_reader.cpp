@@ -54,3 +54,28 @@ TEST_CASE("a quantity without its unit names the units") {
   const Fault fault = fault_of([&] { JsonReader(document, "q.json").at("bw").bytes_per_second(); });
   CHECK(fault.allowed.find("GB/s") != std::string::npos);
 }
+
+TEST_CASE("rates divide: zero, denormal, infinite and absurd ones are refused where they stand") {
+  const auto refused = [](const std::string& text, auto read) {
+    const Json document = {{"x", text}};
+    try {
+      read(JsonReader(document, "q.json").at("x"));
+    } catch (const UserError& error) {
+      return error.fault().pointer == "/x" && !error.fault().allowed.empty();
+    }
+    return false;
+  };
+  const auto rate = [](const JsonReader& json) { json.bytes_per_second(); };
+  for (const char* text : {"0 GB/s", "0.0 Tb/s", "1e-320 B/s", "1e-300 GB/s", "1e308 TB/s", "1e30 B/s", "inf GB/s",
+                           "nan GB/s", "-1 GB/s"}) {
+    CAPTURE(text);
+    CHECK(refused(text, rate));
+  }
+  CHECK_FALSE(refused("1 B/s", rate));
+  CHECK_FALSE(refused("450 GB/s", rate));
+  CHECK(refused("0 TFLOP/s", [](const JsonReader& json) { json.flops_per_second(); }));
+  CHECK(refused("0 MHz", [](const JsonReader& json) { json.hertz(); }));
+  CHECK(refused("1e300 h", [](const JsonReader& json) { json.seconds(); }));
+  CHECK_FALSE(refused("0 us", [](const JsonReader& json) { json.seconds(); }));
+  CHECK(refused("1e300 TiB", [](const JsonReader& json) { json.bytes(); }));
+}

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "kernels/gpu.hpp"
 #include "sim/base/error.hpp"
@@ -74,6 +76,34 @@ TEST_CASE("a precision without units runs at the next wider one") {
   CHECK(ampere.peak_for(Precision::kFp8) == ampere.peak_for(Precision::kBf16));
   const GpuSpec hopper = load_gpu("h200");
   CHECK(hopper.peak_for(Precision::kFp4) == hopper.peak_for(Precision::kFp8));
+}
+
+TEST_CASE("a GPU has the formats that its generation has units for") {
+  // Sources: NVIDIA's architecture white papers of Volta, Ampere, Hopper and Blackwell; AMD's of CDNA 2 and 3.
+  struct Row {
+    const char* gpu;
+    std::vector<std::string> formats;
+  };
+  for (const Row& row :
+       {Row{"k80", {"fp32"}}, Row{"v100-16", {"fp32", "fp16"}}, Row{"t4", {"fp32", "fp16"}},
+        Row{"a100-80", {"fp32", "tf32", "fp16", "bf16"}},
+        Row{"h100-sxm", {"fp32", "tf32", "fp16", "bf16", "fp8", "fp8_block"}},
+        Row{"b200", {"fp32", "tf32", "fp16", "bf16", "fp8", "fp8_block", "fp4", "mxfp8", "nvfp4"}},
+        Row{"mi250x", {"fp32", "fp16", "bf16"}}, Row{"mi300x", {"fp32", "tf32", "fp16", "bf16", "fp8", "fp8_block"}}}) {
+    CAPTURE(row.gpu);
+    CHECK(load_gpu(row.gpu).formats() == row.formats);
+  }
+}
+
+TEST_CASE("the H100 of 96 GB is a part of its own: HBM2e at 2.4 TB/s, 500 W") {
+  const GpuSpec small = load_gpu("h100-sxm");
+  const GpuSpec large = load_gpu("h100-96");
+  CHECK(large.memory_bandwidth == BytesPerSecond{2.4e12});
+  CHECK(large.power_watts == 500.0);
+  CHECK(large.memory > Bytes{94.0 * 1073741824.0});
+  CHECK(large.memory < Bytes{96e9 * 1.073});
+  CHECK(large.multiprocessors == small.multiprocessors);
+  CHECK(large.sustained_clock_ratio < small.sustained_clock_ratio);
 }
 
 TEST_CASE("an unknown GPU is the user's fault and the nearest name is offered") {

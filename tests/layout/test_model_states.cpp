@@ -136,3 +136,35 @@ TEST_CASE("parameters stored as 8-bit operands take a byte for each copy, beside
   CHECK(parameters("fp8") == doctest::Approx(2.0));   // as it is, and transposed
   CHECK(parameters("bf16") == doctest::Approx(4.0));  // and in 16 bits
 }
+
+TEST_CASE("DeepSpeed's step copies the gradients it updates with: flat, and in fp32") {
+  // Of a parameter and rank: averaged gradients 2, flat copy 2, fp32 copy 4 bytes; with fp32 gradients 4, 4 and none.
+  const auto update = [](int stage, const char* grad_dtype, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> changes = {fmt::format("training.zero_stage={}", stage)};
+    changes.insert(changes.end(), more.begin(), more.end());
+    const Stage0 one = job(R"({"strategy": "deepspeed", "param_persistence_threshold": 0})", grad_dtype, changes);
+    return model_states(one.scenario, one.layout, 0).update_gradients.value().value / one.all();
+  };
+  CHECK(update(1, "bf16") == doctest::Approx(8.0 / kRanks));
+  CHECK(update(2, "bf16") == doctest::Approx(8.0 / kRanks));
+  CHECK(update(2, "fp32") == doctest::Approx(8.0 / kRanks));
+  CHECK(update(0, "bf16") == doctest::Approx(8.0));
+  // Stage 3 updates a group of parameters at a time: 6.74e9 / 8 fit into one of 1e9, and a smaller one is all it
+  // copies.
+  CHECK(update(3, "bf16") == doctest::Approx((2.0 + 6.0) / kRanks));
+  CHECK(update(3, "bf16", {"training.data_parallel.sub_group_size=0"}) == doctest::Approx(2.0 / kRanks));
+  CHECK(update(2, "bf16", {"training.offload.optimizer=1"}) == doctest::Approx(0.0));  // the host updates
+}
+
+TEST_CASE("a second micro-batch's partition of gradients stands beside the first's sum in stage 2 alone") {
+  const auto gradients = [](int stage, int global_batch) {
+    return per_parameter(job(R"("deepspeed")", "bf16",
+                             {fmt::format("training.zero_stage={}", stage),
+                              fmt::format("training.global_batch={}", global_batch)}))
+        .gradients;
+  };
+  CHECK(gradients(2, 8) == doctest::Approx(2.0 / kRanks));
+  CHECK(gradients(2, 16) == doctest::Approx(4.0 / kRanks));
+  CHECK(gradients(1, 16) == doctest::Approx(2.0));
+  CHECK(gradients(3, 16) == doctest::Approx(2.0 / kRanks));
+}

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <string>
@@ -127,17 +128,41 @@ TEST_CASE("biases and dropout follow the file") {
   CHECK(read(no_dropout.dump()).dropout == Presence::kAbsent);
 }
 
-TEST_CASE("an unsupported model_type lists the supported ones") {
+TEST_CASE("an unsupported model_type lists the supported ones and says where to read on") {
   const Fault fault = fault_of(with(kLlama3, "model_type", "\"mamba\""));
   CHECK(fault.pointer == "/model_type");
   CHECK(fault.found == "\"mamba\"");
-  CHECK(fault.allowed ==
-        "gpt2, bert, mpt, bloom, t5, vit, llama, mistral, mixtral, qwen2, qwen2_moe, qwen3, qwen3_moe, "
-        "deepseek_v2, deepseek_v3, gemma, gemma2, gemma3, gemma3_text, gpt_oss, internlm, internlm2");
+  CHECK(fault.allowed == join_names(huggingface_model_types()));
+  CHECK(fault.allowed.starts_with("gpt2, "));
+  CHECK(fault.remedy.find("list families") != std::string::npos);
+  CHECK(fault_of(with(kLlama3, "model_type", "\"qwen2moe\"")).nearest == "qwen2_moe");
   CHECK(fault_of(with(kLlama3, "model_type", "7")).pointer == "/model_type");
+  CHECK(fault_of(without(kLlama3, "model_type")).remedy.find("list families") != std::string::npos);
 }
 
-TEST_CASE("sizes are never defaulted, and bad ones are refused with their key") {
+TEST_CASE("sizes that config.json leaves out are the configuration class's, and said") {
+  // transformers' LlamaConfig(): the 7B of the first Llama, 2 x 32000 x 4096 + 32 layers of 202,383,360 + 4096.
+  const ModelSpec llama = read(R"({"model_type": "llama"})");
+  CHECK(parameters(llama) == 6'738'415'616);
+  CHECK(llama.seq_len == 2048);
+  REQUIRE(llama.notes.size() == 1);
+  for (const char* said : {"hidden_size 4096", "num_hidden_layers 32", "num_attention_heads 32", "vocab_size 32000",
+                           "intermediate_size 11008", "max_position_embeddings 2048"}) {
+    CHECK(llama.notes.front().find(said) != std::string::npos);
+  }
+  CHECK(read(kLlama3).notes.empty());
+  CHECK(read(without(kLlama3, "max_position_embeddings")).seq_len == 2048);
+  // Where the class has its own number of key and value heads, missing is not null.
+  CHECK(read(without(kMistral, "num_key_value_heads")).kv_heads == 8);
+  CHECK(read(with(kMistral, "num_key_value_heads", "null")).kv_heads == 32);
+  CHECK(read(without(kMistral, "sliding_window")).window == 4096);
+  CHECK(read(with(kMistral, "sliding_window", "null")).window == 0);
+  CHECK(read(R"({"model_type": "gemma2"})").attention_soft_cap == Presence::kPresent);
+  CHECK(read(R"({"model_type": "gemma2", "attn_logit_softcapping": null})").attention_soft_cap == Presence::kAbsent);
+  CHECK(read(R"({"model_type": "mpt"})").positions == Positions::kAlibi);
+}
+
+TEST_CASE("bad sizes are refused with their key") {
   struct Sizes {
     const char* text;
     std::vector<std::string> keys;
@@ -149,8 +174,6 @@ TEST_CASE("sizes are never defaulted, and bad ones are refused with their key") 
                              Sizes{kBert, {"hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size"}}}) {
     for (const std::string& key : sizes.keys) {
       CAPTURE(key);
-      CHECK(fault_of(without(sizes.text, key)).problem == "missing key");
-      CHECK(fault_of(without(sizes.text, key)).pointer == "/" + key);
       for (const char* bad : {"-1", "0", "0.5", "1e30", "\"8\"", "false", "{}"}) {
         CAPTURE(bad);
         CHECK(fault_of(with(sizes.text, key, bad)).pointer == "/" + key);
@@ -161,7 +184,51 @@ TEST_CASE("sizes are never defaulted, and bad ones are refused with their key") 
   CHECK(fault_of(with(kGpt2, "n_head", "7")).pointer == "/n_head");
   CHECK(fault_of(with(kLlama3, "attention_dropout", "2")).pointer == "/attention_dropout");
   CHECK(fault_of(with(kLlama3, "tie_word_embeddings", "\"no\"")).pointer == "/tie_word_embeddings");
+  CHECK(fault_of(with(kLlama3, "hidden_act", "\"silo\"")).nearest == "silu");
   CHECK(fault_of(std::string(kLlama3).substr(0, 200)).problem == "not valid JSON");
+}
+
+TEST_CASE("every name of a gated activation means three matrices, in families with and without a gate") {
+  const auto matrices = [](const char* text, const char* key, const char* name) {
+    return read(with(text, key, fmt::format("\"{}\"", name))).gated() ? 3 : 2;
+  };
+  constexpr const char* kT5 = R"({"model_type": "t5", "d_ff": 64, "d_model": 32, "num_heads": 2, "d_kv": 16,
+      "num_layers": 2, "vocab_size": 100})";
+  for (const char* gated : {"gated-silu", "gated-gelu", "gated-relu", "gated-gelu_new", "gated-swish", "swiglu",
+                            "geglu", "SwiGLU", "reglu", "glu"}) {
+    CAPTURE(gated);
+    CHECK(matrices(kT5, "feed_forward_proj", gated) == 3);
+    CHECK(matrices(kGpt2, "activation_function", gated) == 3);
+    CHECK(matrices(kLlama3, "hidden_act", gated) == 3);
+  }
+  for (const char* plain : {"relu", "gelu", "gelu_new", "silu"}) {
+    CAPTURE(plain);
+    CHECK(matrices(kT5, "feed_forward_proj", plain) == 2);
+    CHECK(matrices(kGpt2, "activation_function", plain) == 2);
+    CHECK(matrices(kLlama3, "hidden_act", plain) == 3);  // Llama's layer has a gate whatever its name
+  }
+}
+
+TEST_CASE("attention that looks both ways has a full mask") {
+  CHECK(read(kLlama3).mask == Mask::kCausal);
+  CHECK(read(with(kLlama3, "use_bidirectional_attention", "true")).mask == Mask::kFull);
+  CHECK(read(with(kLlama3, "use_bidirectional_attention", "\"all\"")).mask == Mask::kFull);
+  CHECK(read(with(kLlama3, "use_bidirectional_attention", "\"vision\"")).mask == Mask::kCausal);
+  CHECK(read(with(kLlama3, "use_bidirectional_attention", "false")).mask == Mask::kCausal);
+  CHECK(read(with(kQwen2, "is_causal", "false")).mask == Mask::kFull);
+  CHECK(read(kBert).mask == Mask::kFull);
+  CHECK(read(with(kBert, "is_decoder", "true")).mask == Mask::kCausal);
+  CHECK(read(with(kBert, "is_decoder", "false")).mask == Mask::kFull);
+}
+
+TEST_CASE("towers beside the language model are left out aloud") {
+  const std::string text = fmt::format(R"({{"model_type": "llava", "text_config": {}, "vision_config": {{"a": 1}},
+      "audio_config": {{"b": 2}}}})",
+                                       kLlama3);
+  const ModelSpec model = read(text);
+  CHECK(parameters(model) == 8'030'261'248);
+  REQUIRE(model.notes.size() == 1);
+  CHECK(model.notes.front().find("vision_config, audio_config") != std::string::npos);
 }
 
 TEST_CASE("a file or its folder can be named, and names the model") {
@@ -173,6 +240,20 @@ TEST_CASE("a file or its folder can be named, and names the model") {
   write_file(folder / "other.json", R"({"family":"gpt","layers":2,"hidden":64,"heads":4,"vocab":9,"seq_len":8})");
   CHECK(load_model((folder / "other.json").string()).name == "other");
   write_file(folder / "other.json", "{\"family\":");
+  CHECK_THROWS_AS(load_model((folder / "other.json").string()), UserError);
+  // Python's json writes what no JSON has: it is read, and what is wrong is said of the rest.
+  std::string python(kLlama3);
+  python.insert(1, R"("limits": [0.0, Infinity, -Infinity, NaN], "text": "Infinity \" NaN", )");
+  write_file(folder / "other.json", python);
+  CHECK(parameters(load_model((folder / "other.json").string())) == 8'030'261'248);
+  write_file(folder / "other.json", R"({"model_type": "nemotron_h", "time_step_limit": [0.0, Infinity]})");
+  try {
+    load_model((folder / "other.json").string());
+    FAIL("nemotron_h is not supported");
+  } catch (const UserError& error) {
+    CHECK(error.fault().pointer == "/model_type");
+  }
+  write_file(folder / "other.json", R"({"model_type": "llama", "hidden_size": Infinity})");
   CHECK_THROWS_AS(load_model((folder / "other.json").string()), UserError);
   std::filesystem::remove_all(folder.parent_path());
 }

@@ -88,3 +88,31 @@ TEST_CASE("memory as JSON names its terms in bytes") {
   CHECK(json.at("per_stage").size() == 3);
   CHECK(json.at("per_stage")[1].at("terms_bytes").at("activations") == 5.0 * 1073741824.0);
 }
+
+TEST_CASE("hosts that hold too little are part of the one verdict") {
+  constexpr double kGib = 1073741824.0;
+  Case job = three_stages(16.0);
+  job.memory.host_peak = Bytes{300.0 * kGib};
+  job.memory.host_capacity = Bytes{400.0 * kGib};
+  const auto verdict = [&job](const std::string& text) {
+    CHECK(text == memory_summary_text(job.scenario, job.layout, job.memory)
+                      .substr(memory_summary_text(job.scenario, job.layout, job.memory).size() - text.size()));
+  };
+  verdict("  host: 300 GiB of 400 GiB per node\n  fits: stage 0 is the fullest and has 4 GiB to spare\n");
+  job.memory.host_peak = Bytes{500.0 * kGib};
+  verdict("  DOES NOT FIT: a node's host needs 500 GiB of 400 GiB, 100 GiB too much\n");
+  CHECK(memory_text(job.scenario, job.layout, job.memory).find("fits:") == std::string::npos);
+  job.memory = make_estimate(std::move(job.memory.stages), {8.0 * kGib});
+  job.memory.host_peak = Bytes{500.0 * kGib};
+  job.memory.host_capacity = Bytes{400.0 * kGib};
+  verdict(
+      "  DOES NOT FIT: stage 0 needs 12 GiB of 8 GiB, 4 GiB too much; a node's host needs 500 GiB of 400 GiB, "
+      "100 GiB too much\n");
+}
+
+TEST_CASE("what was chosen for the user stands above the table") {
+  Case job = three_stages(16.0);
+  job.scenario.notes = {"sequences of 8192 tokens"};
+  CHECK(memory_text(job.scenario, job.layout, job.memory).find("  note      sequences of 8192 tokens\n") !=
+        std::string::npos);
+}

@@ -65,6 +65,21 @@ TEST_CASE("a block is as wide as its share of the step") {
   CHECK(blocks[0].attribute("width").as_double() == doctest::Approx(lane * 2.0 / 5.0).epsilon(0.005));
 }
 
+TEST_CASE("a block has the colour of its pass, whatever its kernels are called") {
+  HandMade made = sender_and_receiver();
+  const auto colour = [&made] {
+    const pugi::xml_document document = parsed(timeline_svg("step", made.program, made.timeline));
+    return std::string(blocks_of(rows_of(document).front()).front().attribute("fill").value());
+  };
+  made.program.names[0] = "head backward";
+  made.program.classes[0].operations[0].role = PassRole::kForward;
+  const std::string forward = colour();
+  for (const PassRole role : {PassRole::kBackward, PassRole::kInputGradient, PassRole::kWeightGradient}) {
+    made.program.classes[0].operations[0].role = role;
+    CHECK(colour() != forward);
+  }
+}
+
 TEST_CASE("runs of kernels of one pass are one block, those of another micro-batch are not") {
   HandMade made = sender_and_receiver();
   RankProgram& receiver = made.program.classes[1];

@@ -14,7 +14,7 @@ const std::vector<ValidatedFamily> kFamilies = {
     {.framework = "two",
      .tables = {"b.csv", "c.csv"},
      .step = {.rows = 20, .p90_abs_error = 0.5},
-     .memory = ErrorBand{.rows = 4, .p90_abs_error = 0.25}}};
+     .memory = ErrorBand{.rows = 40, .p90_abs_error = 0.25}}};
 
 }  // namespace
 
@@ -31,7 +31,7 @@ TEST_CASE("a profile without measured runs gets the widest band and says so") {
   const Uncertainty band = uncertainty_of(Seconds{10.0}, "three", kFamilies);
   CHECK(band.low.value == doctest::Approx(10.0 / 1.5));
   CHECK(band.high->value == doctest::Approx(20.0));
-  CHECK(band.basis.find("no measured runs of three") != std::string::npos);
+  CHECK(band.basis.find("no measured runs of three that bound it") != std::string::npos);
   CHECK(band.basis.find("b.csv, c.csv") != std::string::npos);
 }
 
@@ -40,25 +40,31 @@ TEST_CASE("memory has a band of its own, and a profile whose memory was never me
   const MemoryUncertainty own = uncertainty_of(Bytes{10.0}, "two", kFamilies);
   CHECK(own.low.value == doctest::Approx(8.0));
   CHECK(own.high->value == doctest::Approx(40.0 / 3.0));
-  CHECK(own.basis.find("4 measured peaks of memory of two") != std::string::npos);
+  CHECK(own.basis.find("40 measured peaks of memory of two") != std::string::npos);
   const MemoryUncertainty other = uncertainty_of(Bytes{10.0}, "one", kFamilies);
   CHECK(other.low.value == doctest::Approx(8.0));
-  CHECK(other.basis.find("no measured peaks of memory of one") != std::string::npos);
+  CHECK(other.basis.find("no measured peaks of memory of one that bound it") != std::string::npos);
   CHECK(to_json(other).at("low_bytes") == other.low.value);
 }
 
 TEST_CASE("nothing to judge by says so") {
   const Uncertainty none = uncertainty_of(Seconds{10.0}, "one", {});
-  CHECK(none.basis.find("no measured runs") != std::string::npos);
+  CHECK(none.basis.find("no band") != std::string::npos);
   CHECK_FALSE(none.high.has_value());
 }
 
-TEST_CASE("errors of a whole step and more bound nothing from above") {
-  const std::vector<ValidatedFamily> wild = {
-      {.framework = "wild", .tables = {"a.csv"}, .step = {.rows = 3, .p90_abs_error = 1.5}}};
-  const Uncertainty band = uncertainty_of(Seconds{10.0}, "wild", wild);
-  CHECK(band.low.value == doctest::Approx(4.0));
-  CHECK_FALSE(band.high.has_value());
+TEST_CASE("errors of the whole and more, and fewer than ten rows, are no band: another's is taken, or none") {
+  std::vector<ValidatedFamily> wild = {
+      {.framework = "wild", .tables = {"a.csv"}, .step = {.rows = 30, .p90_abs_error = 1.5}},
+      {.framework = "few", .tables = {"d.csv"}, .step = {.rows = 9, .p90_abs_error = 0.1}}};
+  for (const char* framework : {"wild", "few"}) {
+    const Uncertainty none = uncertainty_of(Seconds{10.0}, framework, wild);
+    CHECK_FALSE(none.high.has_value());
+    CHECK(none.basis.find('%') == std::string::npos);
+  }
+  wild.push_back(kFamilies.front());
+  // Within a quarter, as the only one that bounds anything: 8 to 13.33.
+  CHECK(uncertainty_of(Seconds{10.0}, "wild", wild).low.value == doctest::Approx(8.0));
 }
 
 TEST_CASE("the accuracy that ships is of framework profiles that exist") {

@@ -8,7 +8,9 @@ using namespace trainyard::checks;
 
 TEST_CASE("parameters are stored as wide as activations unless they are stated to be fp32") {
   const auto stored = [](std::initializer_list<std::string_view> keys) {
-    return read_scenario(main_job_with(keys), "job.json").training.param_dtype;
+    Json job = main_job_with(keys);
+    job["cluster"] = "dgx-h100";  // which has all of the formats
+    return read_scenario(job, "job.json").training.param_dtype;
   };
   CHECK(stored({}) == Precision::kFp16);  // megatron-lm-2022 trains in fp16
   CHECK(stored({"training.precision=bf16"}) == Precision::kBf16);
@@ -24,8 +26,8 @@ TEST_CASE("a format of parameters that no recipe has is refused; fp32 beside 16 
     CHECK(fault->pointer == "/training/param_dtype");
     CHECK(fault->allowed == "bf16, fp32");
   }
-  const auto gathered = refusal(main_job_with(
-      {"training.precision=fp8", "training.param_dtype=fp8", "training.data_parallel=fsdp", "training.zero_stage=3"}));
+  const auto gathered = refusal(main_job_with({"cluster=dgx-h100", "training.precision=fp8", "training.param_dtype=fp8",
+                                               "training.data_parallel=fsdp", "training.zero_stage=3"}));
   REQUIRE(gathered.has_value());
   CHECK(gathered->pointer == "/training/param_dtype");
   const auto narrow = refusal(main_job_with({"training.precision=fp32", "training.param_dtype=bf16"}));

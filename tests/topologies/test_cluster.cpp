@@ -202,3 +202,23 @@ TEST_CASE("the nodes in use are those of the fabric") {
     }
   }
 }
+
+TEST_CASE("a processor's maker that nobody knows is refused") {
+  const auto vendor = [](const char* name) {
+    Json document = load_cluster("dgx-h100").document;
+    document["cpu_vendor"] = name;
+    return read_cluster(JsonReader(document, "my.json"), "my").cpu_vendor;
+  };
+  CHECK(vendor("amd") == "amd");
+  try {
+    vendor("intle");
+    FAIL("no error was raised");
+  } catch (const UserError& error) {
+    CHECK(error.fault().pointer == "/cpu_vendor");
+    CHECK(error.fault().nearest == "intel");
+  }
+}
+
+TEST_CASE("the cluster of 96 GB H100s has them") {
+  CHECK(load_cluster("dgx-h100-96").gpu == "h100-96");
+}
