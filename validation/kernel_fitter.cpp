@@ -13,9 +13,10 @@ namespace {
 
 using Rows = MeasurementRows;
 
-constexpr std::size_t kSecondOrderRows = 200;  // fewer rows cannot tell splits from overlap
-constexpr std::size_t kManyRows = 100;         // from here every parameter is free
-constexpr std::size_t kMostRows = 1500;        // a fit reads at most so many rows; every row is scored
+constexpr std::size_t kSecondOrderRows = 200;     // fewer rows cannot tell splits from overlap
+constexpr std::size_t kManyRows = 100;            // from here every parameter is free
+constexpr std::size_t kManyMemoryBoundRows = 50;  // likewise: ten for each of its five parameters
+constexpr std::size_t kMostRows = 1500;           // a fit reads at most so many rows; every row is scored
 constexpr Seconds kShortKernel{200e-6};
 constexpr int kStarts = 3;
 constexpr int kEvaluations = 1000;
@@ -244,7 +245,7 @@ class Fitter {
         kind == MemoryBoundKind::kReduction ? calibration.reduction : calibration.elementwise;
     std::vector<Knob> knobs;
     for (const ParameterField<MemoryBoundParameters>& field : memory_bound_parameter_fields()) {
-      if (field.name == "memory_efficiency" || rows.size() >= kManyRows) {
+      if (field.name == "memory_efficiency" || rows.size() >= kManyMemoryBoundRows) {
         knobs.push_back(knob_for(field, parameters));
       }
     }
