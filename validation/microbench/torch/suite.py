@@ -56,7 +56,7 @@ class Suite:
         try:
             self.write({**what, **measure()})
         except torch.cuda.OutOfMemoryError:
-            self.write({**what, "out_of_memory": True})
+            self.write({**what, "record": "left_out", "why": "out of memory"})
         except torch.AcceleratorError:  # sticky: no later call of this process can be believed
             self.failed += 1
             raise
