@@ -65,7 +65,7 @@ class SuiteReader {
       take_grouped_gemm(record);
     } else if (kind == "nccl") {
       take_collective(record);
-    } else if (kind == "gemm_check" || kind == "membound_check") {
+    } else if (kind == "gemm_check" || kind == "attention_check" || kind == "membound_check") {
       if (!record.at("right").boolean()) {
         wrong_.insert(record.at("kernel").text());
       }

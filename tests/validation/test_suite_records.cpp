@@ -191,12 +191,18 @@ TEST_CASE("a kernel whose check failed is not fitted, wherever the check stands"
       "\n"
       R"({"record":"membound","kernel":"softmax","kind":"reduction","dtype":"bf16","shape":"1","cache":"cold",)"
       R"("traffic_bytes":1e6,"time_s":{"median":3e-6}})"
+      "\n"
+      R"({"record":"attention_check","kernel":"cuDNN","relative_error":null,"tolerance":0.01,"right":false})"
+      "\n"
+      R"({"record":"attention","kernel":"cuDNN","dtype":"bf16","batch":1,"seq":64,"heads":1,"kv_heads":1,)"
+      R"("head_dim":64,"causal":true,"direction":"fwd","time_s":{"median":1e-4}})"
       "\n");
   const auto rows = read_suite(file.path.string(), &gpu).kernels;
-  REQUIRE(rows.size() == 3);
+  REQUIRE(rows.size() == 4);
   CHECK(rows[0].skipped.find("wrong") != std::string::npos);
   CHECK(rows[1].skipped.empty());
   CHECK(rows[2].skipped.find("wrong") != std::string::npos);
+  CHECK(rows[3].skipped.find("wrong") != std::string::npos);
 }
 
 TEST_CASE("a fit to synthetic suite output finds the model behind it") {
