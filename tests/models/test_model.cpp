@@ -72,11 +72,17 @@ TEST_CASE("an inline model needs its sizes and takes the family's defaults") {
   CHECK(model.head_dim == 16);
   CHECK(model.kv_heads == 4);
   CHECK(model.tied_embeddings == Presence::kPresent);
-  for (const char* key : {"family", "layers", "hidden", "heads", "vocab", "seq_len"}) {
-    CAPTURE(key);
+  const auto without = [](const char* key) {
     Json document = parse_json(std::string(kSmall) + "}", "model.json");
     document.erase(key);
-    const Fault fault = fault_of(document.dump());
+    return fault_of(document.dump());
+  };
+  // A document without a family may be meant as Hugging Face's.
+  CHECK(without("family").pointer == "/model");
+  CHECK(without("family").problem.find("model_type") != std::string::npos);
+  for (const char* key : {"layers", "hidden", "heads", "vocab", "seq_len"}) {
+    CAPTURE(key);
+    const Fault fault = without(key);
     CHECK(fault.pointer == std::string("/model/") + key);
     CHECK(fault.problem == "missing key");
   }
