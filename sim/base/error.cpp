@@ -9,7 +9,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t kLongestPart = 2000;
-constexpr std::size_t kLongestFind = 300;
+constexpr std::size_t kLongestPointer = 300;
 
 // What the user wrote, so that it fits a terminal: long text is cut in its middle, control characters are spelled out.
 std::string readable(std::string_view text, std::size_t longest, bool keeps_lines) {
@@ -34,8 +34,8 @@ std::string describe(const Fault& fault) {
     }
   };
   add("in", fault.file);
-  add("at", fault.pointer, kLongestFind);
-  add("found", fault.found, kLongestFind);
+  add("at", fault.pointer, kLongestPointer);
+  add("found", fault.found);
   add("allowed", fault.allowed, 2 * kLongestPart);
   add("did you mean", fault.nearest);
   add("remedy", fault.remedy);

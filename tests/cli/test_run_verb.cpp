@@ -116,9 +116,15 @@ TEST_CASE("flags, a scenario file and --set ask the same question") {
 
 TEST_CASE("the resolved scenario is a scenario that gives the same result") {
   const ScratchFolder scratch;
-  const Document first = without_wall(result_of(kTwoStages));
+  Document first = without_wall(result_of(kTwoStages));
   const std::string file = scratch.file("resolved.json", first.at("scenario").dump());
-  CHECK(without_wall(result_of("run " + file)) == first);
+  Document second = without_wall(result_of("run " + file));
+  // The one thing that differs: a length that is stated was not taken from the model.
+  CHECK(first.at("notes").size() == 1);
+  CHECK(second.at("notes").empty());
+  first.erase("notes");
+  second.erase("notes");
+  CHECK(second == first);
 }
 
 TEST_CASE("--json to a file leaves the text for people, and the trace is written beside it") {
