@@ -156,7 +156,7 @@ class ModelReader {
         return {.model = path.string(), .skipped = {}};
       }
     }
-    return skip("architecture not stated is not simulated");
+    return skip(name.ends_with(".json") ? fmt::format("no model file {}", name) : "the architecture is not stated");
   }
 
   const CsvTable& table_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <initializer_list>
 
 #include "kernels/gpu.hpp"
@@ -101,7 +102,7 @@ class RowReader {
       }
     }
     if (!cluster_.empty() && !has_name(cluster_names(), cluster_)) {
-      skip(fmt::format("no cluster {}", cluster_));
+      choose_cluster_file();
     }
   }
 
@@ -135,6 +136,18 @@ class RowReader {
     if (out_.skipped.empty()) {
       out_.scenarios = readings(scenario, open);
     }
+  }
+
+  // A cluster of the user's own: a file beside the table, or by its path.
+  void choose_cluster_file() {
+    const std::filesystem::path beside = std::filesystem::path(table_.file()).parent_path() / cluster_;
+    for (const std::filesystem::path& path : {beside, std::filesystem::path(cluster_)}) {
+      if (cluster_.ends_with(".json") && std::filesystem::exists(path)) {
+        cluster_ = path.string();
+        return;
+      }
+    }
+    skip(fmt::format("no cluster {}", cluster_));
   }
 
   // A row may name a GPU with another memory size than the cluster's usual one.

@@ -284,10 +284,12 @@ std::string percent(const Json& value) {
 }
 
 std::string file_text(const Json& file) {
-  std::string out =
-      fmt::format("{}: {} rows, {} simulated ({} with assumed recipe, {} with settings left open), {} skipped\n",
-                  file["file"].get<std::string>(), file["rows"].get<int>(), file["simulated"].get<int>(),
-                  file["assumed"].get<int>(), file["open"].get<int>(), file["skipped"].get<int>());
+  std::string out = fmt::format(
+      "{}: {} rows, {} simulated ({} with assumed recipe, {} with settings left open), {} skipped, {} of "
+      "which only memory is asked\n",
+      file["file"].get<std::string>(), file["rows"].get<int>(), file["simulated"].get<int>(),
+      file["assumed"].get<int>(), file["open"].get<int>(), file["skipped"].get<int>(),
+      file["rows"].get<int>() - file["simulated"].get<int>() - file["skipped"].get<int>());
   out +=
       fmt::format("  step time  median {}  mean {}  p90 {}  bias {}  spearman {}\n", percent(file["median_abs_error"]),
                   percent(file["mean_abs_error"]), percent(file["p90_abs_error"]), percent(file["bias"]),

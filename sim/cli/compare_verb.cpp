@@ -72,7 +72,7 @@ void compare(const CompareOptions& options) {
   std::vector<Scenario> scenarios;
   for (const std::string& file : options.files) {
     scenarios.push_back(read(file, options.assignments));
-    print_notes(scenarios.back().cluster);
+    print_notes(scenarios.back());
   }
   options.json.check();
   const std::vector<ValidatedFamily> accuracy = load_accuracy();

@@ -37,7 +37,11 @@ void run(const RunOptions& options) {
   const Scenario scenario = options.scenario.read();
   check_outputs({options.json.option(), {"--trace", options.trace}, {"--timeline", options.timeline}});
   if (!options.allow_oom) {
-    check_fits(estimate_memory(scenario, make_layout(scenario)));
+    const MemoryEstimate memory = estimate_memory(scenario, make_layout(scenario));
+    if (!memory.fits()) {
+      print_notes(scenario);  // no answer will say them
+    }
+    check_fits(memory);
   }
   const std::vector<ValidatedFamily> accuracy = load_accuracy();
   const auto begin = std::chrono::steady_clock::now();

@@ -170,7 +170,7 @@ void check_found(const SearchResult& result, int simulated) {
     fault.problem = "no layout of this job fits in memory";
     fault.found = fmt::format("{} layouts", result.layouts.size());
     fault.allowed = fmt::format("a layout within {} per device", to_text(result.capacity));
-    fault.remedy = "use more or larger GPUs, a smaller model or a shorter sequence";
+    fault.remedy = "use more or larger GPUs, a smaller model or a shorter sequence, or leave open what is fixed";
   } else if (counts.fitting == 0 || (simulated > 0 && counts.simulated == 0)) {
     fault.problem = "no layout of this job that fits could be simulated";
     fault.found = reasons_text(result.failed);
@@ -185,7 +185,7 @@ OpenJob open_job(const ScenarioOptions& options) {
   ScenarioOptions::Asked asked = options.asked();
   try {
     OpenJob job(std::move(asked.document), std::move(asked.file));
-    print_notes(job.stated().cluster);
+    print_notes(job.stated());
     return job;
   } catch (const UserError& error) {
     throw options.named(error);
@@ -214,6 +214,7 @@ void search(const SearchOptions& options) {
   document["illegal"] = reasons_json(result.illegal);
   document["failed"] = reasons_json(result.failed);
   document["capacity_bytes"] = result.capacity.value;
+  document["notes"] = job.stated().notes;
   document["screening_wall_s"] = result.screening.value;
   document["scenario"] = options.scenario.asked().document;  // what all layouts have in common
   options.json.write(document);

@@ -46,6 +46,13 @@ void print_notes(const ClusterSpec& cluster) {
   }
 }
 
+void print_notes(const Scenario& scenario) {
+  print_notes(scenario.cluster);
+  for (const std::string& note : scenario.notes) {
+    print_note(fmt::format("{}: {}\n", scenario.model.name, note));
+  }
+}
+
 void add_effort_option(CLI::App& verb) {
   verb.add_flag_callback("--no-limit", lift_effort_limit, "try what would take very long or more memory than there is");
 }

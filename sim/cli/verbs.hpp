@@ -7,6 +7,7 @@
 
 #include "sim/base/json_reader.hpp"
 #include "sim/cli/outputs.hpp"
+#include "sim/scenario/scenario.hpp"
 #include "topologies/cluster.hpp"
 
 namespace trainyard {
@@ -46,6 +47,8 @@ struct ClusterOption {
 
 // To stderr, a line each: what was left out or assumed of an imported topology, and why.
 void print_notes(const ClusterSpec& cluster);
+// The same, and what was chosen for the user or left out of the rest of a scenario.
+void print_notes(const Scenario& scenario);
 
 // The value of a flag that takes a whole number. Throws UserError.
 int whole_number(const std::string& flag, const std::string& typed, int smallest, int largest);

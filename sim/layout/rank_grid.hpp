@@ -30,6 +30,8 @@ class RankGrid {
 
   std::size_t ranks() const { return ranks_; }
   std::int64_t size(Dimension dimension) const { return sizes_[static_cast<std::size_t>(dimension)]; }
+  // How many ranks apart neighbours along a dimension stand.
+  std::int64_t stride(Dimension dimension) const { return strides_[static_cast<std::size_t>(dimension)]; }
   Coordinates coordinates(RankId rank) const;
   RankId rank(const Coordinates& coordinates) const;
 

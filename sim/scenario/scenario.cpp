@@ -8,6 +8,7 @@
 #include "sim/base/files.hpp"
 #include "sim/scenario/attention_names.hpp"
 #include "sim/scenario/cluster_choice.hpp"
+#include "sim/scenario/idle_keys.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/open_job.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
@@ -325,6 +326,9 @@ Scenario checked(Scenario scenario, const JsonReader& json) {
   check_training(scenario, json.file());
   check_pipeline(scenario, json.file());
   check_offload(scenario, json.file());
+  for (std::string& note : idle_keys(scenario)) {
+    scenario.notes.push_back(std::move(note));
+  }
   scenario.resolved = resolved_document(scenario, json.at("model").value(), json.at("cluster").value());
   if (const auto like = json.find("like")) {
     scenario.resolved["like"] = like->text();

@@ -184,6 +184,11 @@ void check_layout(const Scenario& scenario, const std::string& file) {
   const Parallelism& layout = scenario.layout;
   const ModelSpec& model = scenario.model;
   const auto number = [](std::int64_t value) { return fmt::format("{}", value); };
+  if (scenario.gpus % (layout.tp * layout.pp * layout.cp) != 0) {
+    place.fail("/layout", "tp * pp * cp must divide the number of GPUs",
+               fmt::format("{} * {} * {} on {} GPUs", layout.tp, layout.pp, layout.cp, scenario.gpus),
+               fmt::format("a product that divides {}", scenario.gpus), "choose other tp, pp or cp, or other gpus");
+  }
   if (layout.tp * layout.pp * layout.cp * layout.dp != scenario.gpus) {
     place.fail("/layout", "tp * pp * cp * dp must equal the number of GPUs",
                fmt::format("{} * {} * {} * {} on {} GPUs", layout.tp, layout.pp, layout.cp, layout.dp, scenario.gpus),

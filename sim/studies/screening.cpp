@@ -41,18 +41,17 @@ Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, st
   return entry->second;
 }
 
-// Ranks of the faster dimensions stand between the members, in Megatron's order.
-Screen::Members Screen::members_of(const Scenario& scenario, ParallelGroup group) const {
-  const Parallelism& layout = scenario.layout;
+// Ranks of the faster dimensions stand between the members, in the layout's order.
+Screen::Members Screen::members_of(const Parallelism& layout, ParallelGroup group) {
   switch (group) {
     case ParallelGroup::kTensor:
-      return {layout.tp, 1};
+      return {layout.tp, RankGrid::dense(layout).stride(Dimension::kTensor)};
     case ParallelGroup::kExpertTensor:
-      return {layout.etp, 1};
+      return {layout.etp, RankGrid::experts(layout).stride(Dimension::kTensor)};
     case ParallelGroup::kExpert:
-      return {layout.ep, layout.etp};
+      return {layout.ep, RankGrid::experts(layout).stride(Dimension::kExpert)};
     default:
-      return {layout.cp, layout.tp};
+      return {layout.cp, RankGrid::dense(layout).stride(Dimension::kContext)};
   }
 }
 
@@ -67,7 +66,7 @@ void Screen::raise_times(PassTimes& times, const Scenario& scenario, const Shard
         host += run->run.host;
         device += run->run.device * slowness_;
       } else if (const auto* call = std::get_if<GroupCollective>(&step)) {
-        const Members members = members_of(scenario, call->group);
+        const Members members = members_of(scenario.layout, call->group);
         host += issue_time(scenario, call->op, static_cast<std::size_t>(members.count));
         if (call->overlapped_operators == 0) {
           device += collective(call->op, call->size, members.count, members.stride);
@@ -88,7 +87,11 @@ void Screen::raise_times(PassTimes& times, const Scenario& scenario, const Shard
 
 const Screen::PassTimes& Screen::passes(const Scenario& scenario, const LayoutChoice& choice) {
   LayoutChoice key = choice;
-  key.pp = key.vpp = key.dp = 1;
+  key.vpp = 1;
+  // In Megatron's order the members of a pass's groups stand alike whatever stages and replicas there are.
+  if (scenario.layout.order == Parallelism{}.order) {
+    key.pp = key.dp = 1;
+  }
   key.embedding = key.loss = EndPlacement::kWithLayers;
   key.zero_stage = 0;
   const auto [entry, is_new] = passes_.try_emplace(key);
@@ -144,11 +147,17 @@ Screen::Sharing Screen::sharing(const Scenario& scenario, const ParameterShare& 
   const Parallelism& layout = scenario.layout;
   const Training& training = scenario.training;
   const bool hybrid = is_fsdp(training.data_parallel.strategy);
+  const RankGrid grid = RankGrid::dense(layout);
+  const std::int64_t replicas_apart = grid.stride(Dimension::kData);
+  // Context parallelism shares the sum: of two dimensions the nearer neighbours count.
+  const std::int64_t apart =
+      layout.cp == 1 ? replicas_apart : std::min(replicas_apart, grid.stride(Dimension::kContext));
+  const std::int64_t experts_apart = RankGrid::experts(layout).stride(Dimension::kData);
   const auto among = [&](CollectiveOp op, Bytes element) {
     return collective(op, element * static_cast<double>(held.shared), hybrid ? layout.hsdp_shard : layout.data_ranks(),
-                      layout.tp) +
+                      apart) +
            collective(op, element * static_cast<double>(held.experts),
-                      hybrid ? layout.expert_shard() : layout.expert_dp(), layout.etp * layout.ep);
+                      hybrid ? layout.expert_shard() : layout.expert_dp(), experts_apart);
   };
   const Bytes gradient = bytes_per_element(training.grad_dtype);
   const Bytes parameter = bytes_per_element(training.precision);
@@ -203,10 +212,12 @@ Seconds Screen::step(const Scenario& scenario, const LayoutChoice& choice) {
   const auto micro_batches = static_cast<double>(scenario.micro_batches());
   const double bubble = static_cast<double>(choice.pp - 1);
   // Every chunk of every micro-batch waits for its messages.
-  const std::int64_t next_stage = std::max<std::int64_t>(1, std::min(scenario.gpus / 2, scenario.gpus / choice.pp));
-  const Seconds exchange = collective(CollectiveOp::kSendRecv, pass.message, 2, next_stage) * 2.0;  // both ways
-  const Seconds exchanges =
-      choice.pp > 1 ? exchange * (micro_batches * static_cast<double>(choice.vpp) + bubble) : Seconds{};
+  const std::int64_t next_stage = layout.grid.stride(Dimension::kPipeline);
+  Seconds exchanges{};
+  if (choice.pp > 1) {
+    const Seconds exchange = collective(CollectiveOp::kSendRecv, pass.message, 2, next_stage) * 2.0;  // both ways
+    exchanges = exchange * (micro_batches * static_cast<double>(choice.vpp) + bubble);
+  }
   return max(passing.all, shared.per_micro_batch) * micro_batches + passing.largest * bubble + exchanges +
          shared.per_step + update(scenario, held);
 }

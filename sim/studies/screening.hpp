@@ -56,7 +56,7 @@ class Screen {
     std::int64_t count;
     std::int64_t stride;
   };
-  Members members_of(const Scenario& scenario, ParallelGroup group) const;
+  static Members members_of(const Parallelism& layout, ParallelGroup group);
   Seconds collective(CollectiveOp op, Bytes size, std::int64_t members, std::int64_t stride);
   // What data parallelism exchanges of the fullest stage in every micro-batch, and at the end of the step.
   struct Sharing {

@@ -44,12 +44,9 @@ std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
   }
 }
 
-// `layouts` are sorted by the formula. Those that fail are taken out of them.
-void simulate_best(const OpenJob& job, std::size_t count, SearchResult& result) {
+// Simulates the layouts at `order` until `count` of them have succeeded. Those that fail are taken out of the result.
+void simulate(const OpenJob& job, const std::vector<std::size_t>& order, std::size_t count, SearchResult& result) {
   std::vector<SearchedLayout>& layouts = result.layouts;
-  std::vector<std::size_t> order(layouts.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::erase_if(order, [&layouts](std::size_t i) { return !layouts[i].fits; });
   std::vector<std::size_t> broken;
   std::size_t next = 0;
   for (std::size_t missing = count; missing > 0 && next < order.size();) {
@@ -76,6 +73,33 @@ void simulate_best(const OpenJob& job, std::size_t count, SearchResult& result) 
   std::sort(broken.begin(), broken.end(), std::greater<>());
   for (const std::size_t i : broken) {
     layouts.erase(layouts.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+// The fastest by the formula, by which `layouts` are sorted.
+void simulate_best(const OpenJob& job, std::size_t count, SearchResult& result) {
+  std::vector<std::size_t> order(result.layouts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::erase_if(order, [&](std::size_t i) { return !result.layouts[i].fits; });
+  simulate(job, order, count, result);
+}
+
+// Sorts what is known and finds the front. What came to it by the formula alone is simulated as well, so that no row of
+// it is an estimate: the smallest of all is then simulated, and nothing else is smaller.
+void settle_front(const OpenJob& job, bool simulates, SearchResult& result) {
+  while (true) {
+    std::stable_sort(result.layouts.begin(), result.layouts.end(),
+                     [](const SearchedLayout& a, const SearchedLayout& b) {
+                       return a.simulated.has_value() != b.simulated.has_value() ? a.simulated.has_value()
+                                                                                 : a.best_known() < b.best_known();
+                     });
+    result.front = front_of(result.layouts);
+    std::vector<std::size_t> estimated = result.front;
+    std::erase_if(estimated, [&](std::size_t i) { return result.layouts[i].simulated.has_value(); });
+    if (!simulates || estimated.empty()) {
+      return;
+    }
+    simulate(job, estimated, estimated.size(), result);
   }
 }
 
@@ -113,11 +137,7 @@ SearchResult search_layouts(const OpenJob& job, std::size_t simulated) {
   std::stable_sort(result.layouts.begin(), result.layouts.end(),
                    [](const SearchedLayout& a, const SearchedLayout& b) { return a.step < b.step; });
   simulate_best(job, simulated, result);
-  std::stable_sort(result.layouts.begin(), result.layouts.end(), [](const SearchedLayout& a, const SearchedLayout& b) {
-    return a.simulated.has_value() != b.simulated.has_value() ? a.simulated.has_value()
-                                                              : a.best_known() < b.best_known();
-  });
-  result.front = front_of(result.layouts);
+  settle_front(job, simulated > 0, result);
   return result;
 }
 

@@ -198,7 +198,7 @@ TEST_CASE("a model may be named instead of described") {
   named["model"] = (home_folder() / "models/catalogue/llama-3-8b.json").string();
   CHECK(scenario(named).model.layers == 32);
   named["model"] = "llama-3-9b";
-  CHECK(row(named).skipped == "architecture not stated is not simulated");
+  CHECK(row(named).skipped == "the architecture is not stated");
 }
 
 TEST_CASE("what has no model is said in words and counts as assumed") {
