@@ -113,7 +113,13 @@ void check_cut_by_cost(const Place& place, const Scenario& scenario) {
 
 // Layers, and ends that count as one, for every virtual stage that is to hold some.
 void check_enough_layers(const Place& place, const Parallelism& layout, std::int64_t layers, std::int64_t holders) {
-  if (holders < 1 || layers < holders) {
+  if (holders < 1) {
+    const bool is_embedding = layout.embedding == EndPlacement::kStandalone;
+    place.fail(is_embedding ? "/layout/embedding" : "/layout/loss", "an end that stands alone has a stage of its own",
+               fmt::format("pp {} * vpp {}", layout.pp, layout.vpp), "a stage more than stand alone",
+               "raise pp or vpp, or leave the end with the layers");
+  }
+  if (layers < holders) {
     place.fail("/layout/pp", "there are fewer layers than pipeline stages times chunks",
                fmt::format("pp {} * vpp {}", layout.pp, layout.vpp),
                fmt::format("pp * vpp of at most {} layers", layers), "lower pp or vpp");
