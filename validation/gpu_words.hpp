@@ -9,7 +9,8 @@ namespace trainyard {
 
 // Whether the words can mean a GPU of the catalogue: they name its model (the first word of its catalogue name, or one
 // of the "device_names" of its file) and no other form (PCIe card or SXM module). Sizes of memory are not compared: the
-// modules of one model share their links. Words without a number ("Graphics Device") may mean every GPU. Throws UserError when the catalogue has no `gpu`.
+// modules of one model share their links. Words without a number ("Graphics Device") may mean every GPU. Throws
+// UserError when the catalogue has no `gpu`.
 bool may_mean_gpu(std::string_view words, const std::string& gpu);
 
 // The cluster of a row that names none: the first of the catalogue with such a GPU; before others those whose GPU has

@@ -38,13 +38,13 @@ void check_writable(const std::filesystem::path& path);
 // The folder that holds the catalogues (models/catalogue, kernels/gpus, ...): TRAINYARD_HOME, else the source folder.
 std::filesystem::path home_folder();
 
-// Names (without .json) of the catalogue entries in a folder below home_folder(), sorted. Throws UserError when there is
-// no such folder: TRAINYARD_HOME is wrong.
+// Names (without .json) of the catalogue entries in a folder below home_folder(), sorted. Throws UserError when there
+// is no such folder: TRAINYARD_HOME is wrong.
 std::vector<std::string> catalogue_names(std::string_view folder);
 
 // The path of the catalogue entry `name`, whose stem is the entry's own name: case and _ for - do not matter, and the
-// beginning of one name alone will do (up to a dash). Throws UserError with the nearest names when there is none or more
-// than one. `what` is the word for the message: "model", "cluster", ...; `pointer` says where the name was given.
+// beginning of one name alone will do (up to a dash). Throws UserError with the nearest names when there is none or
+// more than one. `what` is the word for the message: "model", "cluster", ...; `pointer` says where the name was given.
 std::filesystem::path catalogue_path(std::string_view folder, std::string_view what, std::string_view name,
                                      std::string_view file, std::string_view pointer);
 

@@ -66,7 +66,7 @@ struct StageHoldings {
   // All that is held while the optimizer updates and no pass is under way, where it holds more than `resident` says:
   // gradients that it copies, its temporaries.
   std::optional<MemoryUses> update;
-  MemoryUses on_host;   // likewise, in the memory of the host
+  MemoryUses on_host;  // likewise, in the memory of the host
   std::vector<ChunkHoldings> chunks;
   // Gradients that autograd hands out beside the buffer they are accumulated into: all there at the end of a backward
   // pass, then given back.

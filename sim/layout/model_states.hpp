@@ -13,7 +13,7 @@ struct ModelStates {
   // Gradients at the fullest moment of the optimizer's step, in the place of those above, their buffers and gathered
   // weights: what a strategy copies only then, and gives back before the next pass.
   std::optional<Bytes> update_gradients;
-  MemoryUses on_host;        // what of the first three the host holds in the device's place, and what it needs for it
+  MemoryUses on_host;  // what of the first three the host holds in the device's place, and what it needs for it
 };
 
 // Of one parameter as the optimizer updates it: the master copy, or the parameter itself where it is as wide.

@@ -126,7 +126,7 @@ struct Scenario {
   std::uint64_t seed = 0;
   VariationOptions variation;
   std::vector<std::string> notes;  // what was left out or chosen for the user, in words
-  Json resolved;  // every value that was used, defaults included, in the scenario's own schema
+  Json resolved;                   // every value that was used, defaults included, in the scenario's own schema
 
   Placement placement() const {
     return training.schedule_table ? training.schedule_table->placement : schedule_traits(training.schedule).placement;
