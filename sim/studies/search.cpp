@@ -22,11 +22,13 @@ void leave_out(std::vector<LeftOut>& counted, const std::string& reason, const s
 }
 
 // Of layouts in their final order, those that fit and are smaller than all before them. Formula and simulation are not
-// measured against each other: what was not simulated counts only where it is smaller than all that was.
-std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts) {
+// measured against each other: with kSimulated only what was simulated takes part.
+enum class Front { kAll, kSimulated };
+std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts, Front among) {
   std::vector<std::size_t> front;
   for (std::size_t i = 0; i < layouts.size(); ++i) {
-    if (layouts[i].fits && (front.empty() || layouts[i].memory < layouts[front.back()].memory)) {
+    const bool takes_part = layouts[i].fits && (among == Front::kAll || layouts[i].simulated.has_value());
+    if (takes_part && (front.empty() || layouts[i].memory < layouts[front.back()].memory)) {
       front.push_back(i);
     }
   }
@@ -84,23 +86,32 @@ void simulate_best(const OpenJob& job, std::size_t count, SearchResult& result) 
   simulate(job, order, count, result);
 }
 
-// Sorts what is known and finds the front. What came to it by the formula alone is simulated as well, so that no row of
-// it is an estimate: the smallest of all is then simulated, and nothing else is smaller.
-void settle_front(const OpenJob& job, bool simulates, SearchResult& result) {
-  while (true) {
-    std::stable_sort(result.layouts.begin(), result.layouts.end(),
-                     [](const SearchedLayout& a, const SearchedLayout& b) {
-                       return a.simulated.has_value() != b.simulated.has_value() ? a.simulated.has_value()
-                                                                                 : a.best_known() < b.best_known();
-                     });
-    result.front = front_of(result.layouts);
-    std::vector<std::size_t> estimated = result.front;
-    std::erase_if(estimated, [&](std::size_t i) { return result.layouts[i].simulated.has_value(); });
-    if (!simulates || estimated.empty()) {
-      return;
-    }
-    simulate(job, estimated, estimated.size(), result);
+void sort_by_best_known(std::vector<SearchedLayout>& layouts) {
+  std::stable_sort(layouts.begin(), layouts.end(), [](const SearchedLayout& a, const SearchedLayout& b) {
+    return a.simulated.has_value() != b.simulated.has_value() ? a.simulated.has_value()
+                                                              : a.best_known() < b.best_known();
+  });
+}
+
+// Some of what is smaller than all that was simulated, and by the formula on the front, is simulated too: a quarter as
+// many, spread evenly, the smallest among them. No row of the front is an estimate.
+void settle_front(const OpenJob& job, std::size_t simulated, SearchResult& result) {
+  sort_by_best_known(result.layouts);
+  result.front = front_of(result.layouts, simulated > 0 ? Front::kSimulated : Front::kAll);
+  if (simulated == 0) {
+    return;
   }
+  std::vector<std::size_t> estimated = front_of(result.layouts, Front::kAll);
+  std::erase_if(estimated, [&](std::size_t i) { return result.layouts[i].simulated.has_value(); });
+  const std::size_t most = std::max<std::size_t>(1, simulated / 4);
+  const std::size_t every = std::max<std::size_t>(1, (estimated.size() + most - 1) / most);
+  std::vector<std::size_t> picked;
+  for (std::size_t i = 0; i < estimated.size(); i += every) {
+    picked.push_back(estimated[estimated.size() - 1 - i]);
+  }
+  simulate(job, picked, picked.size(), result);
+  sort_by_best_known(result.layouts);
+  result.front = front_of(result.layouts, Front::kSimulated);
 }
 
 // Every candidate that the scenario's own checks pass, by formula.
@@ -137,7 +148,7 @@ SearchResult search_layouts(const OpenJob& job, std::size_t simulated) {
   std::stable_sort(result.layouts.begin(), result.layouts.end(),
                    [](const SearchedLayout& a, const SearchedLayout& b) { return a.step < b.step; });
   simulate_best(job, simulated, result);
-  settle_front(job, simulated > 0, result);
+  settle_front(job, simulated, result);
   return result;
 }
 

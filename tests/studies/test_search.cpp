@@ -142,16 +142,15 @@ TEST_CASE("the search simulates the best that fit and its front has nothing domi
       CHECK(one.step / *one.simulated < 1.5);
     }
   }
-  CHECK(simulated == 6);
+  CHECK(simulated >= 6);
+  CHECK(simulated <= 6 + 2);  // of the front, a quarter as many and one for what rounding leaves
   REQUIRE_FALSE(result.front.empty());
   for (std::size_t i = 1; i < result.front.size(); ++i) {
     const SearchedLayout& faster = result.layouts[result.front[i - 1]];
     const SearchedLayout& smaller = result.layouts[result.front[i]];
-    // What was not simulated stands behind what was, and is not measured against it.
-    CHECK(faster.simulated.has_value() >= smaller.simulated.has_value());
-    if (faster.simulated.has_value() == smaller.simulated.has_value()) {
-      CHECK(faster.best_known() <= smaller.best_known());
-    }
+    CHECK(faster.simulated.has_value());
+    CHECK(smaller.simulated.has_value());
+    CHECK(faster.best_known() <= smaller.best_known());
     CHECK(smaller.memory < faster.memory);
   }
 }
