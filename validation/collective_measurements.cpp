@@ -97,8 +97,13 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
   if (out.nodes == 0 && out.gpus_per_node > 0) {
     out.nodes = (out.ranks + out.gpus_per_node - 1) / out.gpus_per_node;
   }
-  out.size = {table.number(row, "size_bytes").value_or(0.0)};
-  out.time = {table.number(row, "time_us").value_or(0.0) * kMicro};
+  // Zero and less say that nothing was measured.
+  const auto measured = [&](const char* column, MeasuredRange range) {
+    const double value = table.number(row, column).value_or(0.0);
+    return value > 0.0 ? table.measurement(row, column, range).value_or(0.0) : value;
+  };
+  out.size = {measured("size_bytes", kMeasuredBytes)};
+  out.time = {measured("time_us", kMeasuredSeconds.in(1.0 / kMicro)) * kMicro};
   if (out.ranks == 0 || out.nodes == 0) {
     skip(out.ranks == 0 ? "ranks are not stated" : "nodes are not stated");
   }

@@ -79,7 +79,7 @@ class Reader {
   }
 
   void read_time(KernelMeasurement& out) const {
-    out.measured = {table_.positive_number(index_, "time_us").value_or(0.0) * 1e-6};
+    out.measured = {table_.measurement(index_, "time_us", kMeasuredSeconds.in(1e6)).value_or(0.0) * 1e-6};
   }
 
   Precision read_precision(KernelMeasurement& out) const {
@@ -106,7 +106,7 @@ class Reader {
               .batch = table_.integer(index_, "batch").value_or(1),
               .precision = read_precision(out)};
     if (work.m <= 0 || work.n <= 0 || work.k <= 0 || work.batch <= 0) {
-      skip(out, "m, n, k or batch is missing");
+      skip(out, "m, n, k or batch is not stated or not above zero");
     }
     const double results = static_cast<double>(work.batch) * static_cast<double>(work.m) * static_cast<double>(work.n);
     const bool accumulates = notes().find("accumulate=True") != std::string::npos;
@@ -188,7 +188,7 @@ class Reader {
     MeasuredMemoryBound measured;
     if (table_.has_column("gbps")) {
       measured.work.traffic = kStreamTraffic;
-      if (const auto rate = table_.positive_number(index_, "gbps")) {
+      if (const auto rate = table_.measurement(index_, "gbps", kMeasuredBytesPerSecond.in(1e-9))) {
         out.measured = kStreamTraffic / BytesPerSecond{*rate * 1e9};
       }
       out.configuration = op;

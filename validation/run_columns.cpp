@@ -100,6 +100,10 @@ class SettingsReader {
     }
     for (const std::string& name : table_.columns()) {
       if (name.find('.') != std::string::npos && !text(name).empty()) {
+        if (name.front() == '.' || name.back() == '.' || name.find("..") != std::string::npos) {
+          table_.fail(row_, name, "a column with dots is the path of a key, and this one names none",
+                      "names with a dot between them, as layout.tp");
+        }
         const Json value = Json::parse(text(name), nullptr, false);
         put(name, name, value.is_discarded() ? Json(text(name)) : value);
       }
@@ -204,6 +208,19 @@ class SettingsReader {
   StatedSettings out_;
 };
 
+// What is left of a name that was written in another case, or with other marks between its words.
+std::string letters_of(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+      out += c;
+    } else if (c >= 'A' && c <= 'Z') {
+      out += static_cast<char>(c - 'A' + 'a');
+    }
+  }
+  return out;
+}
+
 // Columns that are read elsewhere, or that tell where a row is from.
 constexpr std::array<std::string_view, 49> kOtherColumns = {
     "id",
@@ -276,21 +293,46 @@ std::vector<std::string> doubtful_columns(const CsvTable& table) {
     if (std::find(known.begin(), known.end(), name) != known.end() || name.find('.') != std::string::npos) {
       continue;
     }
-    if (const auto nearest = nearest_name(name, known); nearest && !table.has_column(*nearest)) {
+    const auto same = std::find_if(known.begin(), known.end(),
+                                   [&](const std::string& one) { return letters_of(one) == letters_of(name); });
+    if (same != known.end()) {
+      out.push_back(fmt::format("the column {} is not read; {} {}", name, *same,
+                                table.has_column(*same) ? "beside it is" : "would be"));
+    } else if (const auto nearest = nearest_name(name, known); nearest && !table.has_column(*nearest)) {
       out.push_back(fmt::format("the column {} is not read; {} would be", name, *nearest));
     }
   }
   return out;
 }
 
-void set_path(Json& document, std::string_view path, Json value) {
+void refuse_set_twice(const CsvTable& table, std::size_t row, const std::vector<RunSetting>& settings) {
+  const auto is_in = [](std::string_view inner, std::string_view outer) {
+    return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '.');
+  };
+  for (auto later = settings.begin(); later != settings.end(); ++later) {
+    for (auto earlier = settings.begin(); earlier != later; ++earlier) {
+      if (is_in(later->path, earlier->path) || is_in(earlier->path, later->path)) {
+        const std::string& shorter = later->path.size() < earlier->path.size() ? later->path : earlier->path;
+        table.fail(row, later->column,
+                   fmt::format("the columns {} and {} both set {}", earlier->column, later->column, shorter),
+                   "every key once; leave one of the two fields empty");
+      }
+    }
+  }
+}
+
+bool set_path(Json& document, std::string_view path, Json value) {
   Json* target = &document;
   while (!path.empty()) {
+    if (!target->is_object() && !target->is_null()) {
+      return false;
+    }
     const std::size_t dot = std::min(path.find('.'), path.size());
     target = &(*target)[std::string(path.substr(0, dot))];
     path.remove_prefix(std::min(dot + 1, path.size()));
   }
   *target = std::move(value);
+  return true;
 }
 
 }  // namespace trainyard

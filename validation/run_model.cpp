@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <optional>
+#include <span>
 
 #include "models/model.hpp"
 #include "sim/base/files.hpp"
@@ -52,6 +53,9 @@ constexpr std::array<Column, 5> kLatent = {{{"q_lora_rank", "query_rank"},
                                             {"v_head_dim", "value_dim"}}};
 constexpr std::array<Column, 4> kExperts = {
     {{"topk", "per_token"}, {"shared_ffn", "shared_ffn"}, {"first_dense", "first_dense"}, {"moe_period", "period"}}};
+constexpr std::array<Column, 2> kExpertSizes = {{{"experts", "count"}, {"moe_ffn", "ffn"}}};
+constexpr std::array<Column, 3> kFlags = {
+    {{"gated_mlp", "activation"}, {"tied_embeddings", "tied_embeddings"}, {"qk_norm", "query_key_norm"}}};
 constexpr std::array<std::string_view, 4> kNeeded = {"layers", "hidden", "heads", "vocab"};
 
 std::string lower_case(std::string text) {
@@ -80,7 +84,7 @@ class ModelReader {
  private:
   const std::string& text(std::string_view column) const { return table_.text(row_, column); }
   std::optional<std::int64_t> integer(std::string_view column) const { return table_.integer(row_, column); }
-  static RunModel skip(std::string reason) { return {.model = nullptr, .skipped = std::move(reason)}; }
+  static RunModel skip(std::string reason) { return {.model = nullptr, .skipped = std::move(reason), .assumed = {}}; }
 
   template <std::size_t N>
   void put(const std::array<Column, N>& columns, Json& target) const {
@@ -101,6 +105,33 @@ class ModelReader {
     }
   }
 
+  // `gates`: whether the model's MLP has a gate unless the row says otherwise.
+  void put_gate(Json& model, bool gates) const {
+    if (const auto gated = table_.flag(row_, "gated_mlp"); gated && *gated != gates) {
+      model["activation"] = *gated ? "swiglu" : "gelu";
+    }
+  }
+
+  // Into a model of the catalogue. A stated single expert is a dense MLP.
+  void put_latent_and_experts(Json& model) const {
+    const auto experts = integer("experts");
+    if (experts && *experts <= 1) {
+      model.erase("experts");
+    }
+    const auto add = [&](const char* key, const auto& columns) {
+      Json group = model.value(key, Json::object());
+      put(columns, group);
+      if (!group.empty()) {
+        model[key] = std::move(group);
+      }
+    };
+    add("latent", kLatent);
+    if (!experts || *experts > 1) {
+      add("experts", kExpertSizes);
+      add("experts", kExperts);
+    }
+  }
+
   RunModel described(const Architecture& architecture) {
     for (const std::string_view column : kNeeded) {
       if (!integer(column)) {
@@ -118,10 +149,7 @@ class ModelReader {
     Json model = {{"name", text("model")}, {"family", family}};
     put_parts(model);
     model["seq_len"] = integer("seq_len").value_or(0);
-    const bool family_gates = family == "llama" || family == "qwen3" || family == "gemma";
-    if (const auto gated = table_.flag(row_, "gated_mlp"); gated && *gated != family_gates) {
-      model["activation"] = *gated ? "swiglu" : "gelu";
-    }
+    put_gate(model, family == "llama" || family == "qwen3" || family == "gemma");
     if (experts > 1) {
       // Where the width of an expert is not stated the MLP's is meant (Mixtral's config.json has one width).
       model["experts"] = {{"count", experts}, {"ffn", integer("moe_ffn").value_or(integer("ffn").value_or(0))}};
@@ -137,10 +165,17 @@ class ModelReader {
       put(kLatent, model["latent"]);
       model.erase("head_dim");  // of latent attention it follows from the parts
     }
-    return {.model = std::move(model), .skipped = {}};
+    RunModel out{.model = std::move(model), .skipped = {}, .assumed = {}};
+    for (const Column& column : kLatent) {
+      if (architecture.keys != Keys::kLatent && integer(column.name).value_or(0) > 0) {
+        out.assumed.push_back(
+            fmt::format("{} is not read: arch {} has no latent attention", column.name, architecture.name));
+      }
+    }
+    return out;
   }
 
-  // A model of the catalogue, its stated sizes in place of its own, or a config file.
+  // A model of the catalogue, its stated parts in place of its own, or a config file.
   RunModel named() {
     const std::string& name = text("model");
     const std::vector<std::string> names = model_names();
@@ -148,15 +183,29 @@ class ModelReader {
       Json model = read_json_file(catalogue_path("models/catalogue", "model", lower_case(name), table_.file(), ""));
       model["name"] = name;
       put_parts(model);
-      return {.model = std::move(model), .skipped = {}};
+      put_gate(model, load_model(lower_case(name)).gated());
+      put_latent_and_experts(model);
+      return {.model = std::move(model), .skipped = {}, .assumed = {}};
     }
     const std::filesystem::path beside = std::filesystem::path(table_.file()).parent_path() / name;
     for (const std::filesystem::path& path : {beside, std::filesystem::path(name)}) {
-      if (name.ends_with(".json") && std::filesystem::exists(path)) {
-        return {.model = path.string(), .skipped = {}};
+      if (name.ends_with(".json") && std::filesystem::is_regular_file(path)) {
+        RunModel out{.model = path.string(), .skipped = {}, .assumed = {}};
+        for (const RunSetting& size : stated_sizes(table_, row_)) {
+          out.assumed.push_back(fmt::format("{} is not read beside a model's file", size.column));
+        }
+        return out;
       }
     }
-    return skip(name.ends_with(".json") ? fmt::format("no model file {}", name) : "the architecture is not stated");
+    if (name.empty()) {
+      return skip("neither model nor arch is stated");
+    }
+    if (name.ends_with(".json")) {
+      return skip(fmt::format("no model file {}", name));
+    }
+    const auto nearest = nearest_name(lower_case(name), names);
+    return skip(fmt::format("no model {}{}, and the architecture is not stated", name,
+                            nearest ? fmt::format(" (did you mean {})", *nearest) : ""));
   }
 
   const CsvTable& table_;
@@ -167,6 +216,27 @@ class ModelReader {
 
 RunModel read_run_model(const CsvTable& table, std::size_t row) {
   return ModelReader(table, row).read();
+}
+
+std::vector<RunSetting> stated_sizes(const CsvTable& table, std::size_t row) {
+  std::vector<RunSetting> out;
+  const auto add = [&](std::span<const Column> columns, std::string_view group) {
+    for (const Column& column : columns) {
+      if (const auto value = table.integer(row, column.name)) {
+        out.push_back({std::string(column.name), fmt::format("model.{}{}", group, column.key), {*value}});
+      }
+    }
+  };
+  add(kSizes, "");
+  add(kLatent, "latent.");
+  add(kExpertSizes, "experts.");
+  add(kExperts, "experts.");
+  for (const Column& column : kFlags) {
+    if (const auto value = table.flag(row, column.name)) {
+      out.push_back({std::string(column.name), fmt::format("model.{}", column.key), {*value}});
+    }
+  }
+  return out;
 }
 
 }  // namespace trainyard

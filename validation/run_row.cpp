@@ -48,22 +48,27 @@ class RowReader {
     out_.id = text("id");
     out_.framework = text("framework_profile");
     out_.gpu = text("gpu");
-    out_.step = table_.positive_number(row_, "measured_step_s");
-    out_.memory_gb = table_.positive_number(row_, "memory_gb");
+    out_.step = table_.measurement(row_, "measured_step_s", kMeasuredSeconds);
+    out_.memory_gb = table_.measurement(row_, "memory_gb", kMeasuredBytes.in(1e-9));
     out_.out_of_memory = table_.flag(row_, "oom").value_or(false);
     out_.group = fmt::format("{}|{}|{}|{}|{}|{}|{}", text("model"), text("layers"), text("hidden"), text("num_gpus"),
                              text("global_batch"), text("seq_len"), text("gpu"));
     RunModel model = read_run_model(table_, row_);
     skip(std::move(model.skipped));
+    out_.assumed = std::move(model.assumed);
     if (!out_.step && !out_.out_of_memory) {
       skip("no measured step time");
     }
     require({"seq_len", "num_gpus", "tp", "pp", "micro_batch", "global_batch"});
     choose_framework_and_cluster();
     StatedSettings stated = read_settings(table_, row_);
+    std::vector<RunSetting> all = stated_sizes(table_, row_);
+    all.insert(all.end(), stated.settings.begin(), stated.settings.end());
+    refuse_set_twice(table_, row_, all);
     if (out_.skipped.empty()) {
       out_.assumed.insert(out_.assumed.end(), stated.assumed.begin(), stated.assumed.end());
       assume_unstated();
+      note_contradictions(stated.settings);
       fill(std::move(model.model), stated.settings);
     }
     return std::move(out_);
@@ -118,6 +123,41 @@ class RowReader {
     }
   }
 
+  // Columns that no key of the scenario holds, because they follow from others, and that say something else.
+  void note_contradictions(const std::vector<RunSetting>& settings) {
+    const std::int64_t gpus = *table_.integer(row_, "num_gpus");
+    const auto node = table_.integer(row_, "gpus_per_node");
+    const std::int64_t has = load_cluster(cluster_).gpus_per_node;
+    if (node && std::min(*node, gpus) != std::min(has, gpus)) {
+      out_.assumed.push_back(fmt::format("gpus_per_node {} is not what {} has: {} are assumed", *node, cluster_, has));
+    }
+    const auto stated = [&](std::string_view path, std::int64_t otherwise) -> std::optional<std::int64_t> {
+      const auto found =
+          std::find_if(settings.begin(), settings.end(), [&](const RunSetting& one) { return one.path == path; });
+      if (found == settings.end()) {
+        return otherwise;
+      }
+      const bool is_one = found->values.size() == 1 && found->values.front().is_number_integer();
+      return is_one ? std::optional(found->values.front().get<std::int64_t>()) : std::nullopt;
+    };
+    const auto steps = table_.integer(row_, "grad_accum");
+    const auto tp = stated("layout.tp", 1);
+    const auto pp = stated("layout.pp", 1);
+    const auto cp = stated("layout.cp", 1);
+    const auto micro = stated("training.micro_batch", 0);
+    const auto global = stated("training.global_batch", 0);
+    if (!steps || !tp || !pp || !cp || !micro || !global) {
+      return;
+    }
+    const double others = static_cast<double>(*tp) * static_cast<double>(*pp) * static_cast<double>(*cp);
+    const double dp = std::max(1.0, static_cast<double>(gpus) / std::max(1.0, others));
+    const double follows = static_cast<double>(*global) / (static_cast<double>(*micro) * dp);
+    if (*micro > 0 && static_cast<double>(*steps) != follows) {
+      out_.assumed.push_back(
+          fmt::format("grad_accum {} is not what the batches give: {:g} is assumed", *steps, follows));
+    }
+  }
+
   void fill(Json model, const std::vector<RunSetting>& settings) {
     Json scenario = {
         {"model", std::move(model)}, {"cluster", cluster_},        {"gpus", *table_.integer(row_, "num_gpus")},
@@ -128,7 +168,7 @@ class RowReader {
       if (setting.path.starts_with("model.") && !scenario.at("model").is_object()) {
         skip(fmt::format("{} needs the sizes of the model, not a file", setting.column));
       } else if (setting.values.size() == 1) {
-        set_path(scenario, setting.path, setting.values.front());
+        set(scenario, setting, setting.values.front());
       } else {
         open.push_back(&setting);
       }
@@ -164,6 +204,13 @@ class RowReader {
     }
   }
 
+  void set(Json& scenario, const RunSetting& setting, const Json& value) const {
+    if (!set_path(scenario, setting.path, value)) {
+      table_.fail(row_, setting.column, fmt::format("{} leads through a value that has no keys", setting.path),
+                  "the path of a key of the scenario");
+    }
+  }
+
   // Every reading of what the source leaves open, the one to score first.
   std::vector<Json> readings(const Json& scenario, const std::vector<const RunSetting*>& open) {
     std::vector<Json> out = {scenario};
@@ -179,7 +226,7 @@ class RowReader {
       for (const Json& value : values) {
         for (const Json& one : out) {
           more.push_back(one);
-          set_path(more.back(), setting->path, value);
+          set(more.back(), *setting, value);
         }
       }
       out = std::move(more);

@@ -42,4 +42,12 @@ std::vector<std::pair<std::string, std::vector<const ScoredRow*>>> rows_by_score
   return {groups.begin(), groups.end()};
 }
 
+Json reasons_json(const std::map<std::string, std::size_t>& skipped) {
+  Json out = Json::array();
+  for (const auto& [reason, count] : skipped) {
+    out.push_back({{"n", count}, {"reason", reason}});
+  }
+  return out;
+}
+
 }  // namespace trainyard

@@ -1,5 +1,6 @@
 #pragma once
 // What the scoreboard is made of: sections (runs, collectives, ...) of scores, each with the rows behind it.
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,5 +42,8 @@ Json score_json(const std::string& name, const std::string& fit, std::size_t all
 
 // The rows of a section by score, in the order of the scores' names.
 std::vector<std::pair<std::string, std::vector<const ScoredRow*>>> rows_by_score(const std::vector<ScoredRow>& rows);
+
+// [{"n", "reason"}]: why rows were skipped, and how many for each reason.
+Json reasons_json(const std::map<std::string, std::size_t>& skipped);
 
 }  // namespace trainyard

@@ -10,6 +10,7 @@
 #include "sim/base/error.hpp"
 #include "validation/fit_kernels.hpp"
 #include "validation/kernel_measurements.hpp"
+#include "validation/score_section.hpp"
 #include "validation/statistics.hpp"
 
 namespace trainyard {
@@ -135,6 +136,7 @@ struct FileScore {
 Json validate(KernelKind kind, const std::string& what, const std::vector<std::string>& files) {
   Json result = {{"files", Json::array()}, {"rows", Json::array()}};
   Fits fits;
+  std::map<std::string, std::size_t> skipped;
   for (const std::string& file : files) {
     FileScore score;
     for (KernelMeasurement& row : read_kernel_measurements({file})) {
@@ -155,11 +157,15 @@ Json validate(KernelKind kind, const std::string& what, const std::vector<std::s
           fit = fits.note(row);
         }
       }
+      if (!predicted) {
+        ++skipped[row.skipped];
+      }
       score.add(row, predicted);
       result["rows"].push_back(row_json(row, predicted, fit));
     }
     result["files"].push_back(score.json(file));
   }
+  result["skipped"] = reasons_json(skipped);
   return result;
 }
 
@@ -198,6 +204,10 @@ std::string kernel_validation_text(const Json& result) {
     for (const Json& group : file.at("by_group")) {
       text += table_line("  " + group.at("group").get<std::string>(), group);
     }
+  }
+  for (const Json& skipped : result.at("skipped")) {
+    text +=
+        fmt::format("skipped {}: {}\n", skipped.at("n").get<std::size_t>(), skipped.at("reason").get<std::string>());
   }
   return text;
 }

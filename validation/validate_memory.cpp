@@ -13,6 +13,7 @@ namespace trainyard {
 namespace {
 
 constexpr double kGib = 1073741824.0;
+constexpr MeasuredRange kMeasuredPercent{1e-3, 1e6};
 constexpr std::int64_t kMicroBatchesPerStage = 2;  // enough that the pipeline fills
 
 struct Mode {
@@ -88,15 +89,16 @@ std::vector<ScoredRow> score_row(const Jobs& jobs, const CsvTable& table, std::s
                    .predicted = predicted,
                    .what = fmt::format("{}, {}", table.text(row, "model"), mode.name)});
   };
-  if (const auto activations = table.number(row, "activations_gib")) {
+  if (const auto activations = table.measurement(row, "activations_gib", kMeasuredBytes.in(1.0 / kGib))) {
     add("activations, GiB", *activations, uses[MemoryUse::kActivations].value / kGib);
   }
-  if (const auto states = table.number(row, "params_and_optimizer_gib")) {
+  if (const auto states = table.measurement(row, "params_and_optimizer_gib", kMeasuredBytes.in(1.0 / kGib))) {
     const Bytes predicted = uses[MemoryUse::kParameters] + uses[MemoryUse::kGradients] + uses[MemoryUse::kOptimizer];
     add("model states, GiB", *states, predicted.value / kGib);
   }
   // The baseline is 100 % by definition and tests nothing.
-  if (const auto percent = table.number(row, "percent_of_no_recompute_tp"); percent && mode.name != kModes[0].name) {
+  if (const auto percent = table.measurement(row, "percent_of_no_recompute_tp", kMeasuredPercent);
+      percent && mode.name != kModes[0].name) {
     const MemoryUses baseline = jobs.first_stage(table, row, kModes[0]);
     add("activations, % of no recomputation", *percent,
         100.0 * (uses[MemoryUse::kActivations] / baseline[MemoryUse::kActivations]));

@@ -12,6 +12,7 @@
 #include "sim/studies/predict.hpp"
 #include "validation/run_columns.hpp"
 #include "validation/run_row.hpp"
+#include "validation/score_section.hpp"
 #include "validation/statistics.hpp"
 
 namespace trainyard {
@@ -326,6 +327,7 @@ RunScores validate_runs(std::span<const std::filesystem::path> files, Network ne
   RunScores scores;
   scores.json["files"] = Json::array();
   scores.json["rows"] = Json::array();
+  std::map<std::string, std::size_t> skipped;
   for (const std::filesystem::path& file : files) {
     const CsvTable table = CsvTable::read(file);
     check_run_columns(table);
@@ -337,6 +339,7 @@ RunScores validate_runs(std::span<const std::filesystem::path> files, Network ne
       scores.json["rows"].push_back(row_json(file.string(), one));
       if (!one.row.skipped.empty()) {
         ++reasons[{"skipped", one.row.skipped}];
+        ++skipped[one.row.skipped];
       } else {
         for (const std::string& assumed : one.row.assumed) {
           ++reasons[{"assumed in", assumed}];
@@ -353,6 +356,7 @@ RunScores validate_runs(std::span<const std::filesystem::path> files, Network ne
       scores.text += fmt::format("    {} {}: {}\n", reason.first, count, reason.second);
     }
   }
+  scores.json["skipped"] = reasons_json(skipped);
   return scores;
 }
 

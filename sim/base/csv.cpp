@@ -108,10 +108,13 @@ std::optional<double> CsvTable::number(std::size_t row, std::string_view column)
   return value;
 }
 
-std::optional<double> CsvTable::positive_number(std::size_t row, std::string_view column) const {
+std::optional<double> CsvTable::measurement(std::size_t row, std::string_view column, MeasuredRange range) const {
   const std::optional<double> value = number(row, column);
-  if (value && *value <= 0.0) {
-    fail(row, column, "a measurement is above zero", "a number above zero, or nothing where it is not known");
+  if (value && (*value < range.least || *value > range.most)) {
+    fail(row, column,
+         *value <= 0.0 ? "a measurement is above zero"
+                       : fmt::format("too {} for a measurement", *value < range.least ? "small" : "large"),
+         fmt::format("a number from {:g} to {:g}, or nothing where it is not known", range.least, range.most));
   }
   return value;
 }

@@ -11,6 +11,17 @@
 
 namespace trainyard {
 
+// The least and the most that a measurement of a kind can be.
+struct MeasuredRange {
+  double least;
+  double most;
+  // The same in another unit, of which `per_unit` are one of these.
+  constexpr MeasuredRange in(double per_unit) const { return {least * per_unit, most * per_unit}; }
+};
+inline constexpr MeasuredRange kMeasuredSeconds{1e-9, 1e9};
+inline constexpr MeasuredRange kMeasuredBytes{1.0, 1e18};
+inline constexpr MeasuredRange kMeasuredBytesPerSecond{1e3, 1e18};
+
 class CsvTable {
  public:
   // Throws UserError, with the line, when the file cannot be read, is no UTF-8 text (a mark at its beginning is
@@ -29,7 +40,8 @@ class CsvTable {
   const std::string& text(std::size_t row, std::string_view column) const;
   // The field as a number, nothing when empty or missing; throws UserError when it is not a finite number.
   std::optional<double> number(std::size_t row, std::string_view column) const;
-  std::optional<double> positive_number(std::size_t row, std::string_view column) const;  // above zero
+  // A measured figure: above zero and within what can be measured, or nothing; throws UserError for others.
+  std::optional<double> measurement(std::size_t row, std::string_view column, MeasuredRange range) const;
   std::optional<std::int64_t> integer(std::size_t row, std::string_view column) const;
   // The field as yes or no: 1, true or yes, and 0, false or no, in any case; throws UserError for other words.
   std::optional<bool> flag(std::size_t row, std::string_view column) const;

@@ -41,37 +41,43 @@ void publish(const JsonOutput& output, const std::string& text, const Json& json
   output.write(json);
 }
 
+// Tables of which nothing can be predicted have not been validated. `allowed` and `remedy` as Fault has them.
+void refuse_nothing_predicted(const Json& scores, const char* allowed, const char* remedy) {
+  const Json& files = scores.at("files");
+  if (!std::all_of(files.begin(), files.end(),
+                   [](const Json& file) { return file.at("rows") == file.at("skipped"); })) {
+    return;
+  }
+  std::string reasons;
+  for (const Json& skipped : scores.at("skipped")) {
+    reasons += fmt::format("{}{} rows: {}", reasons.empty() ? "" : "; ", skipped.at("n").get<std::size_t>(),
+                           skipped.at("reason").get<std::string>());
+  }
+  throw UserError({.file = files.at(0).at("file").get<std::string>(),
+                   .found = reasons.empty() ? "no rows" : reasons,
+                   .allowed = allowed,
+                   .problem = "none of these measurements can be predicted",
+                   .remedy = remedy});
+}
+
 void score_runs(const ValidateOptions& options) {
   const Network network = named_choice("--network", options.network, kNetworkNames);
   check_outputs({options.json.option(), {"--write-accuracy", options.accuracy}}, options.files);
   const RunScores scores = validate_runs(options.paths(), network);
+  refuse_nothing_predicted(scores.json,
+                           "rows with a model, a cluster or a GPU of the catalogue, a layout, batches and a time",
+                           "see validation/published/runs/README.md for what a row states");
   if (!options.accuracy.empty()) {
     write_file(options.accuracy, json_text(accuracy_by_framework(scores.json, network), 2) + "\n");
   }
   publish(options.json, scores.text, scores.json);
 }
 
-// A table of which nothing can be predicted has not been validated.
-void refuse_nothing_predicted(const Json& scores) {
-  std::string reasons;
-  for (const Json& skipped : scores.at("skipped")) {
-    reasons += fmt::format("{}{} rows: {}", reasons.empty() ? "" : "; ", skipped.at("n").get<std::size_t>(),
-                           skipped.at("reason").get<std::string>());
-  }
-  throw UserError(
-      {.file = scores.at("files").at(0).at("file").get<std::string>(),
-       .found = reasons.empty() ? "no rows" : reasons,
-       .allowed = "rows with a cluster or a GPU of the catalogue, an operation, ranks, nodes, size and time",
-       .problem = "none of these measurements can be predicted",
-       .remedy = "name the cluster that was measured with --cluster"});
-}
-
 void score_collectives(const ValidateOptions& options) {
   const CollectiveValidation scores = validate_collectives(options.collectives.sources(options.paths()));
-  const Json& files = scores.json.at("files");
-  if (std::all_of(files.begin(), files.end(), [](const Json& file) { return file.at("simulated") == 0; })) {
-    refuse_nothing_predicted(scores.json);
-  }
+  refuse_nothing_predicted(scores.json,
+                           "rows with a cluster or a GPU of the catalogue, an operation, ranks, nodes, size and time",
+                           "name the cluster that was measured with --cluster");
   publish(options.json, scores.text, scores.json);
 }
 
@@ -148,6 +154,8 @@ void score_all(const ValidateOptions& options) {
 template <Json (*validate)(const std::vector<std::string>&)>
 void score_kernels(const ValidateOptions& options) {
   const Json scores = validate(options.files);
+  refuse_nothing_predicted(scores, "rows with a GPU of the catalogue, an operand format, a shape and a time",
+                           "see validation/published/kernels/README.md for what a row states");
   publish(options.json, kernel_validation_text(scores), scores);
 }
 

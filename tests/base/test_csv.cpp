@@ -93,8 +93,16 @@ TEST_CASE("numbers and flags say which field is wrong") {
     CHECK(refusal([&] { read.number(row, "step"); }).problem == "not a number");
   }
   for (const std::size_t row : {1U, 2U}) {
-    CHECK(refusal([&] { read.positive_number(row, "step"); }).problem == "a measurement is above zero");
+    CHECK(refusal([&] { read.measurement(row, "step", kMeasuredSeconds); }).problem == "a measurement is above zero");
   }
+  const CsvTable measured = table("id,us\na,1e-317\nb,1e16\nc,1e-3\nd,1e15\ne,\n");
+  const MeasuredRange microseconds = kMeasuredSeconds.in(1e6);
+  CHECK(refusal([&] { measured.measurement(0, "us", microseconds); }).problem == "too small for a measurement");
+  CHECK(refusal([&] { measured.measurement(0, "us", microseconds); }).pointer == "line 2, column us");
+  CHECK(refusal([&] { measured.measurement(1, "us", microseconds); }).problem == "too large for a measurement");
+  CHECK(measured.measurement(2, "us", microseconds) == 1e-3);
+  CHECK(measured.measurement(3, "us", microseconds) == 1e15);
+  CHECK_FALSE(measured.measurement(4, "us", microseconds).has_value());
   const Fault fault = refusal([&] { read.flag(0, "gated"); });
   CHECK(fault.pointer == "line 2, column gated");
   CHECK(fault.found == "banana");

@@ -45,6 +45,31 @@ TEST_CASE("memory and search give every prediction the band of the nearest valid
   CHECK(trainyard_line("search" + kJob + " --simulate 2").out.find("nine of ten of") != std::string::npos);
 }
 
+TEST_CASE("tables of which nothing can be predicted are no validation") {
+  const ScratchFolder scratch;
+  const auto refused = [](const std::string& command, const std::string& reason) {
+    const Outcome outcome = trainyard_line("validate " + command);
+    CAPTURE(outcome.err);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.err.find("none of these measurements can be predicted") != std::string::npos);
+    CHECK(outcome.err.find(reason) != std::string::npos);
+  };
+  const std::string runs =
+      "id,model,num_gpus,seq_len,tp,pp,micro_batch,global_batch,measured_step_s,cluster,framework_profile\n";
+  refused("runs " + scratch.file("runs.csv", runs + "a,no-such,8,1024,1,1,1,8,1,dgx-a100,\n"),
+          "1 rows: no model no-such");
+  refused("runs " + scratch.file("none.csv", runs), "no rows");
+  refused("gemm " +
+              scratch.file("gemm.csv", "id,gpu,dtype,m,n,k,time_us\na,no-such,bf16,8,8,8,1\nb,a100-80,bf16,-1,8,8,1\n"),
+          "1 rows: GPU \"no-such\" is not in the catalogue; 1 rows: m, n, k or batch is not stated or not above zero");
+  refused("attention " + scratch.file("attention.csv",
+                                      "id,gpu,dtype,batch,seq,heads,head_dim,causal,direction,time_us\n"
+                                      "a,no-such,bf16,1,128,8,64,1,fwd,9\n"),
+          "is not in the catalogue");
+  refused("membound " + scratch.file("stream.csv", "id,gpu,op,gbps\na,no-such,copy,900\n"), "is not in the catalogue");
+}
+
 TEST_CASE("a cluster's collectives are calibrated from an nccl-tests log into a profile") {
   // Synthetic, measured by nobody: 10 us and 100 GB/s.
   std::string log = "# ./all_reduce_perf\n# Using devices\n";

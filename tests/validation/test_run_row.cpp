@@ -198,7 +198,64 @@ TEST_CASE("a model may be named instead of described") {
   named["model"] = (home_folder() / "models/catalogue/llama-3-8b.json").string();
   CHECK(scenario(named).model.layers == 32);
   named["model"] = "llama-3-9b";
-  CHECK(row(named).skipped == "the architecture is not stated");
+  CHECK(row(named).skipped == "no model llama-3-9b (did you mean llama-3-8b), and the architecture is not stated");
+  for (const char* path : {"/tmp", "/dev/null"}) {
+    named["model"] = path;
+    CHECK(row(named).skipped.find(fmt::format("no model {}", path)) == 0);
+  }
+  named["model"] = "";
+  CHECK(row(named).skipped == "neither model nor arch is stated");
+}
+
+TEST_CASE("parts that are stated beside a model by name take the place of its own") {
+  Fields named = {{"arch", ""}, {"layers", ""}, {"hidden", ""},         {"heads", ""},
+                  {"ffn", ""},  {"vocab", ""},  {"model", "llama-3-8b"}};
+  CHECK(scenario(named).model.gated());
+  named["gated_mlp"] = "1";
+  CHECK_FALSE(row(named).scenarios.front()["model"].contains("activation"));
+  named["gated_mlp"] = "0";
+  CHECK_FALSE(scenario(named).model.gated());
+  named["gated_mlp"] = "banana";
+  CHECK(refusal(named)->pointer == "line 2, column gated_mlp");
+  named["gated_mlp"] = "";
+  named["model"] = "mixtral-8x7b";
+  named["topk"] = "4";
+  CHECK(scenario(named).model.experts->per_token == 4);
+  CHECK(scenario(named).model.experts->count == 8);
+  named["topk"] = "";
+  named["experts"] = "1";
+  CHECK_FALSE(scenario(named).model.experts.has_value());
+  named = {{"arch", ""}, {"hidden", ""}, {"heads", ""}, {"ffn", ""}, {"vocab", ""}};
+  named["model"] = (home_folder() / "models/catalogue/llama-3-8b.json").string();
+  CHECK(mentions(row(named).assumed, "layers is not read beside a model's file"));
+  CHECK(mentions(row({{"kv_lora_rank", "64"}}).assumed, "arch llama has no latent attention"));
+}
+
+TEST_CASE("a path through a value, and two columns for one key, are refused with line and column") {
+  for (const char* path :
+       {"cluster.gpu", "framework.x", "gpus.x", "layout.dp.x", "training.recompute.x", "layout.layers_per_stage.x",
+        "model.layers", "model.experts", "training.precision", "layout.", ".tp", "layout..tp"}) {
+    CAPTURE(path);
+    Fields changed = {
+        {path, "1"},  {"layers_per_stage", "[2,2]"}, {"pp", "2"}, {"dp", "4"}, {"arch", "moe"}, {"experts", "4"},
+        {"topk", "2"}};
+    const auto fault = refusal(changed);
+    REQUIRE(fault.has_value());
+    CHECK(fault->pointer == fmt::format("line 2, column {}", path));
+  }
+  CHECK(refusal({{"layout.tp", "2"}})->problem == "the columns tp and layout.tp both set layout.tp");
+  CHECK(refusal({{"offload", "optimizer"}, {"training.offload.optimizer", "0.5"}}).has_value());
+  // A field may stand in one column or the other.
+  CHECK(row({{"precision", ""}, {"training.precision", "bf16"}}).skipped.empty());
+}
+
+TEST_CASE("columns that follow from others and say something else are noted") {
+  CHECK(mentions(row({{"gpus_per_node", "4"}}).assumed, "gpus_per_node 4 is not what dgx-h100 has: 8 are assumed"));
+  CHECK(row({{"gpus_per_node", "8"}}).assumed.empty());
+  // Four of a node's eight.
+  CHECK(row({{"gpus_per_node", "4"}, {"num_gpus", "4"}, {"dp", "2"}}).assumed.empty());
+  CHECK(mentions(row({{"grad_accum", "7"}}).assumed, "grad_accum 7 is not what the batches give: 4 is assumed"));
+  CHECK(row({{"grad_accum", "4"}}).assumed.empty());
 }
 
 TEST_CASE("what has no model is said in words and counts as assumed") {
@@ -245,9 +302,12 @@ TEST_CASE("fields that are not of their column's kind are refused") {
   }
   CHECK(row({{"gated_mlp", "true"}}).scenarios == row({{"gated_mlp", "1"}}).scenarios);
   CHECK(row({{"gated_mlp", "true"}}).scenarios != row({{"gated_mlp", "0"}}).scenarios);
-  for (const char* step : {"0", "-1", "nan", "inf", "fast"}) {
+  for (const char* step : {"0", "-1", "nan", "inf", "fast", "1e-320", "1e-10", "1e10"}) {
     CHECK(refusal({{"measured_step_s", step}})->pointer == "line 2, column measured_step_s");
   }
+  // Also where the row cannot be simulated.
+  CHECK(refusal({{"arch", "resnet"}, {"gated_mlp", "banana"}}).has_value());
+  CHECK(refusal({{"arch", "resnet"}, {"layers", "many"}}).has_value());
   CHECK(refusal({{"tp", "-2"}}).has_value());
   CHECK(refusal({{"tp", "2.5"}}).has_value());
   CHECK(refusal({{"layers", "many"}}).has_value());
@@ -261,6 +321,8 @@ TEST_CASE("tables without the columns that every row needs are refused, and near
   const CsvTable read = table(without);
   CHECK_THROWS_AS(check_run_columns(read), UserError);
   CHECK(mentions(doubtful_columns(read), "the column micro_bach is not read; micro_batch would be"));
+  CHECK(mentions(doubtful_columns(table(fields({{"TP", "4"}}))), "the column TP is not read; tp beside it is"));
+  CHECK(mentions(doubtful_columns(table(fields({{"Loss Kernel", "fused"}}))), "loss_kernel would be"));
   CHECK(doubtful_columns(table(fields({{"my_own_remarks_column", "x"}}))).empty());
 }
 
