@@ -13,7 +13,7 @@ namespace trainyard {
 struct NcclLogOptions {
   std::optional<CollectiveOp> op;  // holds whatever programs the log names
   std::optional<int> ranks;        // of logs without a list of devices
-  std::optional<int> nodes;        // instead of the number of different host names
+  std::optional<int> nodes;        // where host names do not tell the nodes apart
 };
 
 // Every line of results of a log as a row; its cluster is not known yet. A log may hold several runs one after the
