@@ -21,7 +21,7 @@ struct NcclLogOptions {
 // line that started the run; that a build mentions a program does not count. Ranks, nodes and GPU follow from the list
 // of devices; the time is that out of place. Lines that end early and programs that are not predicted are skipped rows.
 // Throws UserError, naming the line, for logs without results, operation or devices, for ranks listed twice (the mixed
-// output of several jobs), and for runs whose results were wrong.
+// output of several jobs), for sizes, counts and times that no run has, and for runs whose results were wrong.
 // Format: NVIDIA/nccl-tests, src/common.cu; the columns are found by their header, which differs between versions.
 std::vector<CollectiveMeasurement> read_nccl_log(const std::string& file, const NcclLogOptions& options = {});
 
