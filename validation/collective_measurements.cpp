@@ -12,6 +12,7 @@
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 #include "sim/base/json_reader.hpp"
+#include "sim/collectives/collective_table.hpp"
 #include "sim/collectives/profile.hpp"
 #include "validation/collective_places.hpp"
 #include "validation/gpu_words.hpp"
@@ -49,6 +50,23 @@ std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
+}
+
+// Nothing where the row does not say it.
+Bytes read_size(const CsvTable& table, std::size_t row) {
+  const std::optional<double> size = table.number(row, "size_bytes");
+  if (size && !is_message_size(*size)) {
+    table.fail(row, "size_bytes", "this is no message size", std::string(kMeasuredSizes) + ", or nothing");
+  }
+  return {size.value_or(0.0)};
+}
+
+Seconds read_time(const CsvTable& table, std::size_t row) {
+  const std::optional<double> micros = table.number(row, "time_us");
+  if (micros && !is_measured_time_us(*micros)) {
+    table.fail(row, "time_us", "no collective takes this time", std::string(kMeasuredTimes) + ", or nothing");
+  }
+  return {micros.value_or(0.0) * kMicro};
 }
 
 CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std::map<std::string, System>& systems) {
@@ -97,13 +115,8 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
   if (out.nodes == 0 && out.gpus_per_node > 0) {
     out.nodes = (out.ranks + out.gpus_per_node - 1) / out.gpus_per_node;
   }
-  // Zero and less say that nothing was measured.
-  const auto measured = [&](const char* column, MeasuredRange range) {
-    const double value = table.number(row, column).value_or(0.0);
-    return value > 0.0 ? table.measurement(row, column, range).value_or(0.0) : value;
-  };
-  out.size = {measured("size_bytes", kMeasuredBytes)};
-  out.time = {measured("time_us", kMeasuredSeconds.in(1.0 / kMicro)) * kMicro};
+  out.size = read_size(table, row);
+  out.time = read_time(table, row);
   if (out.ranks == 0 || out.nodes == 0) {
     skip(out.ranks == 0 ? "ranks are not stated" : "nodes are not stated");
   }

@@ -32,6 +32,13 @@ struct CollectiveMeasurement {
   bool misplaced = false;  // it is skipped because its machine is not known or not the one that was asked for
 };
 
+// What tables and logs may say of a size and a time; a time of 1e-9 to 1e6 s, as of the suite's records.
+inline constexpr const char* kMeasuredSizes = "whole bytes from 1 to 1152921504606846976 (1048576T)";
+inline constexpr const char* kMeasuredTimes = "0.001 to 1e12 us";
+inline bool is_measured_time_us(double micros) {
+  return micros >= 1e-3 && micros <= 1e12;
+}
+
 // Sets the number format and with it the algorithms that cannot reduce it.
 void exclude_for_type(CollectiveMeasurement& row, std::string dtype);
 
@@ -48,7 +55,7 @@ void find_machines(std::vector<CollectiveMeasurement>& rows, const std::optional
 
 // Reads a table with the columns of nccl_*.csv (validation/README.md). What a row does not state and its `system` is
 // known to share (validation/published/collectives/systems.json) is assumed; nothing that a row states is overruled.
-// Throws UserError when a needed column is missing.
+// Throws UserError when a needed column is missing, and for sizes and times that no measurement has.
 std::vector<CollectiveMeasurement> read_collective_table(const std::filesystem::path& file);
 
 }  // namespace trainyard

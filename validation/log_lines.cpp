@@ -11,9 +11,25 @@ namespace trainyard {
 namespace {
 
 // Source: NVIDIA/nccl-tests src/common.cu, test_typenames; rccl-tests; NCCL 1's "char" and "int".
-constexpr std::array<std::string_view, 19> kTypes = {
-    "int8",     "uint8",    "int32",  "uint32", "int64",       "uint64",      "half", "float", "double", "bfloat16",
-    "fp8_e4m3", "fp8_e5m2", "f8e4m3", "f8e5m2", "float8_e4m3", "float8_e5m2", "char", "int",   "fp16"};
+constexpr std::array<std::pair<std::string_view, int>, 19> kTypes = {{{"int8", 1},
+                                                                      {"uint8", 1},
+                                                                      {"int32", 4},
+                                                                      {"uint32", 4},
+                                                                      {"int64", 8},
+                                                                      {"uint64", 8},
+                                                                      {"half", 2},
+                                                                      {"float", 4},
+                                                                      {"double", 8},
+                                                                      {"bfloat16", 2},
+                                                                      {"fp8_e4m3", 1},
+                                                                      {"fp8_e5m2", 1},
+                                                                      {"f8e4m3", 1},
+                                                                      {"f8e5m2", 1},
+                                                                      {"float8_e4m3", 1},
+                                                                      {"float8_e5m2", 1},
+                                                                      {"char", 1},
+                                                                      {"int", 4},
+                                                                      {"fp16", 2}}};
 
 // How launchers name the process that a line is of: `mpirun --tag-output` and its successors ([1,0]<stdout>,
 // [prterun-host-1@1,0]), torchrun ([default0]:, [rank0]:), MPICH ([0]), `srun -l` (0:), kubectl ([pod/name/container]),
@@ -58,8 +74,10 @@ std::optional<std::size_t> start_of_result(const std::string& line) {
   for (std::size_t i = 2; i < words.size(); ++i) {
     const std::string& count = words[i - 1].second;
     const auto& [at, size] = words[i - 2];
-    if (std::find(kTypes.begin(), kTypes.end(), words[i].second) != kTypes.end() &&
-        std::all_of(count.begin(), count.end(), is_digit) && is_digit(size.back())) {
+    if (element_bytes(words[i].second) && std::all_of(count.begin(), count.end(), is_digit) && is_digit(size.back())) {
+      if (number_in(size)) {
+        return at;  // a size with a sign or a fraction is not cut to one that could be
+      }
       // A launcher's tag may stand without a space before a size of many digits.
       std::size_t first = size.size();
       while (first > 0 && is_digit(size[first - 1])) {
@@ -82,6 +100,11 @@ std::size_t start_of_output(const std::string& line) {
 }
 
 }  // namespace
+
+std::optional<int> element_bytes(std::string_view type) {
+  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& row) { return row.first == type; });
+  return found == kTypes.end() ? std::nullopt : std::optional(found->second);
+}
 
 std::optional<double> number_in(std::string_view word) {
   double value = 0.0;

@@ -16,6 +16,9 @@ struct LogLine {
 // A word that is a finite number and nothing else.
 std::optional<double> number_in(std::string_view word);
 
+// Bytes of an element of a number format by the name that nccl-tests prints; nothing for other words.
+std::optional<int> element_bytes(std::string_view type);
+
 // Cuts the text into lines and strips what is no output of the benchmark: colours, carriage returns, and whatever
 // stands before a header's "#" or before the size of a result (time stamps, `srun -l`, `mpirun --tag-output`,
 // torchrun's and kubectl's prefixes, ...). Of such a prefix only the process' name or number is kept. Empty lines are

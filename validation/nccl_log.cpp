@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sim/base/files.hpp"
+#include "sim/collectives/collective_table.hpp"
 #include "validation/log_lines.hpp"
 
 namespace trainyard {
@@ -82,6 +83,7 @@ struct Columns {
   std::size_t time = 0;
   std::size_t wrong = 0;
   std::size_t count = 0;
+  std::size_t half = 0;  // columns up to the times in place, which some programs leave empty
   bool has_redop = false;
 };
 
@@ -94,6 +96,7 @@ struct Job {
   std::set<int> ranks;
   std::set<std::string> hosts;
   std::set<std::string> slots;
+  bool hosts_share_names = false;  // a slot is listed twice
   std::set<std::string> gpus;
   std::optional<Columns> columns;
 };
@@ -141,9 +144,10 @@ class LogReader {
                      .remedy = std::move(remedy)});
   }
 
-  // Results are lines of numbers beneath a header; with MPI other programs may write between them.
+  // Results are lines of numbers beneath a header, whose second may be missing; with MPI other programs may write
+  // between them.
   static bool is_result(const Job& job, const Words& words) {
-    return job.columns && words.size() >= 2 && number_in(words[0]) && number_in(words[1]);
+    return job.columns && words.size() >= 2 && number_in(words[0]) && (number_in(words[1]) || element_bytes(words[1]));
   }
 
   // What a run prints first begins a new one, once the one before has had its results.
@@ -210,13 +214,17 @@ class LogReader {
              "build nccl-tests with MPI=1, so that its processes are one job, or give every job a file of its own");
     }
     const std::string host = on + 1 < words.size() ? words[on + 1] : std::string();
-    job.hosts.insert(host);
+    if (!host.empty()) {
+      job.hosts.insert(host);
+    }
     const std::string bus = device + 1 < words.size() ? words[device + 1] : std::string();
+    // Where a slot stands twice, host names do not tell the nodes apart.
     const bool is_new = job.slots.insert(fmt::format("{} {} {}", host, words[device], bus)).second;
     if (!is_new && !options_.nodes) {
       refuse(fmt::format("{} device {} {} twice", host, words[device], bus), "one rank on a GPU",
              "two ranks are on one GPU, or host names do not tell the nodes apart", "say how many with --nodes");
     }
+    job.hosts_share_names = job.hosts_share_names || !is_new;
     std::string name;
     for (std::size_t i = device + 2; i < words.size(); ++i) {
       name += (name.empty() ? "" : " ") + words[i];
@@ -231,6 +239,8 @@ class LogReader {
     columns.has_redop = has(words, "redop") || has(words, "op");
     columns.type = has(words, "type") ? place_of(words, "type") - 1 : 0;
     columns.wrong = has(words, "#wrong") ? place_of(words, "#wrong") - 1 : 0;
+    const auto in_place = std::find(words.begin() + static_cast<std::ptrdiff_t>(columns.time) + 2, words.end(), "time");
+    columns.half = static_cast<std::size_t>(in_place - words.begin()) - 1;
     job.columns = columns;
   }
 
@@ -274,14 +284,39 @@ class LogReader {
       refuse("no host name", "a number of nodes", "the log does not say on how many nodes its ranks were",
              "say it with --nodes");
     }
-    return options_.nodes.value_or(static_cast<int>(job.hosts.size()));
+    const int listed = static_cast<int>(job.hosts.size());
+    if (listed > 0 && options_.nodes &&
+        (job.hosts_share_names ? *options_.nodes < listed : *options_.nodes != listed)) {
+      refuse(fmt::format("{} hosts listed, --nodes {}", listed, *options_.nodes), "the hosts of the log's list",
+             "the log's list of devices has another number of hosts", "leave --nodes out");
+    }
+    return options_.nodes.value_or(listed);
+  }
+
+  // nccl-tests prints both the bytes and the elements of a call: a line where they disagree is damaged. Operations that
+  // cut their buffer count the elements of one rank. Source: nccl-tests, src/*.cu, GetCollByteCount.
+  void check_size(std::optional<CollectiveOp> op, const CollectiveMeasurement& row, const Words& words) const {
+    if (!is_message_size(row.size.value)) {
+      refuse(words[0], kMeasuredSizes, "this is no message size");
+    }
+    const std::string type = words.size() > 2 ? words[2] : std::string();
+    const auto element = element_bytes(type);
+    constexpr std::array kWhole = {CollectiveOp::kAllReduce, CollectiveOp::kBroadcast, CollectiveOp::kReduce,
+                                   CollectiveOp::kSendRecv};
+    const bool cuts = !op || std::find(kWhole.begin(), kWhole.end(), *op) == kWhole.end();
+    const double counted = number_in(words[1]).value_or(-1.0) * element.value_or(0);
+    if (element && row.size.value != counted && !(cuts && row.size.value == counted * row.ranks)) {
+      refuse(fmt::format("{} bytes, {} elements of {}", words[0], words[1], type),
+             fmt::format("{} bytes{}", counted, cuts ? fmt::format(", or {} of all ranks", counted * row.ranks) : ""),
+             "size and count of this line disagree");
+    }
   }
 
   void take_result(Job& job, const Words& words) {
     const Columns& columns = *job.columns;
     // Operations that reduce nothing leave that column empty in older versions.
     const bool shifted = columns.has_redop && columns.type > 0 && columns.type + 1 < words.size() &&
-                         number_in(words[columns.type + 1]).has_value();
+                         element_bytes(words[columns.type]) && number_in(words[columns.type + 1]).has_value();
     const std::size_t time_column = columns.time - (shifted ? 1 : 0);
     CollectiveMeasurement row{.id = where(),
                               .file = file_,
@@ -289,15 +324,25 @@ class LogReader {
                               .ranks = ranks_of(job),
                               .nodes = nodes_of(job),
                               .size = {*number_in(words[0])}};
-    if (row.size.value <= 0.0) {
+    if (row.size.value == 0.0 && number_in(words[1]) == 0.0) {
       return;  // a call of no bytes measures no fabric
     }
-    const std::size_t last_needed = std::min(time_column + 2, columns.count - 1);
-    const bool is_whole = last_needed < words.size();
-    const double time = is_whole ? number_in(words[time_column]).value_or(0.0) : 0.0;
+    const std::size_t empty = shifted ? 1 : 0;
+    const bool is_whole = words.size() + empty >= columns.count || words.size() + empty == columns.half;
     const auto op = op_of(job);
-    if (time <= 0.0) {
-      row.why_skipped = is_whole ? "no time" : "the line ends early";
+    if (!is_whole) {
+      row.why_skipped =
+          fmt::format("the line has {} fields of the {} that its header names", words.size(), columns.count - empty);
+      rows_.push_back(std::move(row));
+      return;
+    }
+    check_size(op, row, words);
+    const double time = number_in(words[time_column]).value_or(0.0);
+    if (time != 0.0 && !is_measured_time_us(time)) {
+      refuse(words[time_column], kMeasuredTimes, "no collective takes this time");
+    }
+    if (time == 0.0) {
+      row.why_skipped = "no time";
     } else if (!op) {
       row.why_skipped = fmt::format("{} is not predicted", job.program);
     } else if (job.gpus.size() > 1) {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "sim/base/files.hpp"
+#include "sim/collectives/collective_table.hpp"
 
 namespace trainyard {
 namespace {
@@ -310,7 +311,8 @@ class SuiteReader {
     out.op = *known;
     out.ranks = static_cast<int>(record.at("ranks").integer(1, 1 << 20));
     out.nodes = static_cast<int>(record.at("nodes").integer(1, 1 << 20));
-    out.size = {record.at("size_bytes").number(0.0, 1e15)};
+    out.size = {
+        static_cast<double>(record.at("size_bytes").integer(1, static_cast<std::int64_t>(kLargestMessage.value)))};
     out.time = {record.at("time_s").at("median").number(1e-9, 1e6)};
     exclude_for_type(out, record.at("dtype").text());
     if (record.at("shared_gpu").boolean()) {

@@ -190,7 +190,7 @@ std::vector<std::string> catalogue_names(std::string_view folder) {
 
 fs::path catalogue_path(std::string_view folder, std::string_view what, std::string_view name, std::string_view file,
                         std::string_view pointer) {
-  const fs::path path = home_folder() / folder / fmt::format("{}.json", name);
+  fs::path path = home_folder() / folder / fmt::format("{}.json", name);
   std::error_code status;
   const bool is_name = name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
   if (is_name && fs::is_regular_file(path, status)) {

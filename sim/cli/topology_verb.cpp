@@ -7,6 +7,7 @@
 
 #include "sim/base/files.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/scenario/cluster_choice.hpp"
 #include "topologies/topology_drawing.hpp"
 #include "topologies/topology_report.hpp"
 
@@ -60,7 +61,10 @@ ClusterSpec choose(const TopologyOptions& options) {
   }
   if (imports) {
     chosen.like = chosen.like.empty() ? chosen.cluster : chosen.like;
-    chosen.cluster = options.import;
+    const ClusterSpec imported =
+        choose_cluster({.cluster = options.import, .like = chosen.like, .file = "--import", .imports = true});
+    print_notes(imported);
+    return imported;
   }
   return chosen.choose();
 }

@@ -11,8 +11,6 @@
 namespace trainyard {
 namespace {
 
-constexpr double kLargestSize = 1152921504606846976.0;  // 2^60 bytes
-
 double parse_size(std::string_view text, std::string_view whole, std::string_view file) {
   double factor = 1.0;
   std::string_view digits = text;
@@ -26,8 +24,7 @@ double parse_size(std::string_view text, std::string_view whole, std::string_vie
   double value = 0.0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   const double size = value * factor;
-  const bool whole_bytes = std::isfinite(size) && size >= 1.0 && size <= kLargestSize && std::floor(size) == size;
-  if (error != std::errc() || end != digits.data() + digits.size() || !whole_bytes) {
+  if (error != std::errc() || end != digits.data() + digits.size() || !is_message_size(size)) {
     throw UserError({.file = std::string(file),
                      .found = std::string(whole),
                      .allowed = "whole bytes from 1 to 1048576T as 8, 64K, 1M or 16G, or two sizes joined by a colon",
@@ -88,6 +85,10 @@ Json to_json(const CollectiveSweep& sweep) {
 }
 
 }  // namespace
+
+bool is_message_size(double bytes) {
+  return bytes >= 1.0 && bytes <= kLargestMessage.value && std::floor(bytes) == bytes;
+}
 
 std::vector<Bytes> parse_sizes(std::string_view text, std::string_view file) {
   const std::size_t colon = text.find(':');

@@ -9,6 +9,12 @@
 
 namespace trainyard {
 
+// The largest message that is asked for or measured: 1048576T.
+inline constexpr Bytes kLargestMessage{1152921504606846976.0};  // 2^60
+
+// A whole number of bytes from 1 to kLargestMessage.
+bool is_message_size(double bytes);
+
 // "8:16G" doubles from 8 bytes to 16 GiB; "1M" is one size. K, M and G are binary, as in nccl-tests. Throws UserError.
 std::vector<Bytes> parse_sizes(std::string_view text, std::string_view file = "--sizes");
 

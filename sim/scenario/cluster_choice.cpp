@@ -66,6 +66,32 @@ bool is_json(std::string_view text) {
                    .remedy = std::move(remedy)});
 }
 
+// With --like or --import a topology is asked for; this is none.
+[[noreturn]] void fail_no_topology(const ClusterChoice& choice, bool is_file, std::string_view text) {
+  const std::string allowed = "the text of nvidia-smi topo -m, or an NCCL topology file";
+  if (is_file && text.find('{') == std::string_view::npos) {
+    throw UserError({.file = choice.cluster,
+                     .found = text.empty() ? "an empty file" : "a file of nothing but blanks",
+                     .allowed = allowed,
+                     .problem = "the file holds no topology",
+                     .remedy = "write it with nvidia-smi topo -m, or with NCCL_TOPO_DUMP_FILE"});
+  }
+  if (choice.imports) {
+    throw UserError({.file = is_file ? choice.cluster : choice.file,
+                     .found = is_file ? "a JSON document" : choice.cluster,
+                     .allowed = allowed,
+                     .problem = is_file ? "the file holds no topology" : "there is no such file",
+                     .remedy = "name the file of a topology; a cluster is named by --cluster, without --import"});
+  }
+  if (is_file) {
+    const Json document = parse_json(text, choice.cluster);
+    read_cluster(JsonReader(document, choice.cluster), choice.cluster);  // what is no cluster either is the first fault
+  } else {
+    load_cluster(choice.cluster, choice.file, choice.pointer);
+  }
+  fail_like(choice, "a cluster that is described in full takes nothing from another", "leave out --like");
+}
+
 }  // namespace
 
 ClusterSpec choose_cluster(const ClusterChoice& choice) {
@@ -74,8 +100,7 @@ ClusterSpec choose_cluster(const ClusterChoice& choice) {
   const std::string text = is_file ? read_file(choice.cluster) : std::string();
   if (!is_file || is_json(text)) {
     if (!choice.like.empty()) {
-      load_cluster(choice.cluster, choice.file, choice.pointer);  // a name that does not exist is the first fault
-      fail_like(choice, "a cluster that is described in full takes nothing from another", "leave out --like");
+      fail_no_topology(choice, is_file, text);
     }
     if (!is_file) {
       return load_cluster(choice.cluster, choice.file, choice.pointer);

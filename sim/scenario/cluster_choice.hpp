@@ -13,6 +13,7 @@ struct ClusterChoice {
   // Where the cluster was given, for errors.
   std::string file = "--cluster";
   std::string pointer;
+  bool imports = false;  // `cluster` is the file of a topology and nothing else
 };
 
 // Throws UserError; a topology without `like` and a cluster with it are faults.

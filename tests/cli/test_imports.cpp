@@ -1,6 +1,8 @@
 // A machine whose topology was dumped is a cluster to every verb.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -93,6 +95,27 @@ TEST_CASE("what an import leaves out is said on standard error") {
                                          import_path("topo_mgmt_nic.txt"));
   CHECK(outcome.code == 0);
   CHECK(outcome.err.find("mlx5_0 left out") != std::string::npos);
+}
+
+TEST_CASE("what --import names and is no topology is said of the file") {
+  const std::string file = (std::filesystem::temp_directory_path() / "trainyard_no_topology.txt").string();
+  const auto err_of = [](const std::string& name) {
+    const Outcome outcome = trainyard_line("topology --like dgx-a100 --import " + name);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.err.find("unknown cluster") == std::string::npos);
+    return outcome.err;
+  };
+  for (const auto& [text, found] : {std::pair{"", "found: an empty file"},
+                                    {" \n", "found: a file of nothing but blanks"},
+                                    {"{\"a\":1}", "found: a JSON document"}}) {
+    CAPTURE(text);
+    std::ofstream(file) << text;
+    CHECK(err_of(file).find(found) != std::string::npos);
+    CHECK(err_of(file).find("in: " + file) != std::string::npos);
+  }
+  std::filesystem::remove(file);
+  CHECK(err_of("dgx-h100").find("in: --import") != std::string::npos);
+  CHECK(err_of("dgx-h100").find("found: dgx-h100") != std::string::npos);
 }
 
 TEST_CASE("a topology needs a cluster that it is like, and a cluster none") {

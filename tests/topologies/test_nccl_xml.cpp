@@ -63,6 +63,20 @@ TEST_CASE("an NCCL topology dump becomes a node") {
   CHECK(fabric.route({0}, {2}).size() > 4);
 }
 
+TEST_CASE("a file holds one system: what stands behind it or before it is refused") {
+  const std::string xml(kXml);
+  for (const std::string& bad : {xml + xml, xml + "trailing", xml + "<other/>", "<!-- a --> text " + xml,
+                                 xml + std::string(1, '\0') + "more", xml + "<![CDATA[x]]>"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(fault_of(bad).found.empty());
+    CHECK(fault_of(bad).pointer.starts_with("line "));
+  }
+  CHECK(fault_of(xml + xml).problem.find("second document") != std::string::npos);
+  CHECK(fault_of(xml + "\n trailing words\n").found == "trailing words");
+  CHECK(fault_of("<!-- nothing -->").found == "no element");
+  CHECK(fault_of("<?xml version=\"1.0\"?>\n<!-- a -->\n" + xml + "<!-- b -->\n\n").problem.empty());
+}
+
 TEST_CASE("every NIC has its own speed, and slow ones beside fast ones are left out") {
   const ClusterSpec cluster = imported("xml_slow_nic_last.xml", "dgx-h100");
   CHECK(cluster.node.nics == 8);

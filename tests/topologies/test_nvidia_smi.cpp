@@ -76,6 +76,28 @@ TEST_CASE("an nvidia-smi matrix becomes a node with its switches and rails") {
   CHECK(fabric.node_of({4}) == 1);
 }
 
+TEST_CASE("cells may be in lower case, affinities are lists of numbers or N/A, UTF-16 is told") {
+  const std::string text(kMatrix);
+  const std::string lower = everywhere(everywhere(everywhere(text, " X ", " x "), "NV12", "nv12"), "SYS", "soc");
+  CHECK(import_topology(lower, "mine", like("dgx-a100")).document ==
+        import_topology(kMatrix, "mine", like("dgx-a100")).document);
+  for (const char* bad : {"9-3", "0-99999999999", "0--3", "0-15,", "abc", "0x3", "-1", "3-", "70000"}) {
+    CAPTURE(bad);
+    CHECK(fault_of(everywhere(text, "0-15", bad)).found == bad);
+    CHECK(fault_of(everywhere(text, "0-15", bad)).pointer == "line 2");
+    CHECK(fault_of(everywhere(text, "16-31\t1", std::string("16-31\t") + bad)).found == bad);
+  }
+  for (const char* good : {"N/A", "0", "0-15,64-79", "0,2-17"}) {
+    CHECK(fault_of(everywhere(text, "0-15", good)).problem.empty());
+  }
+  std::string wide = "\xFF\xFE";
+  for (const char c : text) {
+    wide += {c, '\0'};
+  }
+  CHECK(fault_of(wide).found == "the mark of UTF-16");
+  CHECK(fault_of(std::string_view(wide).substr(2)).found.find("UTF-16") != std::string::npos);
+}
+
 TEST_CASE("a matrix with few links a pair is a mesh") {
   const ClusterSpec cluster = import_topology(everywhere(kMatrix, "NV12", "NV2"), "mine", like("dgx-a100"));
   CHECK(cluster.node.scale_up == ScaleUp::kMesh);

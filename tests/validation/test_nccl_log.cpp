@@ -31,11 +31,14 @@ constexpr const char* kHeader =
     "#       size         count      type   redop    root     time   algbw   busbw #wrong     time   algbw   busbw "
     "#wrong\n"
     "#        (B)    (elements)                               (us)  (GB/s)  (GB/s)            (us)  (GB/s)  (GB/s)\n";
-const std::string kWhole =
-    std::string("# Collective test starting: all_reduce_perf\nNCCL version 2.22.3+cuda12.4\n") + kDevices + kHeader +
-    "           0             0     float     sum      -1     0.10    0.00    0.00      0     0.10\n"
-    "        1024           256     float     sum      -1    25.50    0.04    0.06      0    25.00\n"
-    "     1048576        262144     float     sum      -1   120.00    8.74   13.11      0   119.00\n";
+const std::string kWhole = std::string("# Collective test starting: all_reduce_perf\nNCCL version 2.22.3+cuda12.4\n") +
+                           kDevices + kHeader +
+                           "           0             0     float     sum      -1     0.10    0.00    0.00      0     "
+                           "0.10    0.00    0.00      0\n"
+                           "        1024           256     float     sum      -1    25.50    0.04    0.06      0    "
+                           "25.00    0.04    0.06      0\n"
+                           "     1048576        262144     float     sum      -1   120.00    8.74   13.11      0   "
+                           "119.00    8.81   13.22      0\n";
 
 }  // namespace
 
@@ -55,7 +58,7 @@ TEST_CASE("a log tells operation, ranks, nodes, version and times out of place; 
 TEST_CASE("an older header without root has its time elsewhere, and the operation may be named by hand") {
   const LogFile log(std::string(kDevices) +
                     "#       size         count      type   redop     time   algbw   busbw  error     time\n"
-                    "        1024           256      int8     sum    31.00    0.03    0.05  0e+00    30.00\n");
+                    "        1024          1024      int8     sum    31.00    0.03    0.05  0e+00    30.00\n");
   CHECK_THROWS_WITH_AS(read_nccl_log(log.path.string()), doctest::Contains("--op"), UserError);
   const auto rows = read_nccl_log(log.path.string(), {.op = CollectiveOp::kAllReduce});
   REQUIRE(rows.size() == 1);
@@ -70,7 +73,8 @@ TEST_CASE("a second run in a log has its own devices and operation") {
                     "#  Rank  0 Group  0 Pid   1 on  one device  0 [0x07] NVIDIA A100\n"
                     "#  Rank  1 Group  0 Pid   1 on  one device  1 [0x0f] NVIDIA A100\n" +
                     kHeader +
-                    "        2048           512     float    none      -1    11.00    0.04    0.06      0    25.00\n");
+                    "        2048           512     float    none      -1    11.00    0.04    0.06      0    25.00    "
+                    "0.04    0.06      0\n");
   const auto rows = read_nccl_log(log.path.string());
   REQUIRE(rows.size() == 3);
   CHECK(rows[2].op == CollectiveOp::kAllToAll);
@@ -89,7 +93,8 @@ TEST_CASE("logs without results or devices, and wrong results, are refused in wo
 
 TEST_CASE("measurements whose results were wrong are refused") {
   const LogFile log(std::string("# ./all_reduce_perf -b 8\n") + kDevices + kHeader +
-                    "        1024           256     float     sum      -1    25.50    0.04    0.06      7    25.00\n");
+                    "        1024           256     float     sum      -1    25.50    0.04    0.06      7    25.00    "
+                    "0.04    0.06      0\n");
   CHECK_THROWS_WITH_AS(read_nccl_log(log.path.string()), doctest::Contains("wrong results"), UserError);
 }
 
@@ -220,7 +225,16 @@ TEST_CASE("ranks and nodes may be said by hand, but not against the log's list")
   CHECK(rows.front().nodes == 2);
   CHECK_THROWS_WITH_AS(read(run_of("all_reduce_perf", 8), {.ranks = 4}), doctest::Contains("another number"),
                        UserError);
-  CHECK(read(run_of("all_reduce_perf", 8), {.nodes = 2}).front().nodes == 2);
+  CHECK(read(run_of("all_reduce_perf", 8), {.nodes = 1}).front().nodes == 1);
+  CHECK_THROWS_WITH_AS(read(run_of("all_reduce_perf", 8), {.nodes = 2}), doctest::Contains("1 hosts listed, --nodes 2"),
+                       UserError);
+  // Containers of one name: the list says only that there are several.
+  std::string twins = run_of("all_reduce_perf", 4);
+  for (const auto& [from, to] :
+       {std::pair{"device 2 [0x12]", "device 0 [0x10]"}, {"device 3 [0x13]", "device 1 [0x11]"}}) {
+    twins.replace(twins.find(from), std::string_view(from).size(), to);
+  }
+  CHECK(read(twins, {.nodes = 2}).front().nodes == 2);
 }
 
 TEST_CASE("a line that ends early is left out, and a version follows from the header's codes too") {
@@ -228,8 +242,38 @@ TEST_CASE("a line that ends early is left out, and a version follows from the he
   const auto rows = read("# nccl-tests version 2.17.1 nccl-headers=22707 nccl-library=22902\n" + whole +
                          "        8192          4096 bfloat16 sum -1 8");
   REQUIRE(rows.size() == 4);
-  CHECK(rows[3].why_skipped == "the line ends early");
+  CHECK(rows[3].why_skipped == "the line has 6 fields of the 9 that its header names");
   CHECK(rows[0].nccl_version == "2.30");  // nearest to 2.29
+}
+
+TEST_CASE("sizes, counts and times that no run has are refused, and a field that is missing is not another's") {
+  const std::string whole = run_of("all_reduce_perf", 8);
+  const auto with = [&](const std::string& line) { return read(whole + line + "\n"); };
+  for (const char* bad :
+       {"99999999999999999999 1024 float", "-4096 1024 float", "4096.5 1024 float", "1e300 1024 float",
+        "1e-320 1024 float", "4096 1023 float", "4096 128 float", "4096 -1024 float", "0 1024 float"}) {
+    CAPTURE(bad);
+    const std::string line = bad + std::string(" sum -1 8.5 0.04 0.06 0");
+    CHECK_THROWS_WITH_AS(with(line), doctest::Contains("line 16"), UserError);
+  }
+  // Of operations that cut their buffer the count may be that of one rank.
+  CHECK(read(run_of("all_gather_perf", 8) + "8192 256 float none -1 8.5 0.04 0.06 0\n").back().size.value == 8192.0);
+  for (const char* bad : {"1e-320", "0.0001", "1e13", "-5"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_WITH_AS(with("4096 1024 float sum -1 " + std::string(bad) + " 0.04 0.06 0"),
+                         doctest::Contains("0.001 to 1e12 us"), UserError);
+  }
+  std::string both = whole;
+  both.replace(both.find("#wrong"), 6, "#wrong time algbw busbw #wrong");
+  const auto rows = read(both + "4096 1024 float sum -1 167.77 293.60 0 401.0 167.35 292.87 0\n");
+  CHECK(rows.back().why_skipped == "the line has 12 fields of the 13 that its header names");
+  for (const char* bad : {"4096 float sum -1 400.0", "1024 float sum -1 400.0", "4096 1024 sum -1 400.0",
+                          "4096 1024 float sum 400.0", "4096 1024 float sum -1"}) {
+    CAPTURE(bad);
+    CHECK(read(both + bad + " 167.77 293.60 0 401.0 167.35 292.87 0\n").back().why_skipped ==
+          "the line has 12 fields of the 13 that its header names");
+  }
+  CHECK(rows.front().why_skipped.empty());  // of programs that measure nothing in place
 }
 
 TEST_CASE("older tables: bytes for size, no redop, an empty redop") {

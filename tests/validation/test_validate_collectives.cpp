@@ -90,9 +90,9 @@ TEST_CASE("a cluster named by hand holds for every row of its GPU") {
 }
 
 TEST_CASE("rows that no machine has a place for are skipped in words, and missing columns are refused") {
-  for (const char* bad : {"1,9,all_reduce,8,1", "0,8,all_reduce,8,1", "1,1,all_reduce,8,1", "9,8,all_reduce,8,1",
-                          "1,8,hypercube,8,1", "1,8,all_reduce,0,1", "1,8,all_reduce,8,0", "1,8,all_reduce,8,-3",
-                          "1,-8,all_reduce,8,1", "900000,900000,all_reduce,8,1"}) {
+  for (const char* bad :
+       {"1,9,all_reduce,8,1", "0,8,all_reduce,8,1", "1,1,all_reduce,8,1", "9,8,all_reduce,8,1", "1,8,hypercube,8,1",
+        "1,8,all_reduce,,1", "1,8,all_reduce,8,", "1,-8,all_reduce,8,1", "900000,900000,all_reduce,8,1"}) {
     CAPTURE(bad);
     const Json rows = rows_of(std::string(kColumns) + "a,,,juwels-booster,," + bad + "\n");
     CHECK(rows.at(0).at("predicted").is_null());
@@ -100,6 +100,27 @@ TEST_CASE("rows that no machine has a place for are skipped in words, and missin
   }
   CHECK_THROWS_WITH_AS(rows_of("id,collective,ranks,nodes,size_bytes\na,all_reduce,8,1,8\n"),
                        doctest::Contains("time_us"), UserError);
+}
+
+TEST_CASE("a size is whole bytes and a time one that was measured: others are refused with line and column") {
+  const auto refusal = [](const std::string& size, const std::string& time) {
+    try {
+      rows_of(std::string(kColumns) + "a,,,dgx-h100,,1,8,all_reduce," + size + "," + time + "\n");
+    } catch (const UserError& error) {
+      return error.fault();
+    }
+    return Fault{};
+  };
+  for (const char* bad : {"1e-320", "0.001", "1.5", "0", "-8", "1e300", "1152921504606846977000"}) {
+    CAPTURE(bad);
+    CHECK(refusal(bad, "400").pointer == "line 2, column size_bytes");
+    CHECK(refusal(bad, "400").found == bad);
+  }
+  for (const char* bad : {"1e-320", "0.0001", "0", "-3", "1e13", "1e300"}) {
+    CAPTURE(bad);
+    CHECK(refusal("8", bad).pointer == "line 2, column time_us");
+  }
+  CHECK(refusal("1", "0.001").problem.empty());
 }
 
 TEST_CASE("an algorithm and a protocol that a row states are those it is predicted with") {

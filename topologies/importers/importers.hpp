@@ -35,7 +35,7 @@ ClusterSpec import_nvidia_smi(std::string_view text, const std::string& file, co
 // declarations (entities expand without end), more than 16 MiB and more than 32 levels.
 ClusterSpec import_nccl_xml(std::string_view text, const std::string& file, const ImportBasis& basis);
 
-// Chooses by the first character: XML starts with '<'.
+// Chooses by the first character: XML starts with '<'. Refuses UTF-16 and bytes of zero, behind which XML is not read.
 ClusterSpec import_topology(std::string_view text, const std::string& file, const ImportBasis& basis);
 
 }  // namespace trainyard

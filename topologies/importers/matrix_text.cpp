@@ -58,6 +58,32 @@ std::string without_escapes(std::string_view text) {
   return out;
 }
 
+bool is_cell(std::string_view word) {
+  return std::find(kWords.begin(), kWords.end(), word) != kWords.end() || nvlinks_in(word) > 0;
+}
+
+// "0", "0-47,96-143": numbers and ranges that do not run backwards.
+bool is_number_list(std::string_view text) {
+  constexpr int kMostNumber = 65535;  // more than any machine has of processors or NUMA nodes
+  const auto number = [](std::string_view part) {
+    int value = -1;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return error == std::errc() && end == part.data() + part.size() && value <= kMostNumber ? value : -1;
+  };
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view range = text.substr(begin, end - begin);
+    const std::size_t dash = range.find('-');
+    const int first = number(range.substr(0, dash));
+    const int last = dash == std::string_view::npos ? first : number(range.substr(dash + 1));
+    if (first < 0 || last < first) {
+      return false;
+    }
+    begin = end + 1;
+  }
+  return true;
+}
+
 struct Word {
   std::string text;
   std::size_t line = 0;
@@ -80,8 +106,13 @@ std::vector<Word> words_of(const std::string& text) {
     words.back().text.push_back(c);
   }
   for (Word& word : words) {
-    if (word.text == "SOC") {
+    std::string upper = word.text;
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    if (upper == "SOC") {
       word.text = "SYS";  // as drivers before 390 called it
+    } else if (is_cell(upper)) {
+      word.text = upper;
     }
   }
   return words;
@@ -89,10 +120,6 @@ std::vector<Word> words_of(const std::string& text) {
 
 bool is_gpu(std::string_view name) {
   return name.starts_with("GPU") && name.size() > 3 && std::all_of(name.begin() + 3, name.end(), is_digit);
-}
-
-bool is_cell(std::string_view word) {
-  return std::find(kWords.begin(), kWords.end(), word) != kWords.end() || nvlinks_in(word) > 0;
 }
 
 // Affinity columns are called by several words: "CPU Affinity", "NUMA Affinity", "GPU NUMA ID".
@@ -155,6 +182,7 @@ class MatrixReader {
       numa_column_ =
           numa_column_ || (word() == "NUMA" && at_ + 1 < words_.size() && words_[at_ + 1].text == "Affinity");
       cpu_column_ = cpu_column_ || word() == "CPU";
+      gpu_column_ = gpu_column_ || word() == "GPU";
       if (words_[at_].line > header_line_ + 4) {
         fail_line(file_, words_[at_].line, word(), fmt::format("the row of {}", first));
       }
@@ -172,7 +200,7 @@ class MatrixReader {
     }
     ++at_;
     std::vector<Word> cells;
-    std::vector<std::string> rest;
+    std::vector<Word> rest;
     const std::string next = row + 1 < columns ? matrix_.names[row + 1] : "Legend:";
     const bool last = row + 1 == columns;
     for (; at_ < words_.size() && word() != next; ++at_) {
@@ -189,7 +217,7 @@ class MatrixReader {
       } else if (!same_line && (last || (!is_cell(word()) && starts_row()))) {
         break;  // the legend, whatever follows a matrix without one, or the row of another device
       } else {
-        rest.push_back(word());
+        rest.push_back(words_[at_]);
       }
     }
     if (cells.size() < columns) {
@@ -228,18 +256,27 @@ class MatrixReader {
     lines_.push_back(row_line);
   }
 
-  void keep_affinity(std::size_t row, const std::vector<std::string>& rest) {
+  void keep_affinity(std::size_t row, const std::vector<Word>& rest) {
     if (row >= matrix_.gpus) {
       return;
     }
     std::size_t next = 0;
-    const auto take = [&](bool printed) {
-      const bool there = printed && next < rest.size();
-      const std::string value = there ? rest[next++] : "";
-      return !value.empty() && is_digit(value.front()) ? value : std::string();
+    const auto take = [&](bool printed, const char* column) {
+      if (!printed || next >= rest.size() || rest[next].text == "N/A") {
+        next += printed ? 1U : 0U;
+        return std::string();
+      }
+      const Word& value = rest[next++];
+      if (!is_number_list(value.text)) {
+        fail_line(file_, value.line, value.text,
+                  "numbers up to 65535 and ranges of them from the lower to the higher, as 0-47,96-143, or N/A",
+                  fmt::format("the {} of {} is no list of numbers", column, matrix_.names[row]));
+      }
+      return value.text;
     };
-    matrix_.cpus.push_back(take(cpu_column_));
-    matrix_.numa.push_back(take(numa_column_));
+    matrix_.cpus.push_back(take(cpu_column_, "CPU affinity"));
+    matrix_.numa.push_back(take(numa_column_, "NUMA affinity"));
+    take(gpu_column_, "NUMA node");
   }
 
   void check_symmetry() const {
@@ -279,6 +316,7 @@ class MatrixReader {
   std::size_t header_line_ = 0;
   bool numa_column_ = false;
   bool cpu_column_ = false;
+  bool gpu_column_ = false;         // the NUMA node of its memory
   std::vector<std::size_t> lines_;  // of every row
   std::vector<std::string> shifted_;
   TopologyMatrix matrix_;

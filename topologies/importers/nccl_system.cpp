@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kLargestFile = std::size_t{16} << 20U;
 constexpr int kDeepest = 32;
 constexpr int kMostLinks = 1024;
+constexpr std::size_t kShownText = 40;  // characters of text that does not belong
 
 bool is_gpu_class(std::string_view pci_class) {
   return pci_class.starts_with("0x03") || pci_class.starts_with("0x12");
@@ -30,6 +31,12 @@ bool is_nic_class(std::string_view pci_class) {
 }
 constexpr std::string_view kSwitchClass = "0x068000";
 constexpr std::string_view kPowerClass = "0x068001";  // a POWER processor's end of an NVLink
+
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t first = std::min(text.find_first_not_of(kBlanks), text.size());
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
 
 class SystemReader {
  public:
@@ -284,7 +291,9 @@ NcclSystem read_nccl_system(std::string_view text, const std::string& file) {
     }
   }
   pugi::xml_document document;
-  const pugi::xml_parse_result result = document.load_buffer(text.data(), text.size());
+  // As a fragment, whose text outside of elements is kept, so that it is seen.
+  const pugi::xml_parse_result result =
+      document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_fragment);
   if (!result) {
     reader.fail_at(result.offset, result.description(), "the file is not well-formed XML");
   }
@@ -295,7 +304,19 @@ NcclSystem read_nccl_system(std::string_view text, const std::string& file) {
                    "a <system>");
   }
   if (std::string_view(root.name()) != "system") {
-    reader.fail_at(0, root.name(), "the root element is not <system>");
+    reader.fail_at(root.offset_debug(), root ? fmt::format("<{}>", root.name()) : "no element",
+                   "the root element is not <system>", "a <system>");
+  }
+  for (const pugi::xml_node& other : document.children()) {
+    if (other.type() == pugi::node_element && other != root) {
+      reader.fail_at(other.offset_debug(), fmt::format("<{}>", other.name()),
+                     "a second document follows the first: hosts of one system are its <cpu>, told apart by host_hash",
+                     "one <system> a file");
+    }
+    if (other != root) {
+      reader.fail_at(other.offset_debug(), std::string(without_blanks(other.value())).substr(0, kShownText),
+                     "text outside of the <system>", "one <system> and comments");
+    }
   }
   return reader.run(root);
 }

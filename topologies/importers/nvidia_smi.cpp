@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 
+#include "sim/base/error.hpp"
 #include "topologies/importers/bundles.hpp"
 #include "topologies/importers/imported_node.hpp"
 #include "topologies/importers/importers.hpp"
@@ -260,6 +261,17 @@ ClusterSpec import_nvidia_smi(std::string_view text, const std::string& file, co
 }
 
 ClusterSpec import_topology(std::string_view text, const std::string& file, const ImportBasis& basis) {
+  const std::size_t zero = text.find('\0');
+  const bool marked = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
+  if (marked || zero != std::string_view::npos) {
+    const auto line = marked ? 1 : 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(zero), '\n');
+    throw UserError({.file = file,
+                     .pointer = fmt::format("line {}", line),
+                     .found = marked ? "the mark of UTF-16" : "a byte of zero, as UTF-16 has",
+                     .allowed = "UTF-8 without bytes of zero",
+                     .problem = "the topology is not UTF-8 text",
+                     .remedy = "save it as UTF-8"});
+  }
   const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   const bool xml = first != std::string_view::npos && text[first] == '<';
   return xml ? import_nccl_xml(text, file, basis) : import_nvidia_smi(text, file, basis);
