@@ -227,7 +227,9 @@ void add_search_verb(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("search", "the fastest layouts that fit in memory, and the Pareto front");
   options->scenario.add_to(*verb);
   options->json.add_to(*verb);
-  verb->add_option("--simulate", options->simulated, "how many of the best that fit are simulated (default 32)");
+  verb->add_option("--simulate", options->simulated,
+                   "how many of the best that fit are simulated, beside a quarter as many of those that need less "
+                   "memory (default 32)");
   verb->callback([options] { search(*options); });
 }
 

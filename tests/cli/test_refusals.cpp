@@ -127,7 +127,7 @@ TEST_CASE("the option that gave a value is named, not the file") {
 
 TEST_CASE("processes without descriptors, children or memory end in words") {
   const std::string job = "$T run --model gpt3-175b --cluster dgx-a100 --gpus 64 --tp 8 --pp 8 --global-batch 1024";
-  const Outcome files = shell("ulimit -n 4; " + job);
+  const Outcome files = shell("exec 3>&-; ulimit -n 4; " + job);
   CHECK(files.code == 1);
   CHECK(files.err.find("cannot start another process") != std::string::npos);
   const Outcome memory = shell("ulimit -v 30000; " + job);

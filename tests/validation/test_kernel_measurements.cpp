@@ -76,7 +76,7 @@ TEST_CASE("a row that cannot be priced says why") {
   CHECK(rows[1].skipped.find("int8") != std::string::npos);
   CHECK(rows[2].skipped.find("no units") != std::string::npos);
   CHECK(rows[3].skipped == "no measured time");
-  CHECK(rows[4].skipped.find("missing") != std::string::npos);
+  CHECK(rows[4].skipped.find("not stated") != std::string::npos);
 }
 
 TEST_CASE("rows of one shape share a fold, whatever their format and source") {
