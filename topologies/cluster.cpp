@@ -7,6 +7,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/base/text_start.hpp"
 #include "topologies/generators/custom_fabric.hpp"
 #include "topologies/generators/network.hpp"
 #include "topologies/generators/node_shape.hpp"
@@ -180,8 +181,8 @@ ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, s
       is_path ? std::filesystem::path(name_or_path)
               : catalogue_path(kFolder, "cluster", name_or_path, std::string(file), std::string(pointer));
   const std::string text = read_file(path);
-  const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  if (is_path && first != std::string::npos && text[first] != '{') {
+  const char first = first_character(text);
+  if (is_path && first != '\0' && first != '{') {
     throw UserError({.file = path.string(),
                      .found = "no JSON object",
                      .allowed = "a cluster file",

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/base/error.hpp"
+#include "sim/base/text_start.hpp"
 
 namespace trainyard {
 namespace {
@@ -177,9 +178,7 @@ class Splitter {
 
 std::vector<CsvRecord> split_csv(std::string_view text, const std::string& file) {
   check_encoding(text, file);
-  constexpr std::string_view kMark = "\xEF\xBB\xBF"sv;  // of UTF-8, which spreadsheets write
-  text.remove_prefix(text.starts_with(kMark) ? kMark.size() : 0);
-  return Splitter(text, file).split();
+  return Splitter(without_mark(text), file).split();
 }
 
 }  // namespace trainyard

@@ -6,6 +6,7 @@
 #include "kernels/gpu.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/base/text_start.hpp"
 #include "topologies/importers/importers.hpp"
 
 namespace trainyard {
@@ -53,8 +54,8 @@ bool looks_like_path(std::string_view text) {
 
 // What is neither JSON nor a catalogue name is a topology.
 bool is_json(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  return first == std::string_view::npos || text[first] == '{';
+  const char first = first_character(text);
+  return first == '\0' || first == '{';
 }
 
 [[noreturn]] void fail_like(const ClusterChoice& choice, std::string problem, std::string remedy) {

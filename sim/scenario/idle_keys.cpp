@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -9,9 +10,9 @@ namespace trainyard {
 namespace {
 
 struct IdleKey {
-  std::string_view key;
+  const char* pointer;
+  const char* neutral;  // JSON text of the value that asks for nothing; empty where every value asks for something
   std::string_view why;
-  bool (*is_stated)(const Scenario&);  // differs from its default
   bool (*is_read)(const Scenario&);
 };
 
@@ -19,26 +20,63 @@ bool draws(const Scenario& scenario) {
   return scenario.variation.any() || scenario.model.experts.has_value();
 }
 
-constexpr std::array<IdleKey, 4> kIdleKeys = {
-    {{"layout.cp_type", "cp is 1, so no sequence is cut",
-      [](const Scenario& s) { return s.layout.context_parallel != Parallelism{}.context_parallel; },
-      [](const Scenario& s) { return s.layout.cp > 1; }},
-     {"layout.cp_inner", "only cp_type hierarchical has inner groups",
-      [](const Scenario& s) { return s.layout.context_inner != Parallelism{}.context_inner; },
-      [](const Scenario& s) { return s.layout.cp > 1 && s.layout.context_parallel == ContextParallel::kHierarchical; }},
-     {"training.offload.prefetch", "nothing is offloaded",
-      [](const Scenario& s) { return s.training.offload.prefetch != OffloadOptions{}.prefetch; },
-      [](const Scenario& s) { return s.training.offload.any(); }},
-     {"seed", "nothing is drawn: no variation, no experts", [](const Scenario& s) { return s.seed != 0; }, draws}}};
+bool has_tensor_parallelism(const Scenario& scenario) {
+  return scenario.layout.tp > 1;
+}
+
+bool has_stages(const Scenario& scenario) {
+  return scenario.layout.pp * scenario.layout.vpp > 1;
+}
+
+bool keeps_master(const Scenario& scenario) {
+  return bytes_per_element(scenario.training.param_dtype) < bytes_per_element(Precision::kFp32);
+}
+
+bool has_narrow_gemms(const Scenario& scenario) {
+  const Precision precision = scenario.training.precision;
+  return bytes_per_element(precision) < storage_bytes_per_element(precision);
+}
+
+constexpr std::array<IdleKey, 11> kIdleKeys = {{
+    {"/layout/cp_type", "\"ring\"", "cp is 1, so no sequence is cut",
+     [](const Scenario& s) { return s.layout.cp > 1; }},
+    {"/layout/cp_inner", "1", "only cp_type hierarchical has inner groups",
+     [](const Scenario& s) { return s.layout.cp > 1 && s.layout.context_parallel == ContextParallel::kHierarchical; }},
+    {"/layout/sequence_parallel", "false", "tp is 1, so no rank shares a sequence", has_tensor_parallelism},
+    {"/layout/tp_overlap", "false", "tp is 1, so there is no collective to overlap", has_tensor_parallelism},
+    {"/layout/embedding", "\"with-layers\"", "there is one stage of one chunk", has_stages},
+    {"/layout/loss", "\"with-layers\"", "there is one stage of one chunk", has_stages},
+    {"/training/p2p", "", "pp is 1, so no stage sends", [](const Scenario& s) { return s.layout.pp > 1; }},
+    {"/training/master_dtype", "\"fp32\"", "parameters of fp32 have no master copy", keeps_master},
+    {"/training/weight_copies", "2", "the GEMMs read the stored weights", has_narrow_gemms},
+    {"/training/offload/prefetch", "true", "nothing is offloaded",
+     [](const Scenario& s) { return s.training.offload.any(); }},
+    {"/seed", "0", "nothing is drawn: no variation, no experts", draws},
+}};
+
+bool is_stated(const IdleKey& key, const Json& document) {
+  const Json::json_pointer pointer(key.pointer);
+  return document.contains(pointer) && (*key.neutral == '\0' || document.at(pointer) != Json::parse(key.neutral));
+}
+
+// "/layout/cp_type" as users write it: "layout.cp_type".
+std::string dotted(std::string_view pointer) {
+  std::string out(pointer.substr(1));
+  std::replace(out.begin(), out.end(), '/', '.');
+  return out;
+}
 
 }  // namespace
 
-std::vector<std::string> idle_keys(const Scenario& scenario) {
+std::vector<std::string> idle_keys(const Scenario& scenario, const Json& document) {
   std::vector<std::string> notes;
   for (const IdleKey& one : kIdleKeys) {
-    if (one.is_stated(scenario) && !one.is_read(scenario)) {
-      notes.push_back(fmt::format("{} changes nothing here: {}", one.key, one.why));
+    if (!one.is_read(scenario) && is_stated(one, document)) {
+      notes.push_back(fmt::format("{} changes nothing here: {}", dotted(one.pointer), one.why));
     }
+  }
+  if (scenario.fold == Fold::kOff && scenario.network == Network::kAnalytic) {
+    notes.emplace_back("fold off: every micro-batch is evaluated, but one rank of each class, as always without flows");
   }
   return notes;
 }

@@ -7,7 +7,8 @@
 
 namespace trainyard {
 
-// One note for every key of the document that differs from its default and that nothing of this scenario reads.
-std::vector<std::string> idle_keys(const Scenario& scenario);
+// One note for every key of the document that states another value than its neutral one and that nothing of this
+// scenario reads.
+std::vector<std::string> idle_keys(const Scenario& scenario, const Json& document);
 
 }  // namespace trainyard

@@ -217,7 +217,9 @@ void echo_pipeline(const Scenario& scenario, Json& document) {
   if (scenario.training.micro_batch_group != 0) {
     document["training"]["micro_batch_group"] = scenario.training.micro_batch_group;
   }
-  document["training"]["p2p"] = kExchangeNames.name_of(scenario.framework.exchange);
+  if (layout.pp > 1) {
+    document["training"]["p2p"] = kExchangeNames.name_of(scenario.framework.exchange);
+  }
 }
 
 }  // namespace trainyard

@@ -63,12 +63,13 @@ Parallelism read_layout(const JsonReader& json, const ModelSpec& model, const Fr
   if (const auto found = json.find("sequence_parallel")) {
     layout.sequence_parallel = found->boolean() ? SequenceParallel::kOn : SequenceParallel::kOff;
   }
-  if (layout.tp == 1) {
-    layout.sequence_parallel = SequenceParallel::kOff;  // nothing to shard over
-  }
   layout.tp_overlap = framework.operators.chunked_tensor_collectives;
   if (const auto found = json.find("tp_overlap")) {
     layout.tp_overlap = found->boolean() ? TensorOverlap::kOn : TensorOverlap::kOff;
+  }
+  if (layout.tp == 1) {  // nothing to shard over, nothing to overlap
+    layout.sequence_parallel = SequenceParallel::kOff;
+    layout.tp_overlap = TensorOverlap::kOff;
   }
   if (const auto found = json.find("ep_overlap")) {
     layout.ep_overlap = found->boolean() ? ExpertOverlap::kOn : ExpertOverlap::kOff;
@@ -161,6 +162,11 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   const ChosenDataParallel chosen = choose_data_parallel(json, framework.data_parallel, framework.default_zero_stage);
   training.data_parallel = chosen.options;
   training.zero_stage = chosen.zero_stage;
+  if (!json.has("data_parallel") && chosen.options.strategy != framework.data_parallel.strategy) {
+    notes.push_back(fmt::format("ZeRO stage {} is that of data_parallel {}; {} has {}", chosen.zero_stage,
+                                kDataParallelNames.name_of(chosen.options.strategy), framework.name,
+                                kDataParallelNames.name_of(framework.data_parallel.strategy)));
+  }
   if (bytes_per_element(training.param_dtype) < storage_bytes_per_element(training.precision) &&
       training.data_parallel.strategy != DataParallelName::kMegatron) {
     json.at("param_dtype")
@@ -326,7 +332,7 @@ Scenario checked(Scenario scenario, const JsonReader& json) {
   check_training(scenario, json.file());
   check_pipeline(scenario, json.file());
   check_offload(scenario, json.file());
-  for (std::string& note : idle_keys(scenario)) {
+  for (std::string& note : idle_keys(scenario, json.value())) {
     scenario.notes.push_back(std::move(note));
   }
   scenario.resolved = resolved_document(scenario, json.at("model").value(), json.at("cluster").value());

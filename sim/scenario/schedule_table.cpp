@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "sim/base/error.hpp"
+#include "sim/base/text_start.hpp"
 #include "sim/scenario/pipeline.hpp"
 
 namespace trainyard {
@@ -26,7 +27,7 @@ struct Cell {
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& file) : text_(text) { table_.file = file; }
+  Parser(std::string_view text, const std::string& file) : text_(without_mark(text)) { table_.file = file; }
 
   ScheduleTable parse() {
     std::vector<std::vector<Cell>> rows;

@@ -49,6 +49,13 @@ TEST_CASE("a backward pass without W is whole, beside others that are split") {
   CHECK(table.rows[0][3].kind == PassKind::kInputGradient);
 }
 
+TEST_CASE("the mark that editors put in front of UTF-8 is no cell") {
+  CHECK(parse_schedule_table("\xEF\xBB\xBF"
+                             "F0 B0\n",
+                             "mine.txt")
+            .micro_batches == 1);
+}
+
 TEST_CASE("a mistake is named with its line and column") {
   CHECK(fault_of("F0 B0\nF0 X0\n").file == "mine.txt:2:4");
   CHECK(fault_of("F0 B0\nF0 X0\n").found == "X0");

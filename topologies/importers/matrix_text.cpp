@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "sim/base/error.hpp"
+#include "sim/base/text_start.hpp"
 #include "topologies/importers/imported_node.hpp"
 
 namespace trainyard {
@@ -15,7 +16,6 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kWords = {"X", "PIX", "PXB", "PHB", "NODE", "SYS"};
 constexpr std::size_t kMostDevices = 512;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 [[noreturn]] void fail_line(const std::string& file, std::size_t line, std::string found, std::string allowed,
                             std::string problem = "this line of the topology matrix was not understood") {
@@ -130,9 +130,7 @@ bool begins_affinity(std::string_view word) {
 class MatrixReader {
  public:
   MatrixReader(std::string_view text, const std::string& file)
-      : file_(file),
-        words_(
-            words_of(without_escapes(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text))) {}
+      : file_(file), words_(words_of(without_escapes(without_mark(text)))) {}
 
   TopologyMatrix run() {
     read_header();

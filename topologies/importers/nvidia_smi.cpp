@@ -10,6 +10,7 @@
 #include <span>
 
 #include "sim/base/error.hpp"
+#include "sim/base/text_start.hpp"
 #include "topologies/importers/bundles.hpp"
 #include "topologies/importers/imported_node.hpp"
 #include "topologies/importers/importers.hpp"
@@ -272,9 +273,7 @@ ClusterSpec import_topology(std::string_view text, const std::string& file, cons
                      .problem = "the topology is not UTF-8 text",
                      .remedy = "save it as UTF-8"});
   }
-  const std::size_t first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  const bool xml = first != std::string_view::npos && text[first] == '<';
-  return xml ? import_nccl_xml(text, file, basis) : import_nvidia_smi(text, file, basis);
+  return first_character(text) == '<' ? import_nccl_xml(text, file, basis) : import_nvidia_smi(text, file, basis);
 }
 
 }  // namespace trainyard
