@@ -24,12 +24,13 @@ struct CompareOptions {
 
 // The file's name without its folder and ".json"; the whole path where two would be called the same.
 std::vector<std::string> names_of(const std::vector<std::string>& files) {
-  std::vector<std::string> names;
+  std::vector<std::string> stems;
   for (const std::string& file : files) {
-    names.push_back(std::filesystem::path(file).stem().string());
+    stems.push_back(std::filesystem::path(file).stem().string());
   }
+  std::vector<std::string> names = stems;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (std::count(names.begin(), names.end(), std::filesystem::path(files[i]).stem().string()) > 1) {
+    if (std::count(stems.begin(), stems.end(), stems[i]) > 1) {
       names[i] = files[i];
     }
   }

@@ -92,6 +92,9 @@ void check_outputs(std::initializer_list<OutputOption> outputs, std::span<const 
     if (was_read(place) || will_be_read) {
       refuse(output, "the output would replace a file that this command reads");
     }
+    if (place.descriptor == STDOUT_FILENO) {
+      refuse(output, "the answer goes to the standard output");
+    }
     if (place.is_regular() && same_file(place, console)) {
       refuse(output, "the output would replace the file that the standard output goes to");
     }

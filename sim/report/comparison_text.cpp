@@ -112,13 +112,18 @@ std::string explanation_text(const Comparison& comparison, const Explanation& on
   const std::string& fastest = comparison.runs[comparison.fastest].name;
   const std::string& other = comparison.runs[one.run].name;
   const double step = comparison.runs[comparison.fastest].result.at("step_time_s").get<double>();
-  std::string out = fmt::format("why {} is faster than {}: {} of {} ({:.1f} %)\n", fastest, other,
-                                to_text(one.slower_by), to_text(Seconds{step + one.slower_by.value}),
-                                one.slower_by.value / (step + one.slower_by.value) * 100.0);
+  std::string out = one.slower_by > Seconds{}
+                        ? fmt::format("why {} is faster than {}: {} of {} ({:.1f} %)\n", fastest, other,
+                                      to_text(one.slower_by), to_text(Seconds{step + one.slower_by.value}),
+                                      one.slower_by.value / (step + one.slower_by.value) * 100.0)
+                        : fmt::format("{} and {} are equally fast\n", fastest, other);
   for (const ScenarioDifference& difference : one.scenario) {
     out += fmt::format("  {} is {} instead of {}\n", difference.pointer, difference.fastest, difference.other);
   }
   const auto list = [&](std::string_view title, const std::vector<Difference>& differences, std::size_t most) {
+    if (differences.empty()) {
+      return;
+    }
     out += fmt::format("  {}\n", title);
     double rest = 0.0;
     std::size_t shown = 0;

@@ -142,4 +142,6 @@ TEST_CASE("compare explains the slower layouts against the fastest") {
   }
   CHECK(sum == doctest::Approx(why.at("slower_by_s").get<double>()));
   CHECK(trainyard_line("compare " + deep).code == 2);
+  const std::string same = trainyard_line("compare " + deep + " " + deep).out;
+  CHECK(same.find(deep + " and " + deep + " are equally fast") != std::string::npos);
 }

@@ -62,6 +62,8 @@ TEST_CASE("a pipe gets the document, and a name of the standard output gets it a
   CHECK(fs::is_fifo(pipe));
   CHECK(is_json(shell("$T " + kRun + " --json /dev/stdout | cat").out));
   CHECK(is_json(trainyard_line(kRun + " --json /dev/stdout").out));
+  CHECK(trainyard_line(kRun + " --json - --timeline /dev/stdout").code == 2);
+  CHECK(trainyard_line(kRun + " --trace /dev/fd/1").code == 2);
 }
 
 TEST_CASE("no output replaces an input, another output or the file that the text goes to") {

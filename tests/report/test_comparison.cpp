@@ -76,6 +76,9 @@ TEST_CASE("what does not differ is left out") {
   CHECK(why.breakdown.empty());
   CHECK(why.critical_path.empty());
   CHECK(why.memory.empty());
+  const std::string text = comparison_text(comparison);
+  CHECK(text.find("\na and b are equally fast\n") != std::string::npos);
+  CHECK(text.find("operations of the critical path") == std::string::npos);
 }
 
 TEST_CASE("the text names both runs, the seconds between them and the reasons") {
