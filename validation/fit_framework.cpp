@@ -112,7 +112,7 @@ double predicted_step(const FitRow& row, const FittedValues& values, Settings se
 std::vector<double> predict_rows(const std::vector<const FitRow*>& rows, const FittedValues& values, Network network,
                                  Settings settings) {
   const std::size_t workers = available_processors();
-  const std::size_t tasks = network == Network::kFlow ? rows.size() : std::min(workers, rows.size());
+  const std::size_t tasks = network != Network::kAnalytic ? rows.size() : std::min(workers, rows.size());
   const auto results = run_in_children(tasks, workers, [&](std::size_t task) {
     std::string out;
     for (std::size_t i = task; i < rows.size(); i += tasks) {

@@ -50,7 +50,7 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"--hsdp-shard", "layout.hsdp_shard", "ranks that share out a copy of the model in hybrid sharding"},
     {"--schedule", "training.schedule", "pipeline schedule"},
     {"--framework", "framework", "framework profile"},
-    {"--network", "network", "flow (simulated) or analytic (longest path)"},
+    {"--network", "network", "flow (simulated), simgrid (the same by SimGrid) or analytic (longest path)"},
 });
 
 // Whether setting `later` leaves nothing of what was set at `earlier`: the same key, or one that holds it.

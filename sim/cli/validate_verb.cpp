@@ -180,7 +180,7 @@ void add_validate_verb(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("validate", "accuracy on measured data");
   verb->require_subcommand(1);
   const auto [runs, options] = add_kind(*verb, "runs", "training runs", score_runs);
-  runs->add_option("--network", options->network, "flow or analytic");
+  runs->add_option("--network", options->network, "flow, simgrid or analytic");
   runs->add_option("--write-accuracy", options->accuracy,
                    "write the errors of each framework profile, as `run` reads them");
   const auto [collectives, measured] = add_kind(
@@ -193,7 +193,7 @@ void add_validate_verb(CLI::App& app) {
   const auto [all, everything] =
       add_kind(*verb, "all", "every table of validation/published, as a scoreboard (minutes)", score_all);
   all->get_option("files")->required(false);
-  all->add_option("--network", everything->network, "flow or analytic");
+  all->add_option("--network", everything->network, "flow, simgrid or analytic");
   all->add_option("--write", everything->write,
                   "write the page here and scores.json, accuracy.json, results and figures beside it");
   all->add_option("--check", everything->check, "fail when a figure is worse than in these scores");

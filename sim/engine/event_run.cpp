@@ -7,6 +7,7 @@
 #include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
 #include "sim/engine/deadlock.hpp"
+#include "sim/engine/timeline_totals.hpp"
 
 namespace trainyard {
 namespace {
@@ -19,12 +20,6 @@ std::size_t rank_of(std::int32_t number) {
 }
 std::size_t stream_of(std::int32_t number) {
   return static_cast<std::size_t>(number) % kStreams;
-}
-
-// A link for people: from where to where.
-std::string link_name(const Fabric& fabric, LinkId link) {
-  return fmt::format("{} -> {}", vertex_name(fabric.vertex(fabric.link(link).from)),
-                     vertex_name(fabric.vertex(fabric.link(link).to)));
 }
 
 // Folding has found who is alike: now it is known how many operations are simulated.
@@ -44,11 +39,11 @@ void require_run_effort(const Program& program, const Quotient& quotient) {
 
 }  // namespace
 
-EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient, LinkSharer sharer)
+EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient)
     : program_(program),
       fabric_(fabric),
       quotient_(quotient),
-      network_(quotient, fabric, events_, sharer),
+      network_(quotient, fabric, events_),
       calls_(quotient.groups.size()),
       plans_(quotient.groups.size()),
       group_of_flow_(quotient.flows.size(), -1),
@@ -273,16 +268,9 @@ void EventRun::dispatch(const QueuedEvent& event) {
   }
 }
 
-// Ends when nothing can happen any more, or when SimGrid has to take over flows first: then it goes on where it was.
+// Ends when nothing can happen any more.
 void EventRun::loop() {
-  while (!network_.needs_simgrid()) {
-    if (network_.is_in_simgrid()) {
-      if (const auto ended = network_.wait(now_, events_.next_time())) {
-        now_ = std::max(now_, ended->time);
-        flow_over(group_of_flow_[static_cast<std::size_t>(ended->flow)]);
-        continue;
-      }
-    }
+  while (true) {
     if (network_.share_before(events_.next_time(), now_)) {
       ++timeline_.shares;
       continue;
@@ -312,24 +300,6 @@ void EventRun::throw_on_deadlock() {
   }
 }
 
-void EventRun::account_links() {
-  std::vector<double> bytes(quotient_.links.size(), 0.0);
-  for (std::size_t f = 0; f < quotient_.flows.size(); ++f) {
-    const FlowClass& flow = quotient_.flows[f];
-    const auto calls = static_cast<double>(plans_[static_cast<std::size_t>(group_of_flow_[f])].calls);
-    for (const auto& [link, weight] : flow.links) {
-      bytes[static_cast<std::size_t>(link)] += flow.bytes.value * weight * calls;
-    }
-  }
-  for (std::size_t l = 0; l < quotient_.links.size(); ++l) {
-    const LinkClass& link = quotient_.links[l];
-    timeline_.links.push_back({.name = link_name(fabric_, link.representative),
-                               .count = link.count,
-                               .bytes = {bytes[l]},
-                               .bandwidth = fabric_.link(link.representative).bandwidth});
-  }
-}
-
 Timeline EventRun::run() {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     for (const std::size_t s : ranks_[r].used_streams()) {
@@ -337,16 +307,13 @@ Timeline EventRun::run() {
     }
   }
   loop();
-  if (network_.needs_simgrid()) {
-    network_.run_in_simgrid([this] { loop(); });
-  }
   throw_on_deadlock();
-  for (const RankTimeline& rank : timeline_.ranks) {
-    for (const double end : rank.end) {
-      timeline_.step = max(timeline_.step, Seconds{end});
-    }
+  std::vector<std::int64_t> calls;
+  calls.reserve(plans_.size());
+  for (const GroupPlan& plan : plans_) {
+    calls.push_back(plan.calls);
   }
-  account_links();
+  add_totals(timeline_, quotient_, fabric_, calls);
   return std::move(timeline_);
 }
 

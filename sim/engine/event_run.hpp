@@ -11,8 +11,7 @@ namespace trainyard {
 
 class EventRun {
  public:
-  EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient,
-           LinkSharer sharer = LinkSharer::kEngine);
+  EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient);
   // Throws UserError of exit code 4 when operations are left that wait for each other.
   Timeline run();
 
@@ -41,7 +40,6 @@ class EventRun {
   void finish(std::size_t rank, std::size_t stream);
   void reload(std::size_t rank);
   void throw_on_deadlock();
-  void account_links();
 
   static constexpr std::size_t kCompute = static_cast<std::size_t>(StreamName::kCompute);
 

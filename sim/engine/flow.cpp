@@ -4,15 +4,9 @@
 
 namespace trainyard {
 
-Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold,
-                       LinkSharer sharer) {
+Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
   const Quotient quotient = fold_program(program, fabric, costs, fold);
-  Timeline timeline = EventRun(program, fabric, quotient, sharer).run();
-  timeline.flows_simulated = static_cast<std::int64_t>(quotient.flows.size());
-  timeline.flows_real = quotient.flows_real;
-  timeline.links_simulated = static_cast<std::int64_t>(quotient.links.size());
-  timeline.links_real = quotient.links_real;
-  return timeline;
+  return EventRun(program, fabric, quotient).run();
 }
 
 }  // namespace trainyard

@@ -36,13 +36,8 @@ FairShares shares_of(const Quotient& quotient, const Fabric& fabric) {
 
 }  // namespace
 
-FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events, LinkSharer sharer)
-    : quotient_(quotient),
-      fabric_(fabric),
-      events_(events),
-      sharer_(sharer),
-      shares_(shares_of(quotient, fabric)),
-      flows_(quotient.flows.size()) {}
+FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events)
+    : quotient_(quotient), events_(events), shares_(shares_of(quotient, fabric)), flows_(quotient.flows.size()) {}
 
 void FlowNetwork::move(std::int32_t flow, double rate, double now) {
   Moving& moving = flows_[static_cast<std::size_t>(flow)];
@@ -59,10 +54,6 @@ void FlowNetwork::mark_stale(double now) {
 
 void FlowNetwork::start(std::int32_t flow, double now, double slowness) {
   const double bytes = quotient_.flows[static_cast<std::size_t>(flow)].bytes.value * slowness;
-  if (sharer_ == LinkSharer::kSimgrid) {
-    handed_over_.push_back({.flow = flow, .bytes = bytes});
-    return;
-  }
   Moving& moving = flows_[static_cast<std::size_t>(flow)];
   moving.left = bytes;
   moving.since = now;
@@ -90,35 +81,6 @@ void FlowNetwork::share(double now) {
       move(flow, rate, now);
     }
   }
-}
-
-void FlowNetwork::run_in_simgrid(const std::function<void()>& rest) {
-  SharedNetwork network;
-  for (const LinkClass& link : quotient_.links) {
-    network.bandwidth.push_back(fabric_.link(link.representative).bandwidth.value);
-  }
-  for (const FlowClass& flow : quotient_.flows) {
-    network.flows.push_back({.rate_limit = flow.rate_limit.value, .links = flow.links});
-  }
-  simgrid_ = share_links_in_simgrid(network);
-  simgrid_->run(rest);
-}
-
-std::optional<FlowNetwork::End> FlowNetwork::wait(double now, double until) {
-  if (!handed_over_.empty()) {
-    simgrid_->sleep_until(now);
-    for (const HandedOver& flow : handed_over_) {
-      simgrid_->start_flow(flow.flow, flow.bytes);
-    }
-    in_simgrid_ += static_cast<std::int32_t>(handed_over_.size());
-    handed_over_.clear();
-  }
-  const std::optional<std::int32_t> ended = simgrid_->wait_for_flow(until);
-  if (!ended) {
-    return std::nullopt;
-  }
-  --in_simgrid_;
-  return End{.flow = *ended, .time = simgrid_->clock()};
 }
 
 }  // namespace trainyard

@@ -3,24 +3,19 @@
 // flows that meet on a link too narrow for all of them get max-min fair shares, which are found anew whenever one of
 // them begins or ends.
 #include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
 #include <vector>
 
 #include "sim/engine/event_queue.hpp"
 #include "sim/engine/fair_shares.hpp"
-#include "sim/engine/link_sharing.hpp"
 #include "sim/engine/quotient.hpp"
 
 namespace trainyard {
 
 class FlowNetwork {
  public:
-  FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events, LinkSharer sharer);
+  FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events);
 
-  // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd, or
-  // through wait() where SimGrid shares links out.
+  // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd.
   void start(std::int32_t flow, double now, double slowness);
   // An event kFlowEnd happened. False when it is out of date: the flow's share changed in between.
   bool end(const QueuedEvent& event);
@@ -34,17 +29,6 @@ class FlowNetwork {
     return true;
   }
 
-  // The reference: everything that shares links moves in SimGrid. It is there only within run_in_simgrid().
-  bool needs_simgrid() const { return !handed_over_.empty() && simgrid_ == nullptr; }
-  void run_in_simgrid(const std::function<void()>& rest);
-  bool is_in_simgrid() const { return !handed_over_.empty() || in_simgrid_ > 0; }
-  struct End {
-    std::int32_t flow;
-    double time;
-  };
-  // Lets SimGrid run until one of its flows ends or until `until`. `now` is the time of what was handed over.
-  std::optional<End> wait(double now, double until);
-
  private:
   struct Moving {
     std::uint32_t version = 0;
@@ -57,20 +41,10 @@ class FlowNetwork {
   void mark_stale(double now);
 
   const Quotient& quotient_;
-  const Fabric& fabric_;
   EventQueue& events_;
-  LinkSharer sharer_;
   FairShares shares_;
   std::vector<Moving> flows_;
   double stale_until_ = 0.0;
-
-  struct HandedOver {
-    std::int32_t flow;
-    double bytes;
-  };
-  std::vector<HandedOver> handed_over_;
-  std::int32_t in_simgrid_ = 0;
-  std::unique_ptr<LinkSharing> simgrid_;
 };
 
 }  // namespace trainyard

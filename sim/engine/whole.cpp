@@ -146,7 +146,7 @@ Whole place_groups(const Program& program, GroupPlanner& planner, const Place& p
 
 }  // namespace
 
-Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
+Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs, LaidLinks links) {
   GroupPlanner planner(fabric, costs, TimeAlone::kUnasked);
   Whole whole = place_groups(
       program, planner,
@@ -164,7 +164,14 @@ Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& 
           out.routes.insert(out.routes.end(), route.begin(), route.end());
         }
       });
-  drop_links_that_never_limit(whole, fabric);
+  if (links == LaidLinks::kThatCanLimit) {
+    drop_links_that_never_limit(whole, fabric);
+    return whole;
+  }
+  whole.links = whole.routes;
+  std::sort(whole.links.begin(), whole.links.end());
+  whole.links.erase(std::unique(whole.links.begin(), whole.links.end()), whole.links.end());
+  whole.links_used = whole.links.size();
   return whole;
 }
 

@@ -32,7 +32,7 @@ struct Whole {
   std::vector<WholeGroup> groups;
   std::vector<WholeFlow> flows;
   std::vector<LinkId> routes;
-  std::vector<LinkId> links;  // that some flow uses and that can be a bottleneck
+  std::vector<LinkId> links;  // that some flow is laid over
   std::size_t links_used = 0;
 
   std::span<const LinkId> route(const WholeFlow& flow) const {
@@ -40,8 +40,12 @@ struct Whole {
   }
 };
 
-// Groups that lie alike in like nodes are planned once. Links that can never limit a flow are left out.
-Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
+// Which links of their routes flows are laid over: those that can be a bottleneck to some flow, or all.
+enum class LaidLinks { kThatCanLimit, kAll };
+
+// Groups that lie alike in like nodes are planned once.
+Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs,
+              LaidLinks links = LaidLinks::kThatCanLimit);
 
 // Every call at the time it takes alone: one flow of as many bytes at one byte per second, on no link.
 Whole lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs);

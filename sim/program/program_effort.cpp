@@ -86,7 +86,7 @@ double expected_operations(const Scenario& scenario, const Layout& layout, const
 bool simulates_every_rank(const Scenario& scenario) {
   const VariationOptions& variation = scenario.variation;
   return variation.jitters() || variation.gpu_spread > 0.0 ||
-         (scenario.network == Network::kFlow && scenario.fold == Fold::kOff);
+         (scenario.network != Network::kAnalytic && scenario.fold == Fold::kOff);
 }
 
 void require_program_effort(const Scenario& scenario, const Layout& layout, std::span<const RanksOfKind> kinds) {

@@ -20,8 +20,9 @@
 
 namespace trainyard {
 
-enum class Network { kFlow, kAnalytic };
-inline constexpr NameTable<Network, 2> kNetworkNames{{{{"flow", Network::kFlow}, {"analytic", Network::kAnalytic}}}};
+enum class Network { kFlow, kAnalytic, kSimgrid };
+inline constexpr NameTable<Network, 3> kNetworkNames{
+    {{{"flow", Network::kFlow}, {"analytic", Network::kAnalytic}, {"simgrid", Network::kSimgrid}}}};
 enum class Fold { kOn, kOff };
 inline constexpr NameTable<Recompute, 3> kRecomputeNames{
     {{{"none", Recompute::kNone}, {"selective", Recompute::kSelective}, {"full", Recompute::kFull}}}};

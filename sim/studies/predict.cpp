@@ -2,7 +2,10 @@
 
 #include <array>
 #include <exception>
+#include <stdexcept>
 
+#include "sim/base/error.hpp"
+#include "sim/base/json_text.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/program/build_program.hpp"
 #include "sim/studies/fork_pool.hpp"
@@ -35,10 +38,50 @@ Program program_of(const Scenario& scenario, const Layout& layout) {
   return build_program(scenario, layout, ScenarioKernelCosts(scenario).by_kind());
 }
 
+// In a child: SimGrid keeps its clock, and whoever asks may ask again.
+Timeline simulate_by_simgrid(const Scenario& scenario, const Fabric& fabric, const Program& program,
+                             const NetworkCosts& network) {
+  const auto outputs = run_in_children(1, 1, [&](std::size_t) -> std::string {
+    try {
+      return "T" + timeline_bytes(simulate_simgrid(program, fabric, network, scenario.fold));
+    } catch (const UserError& error) {
+      const Fault& fault = error.fault();
+      return json_text(Json{{"file", fault.file},
+                            {"pointer", fault.pointer},
+                            {"found", fault.found},
+                            {"allowed", fault.allowed},
+                            {"problem", fault.problem},
+                            {"remedy", fault.remedy},
+                            {"code", static_cast<int>(error.code())}});
+    }
+  });
+  if (!outputs.front()) {
+    throw std::runtime_error("SimGrid's process was ended");
+  }
+  if (outputs.front()->front() == 'T') {
+    return timeline_from_bytes(outputs.front()->substr(1));
+  }
+  const Json fault = Json::parse(*outputs.front());
+  throw UserError({.file = fault.at("file"),
+                   .pointer = fault.at("pointer"),
+                   .found = fault.at("found"),
+                   .allowed = fault.at("allowed"),
+                   .problem = fault.at("problem"),
+                   .remedy = fault.at("remedy")},
+                  static_cast<ExitCode>(fault.at("code").get<int>()));
+}
+
 Timeline simulate(const Scenario& scenario, const Fabric& fabric, const Program& program) {
   const ClusterNetworkCosts network(scenario, fabric);
-  return scenario.network == Network::kFlow ? simulate_flow(program, fabric, network, scenario.fold)
-                                            : simulate_analytic(program, fabric, network);
+  switch (scenario.network) {
+    case Network::kFlow:
+      return simulate_flow(program, fabric, network, scenario.fold);
+    case Network::kSimgrid:
+      return simulate_by_simgrid(scenario, fabric, program, network);
+    case Network::kAnalytic:
+      break;
+  }
+  return simulate_analytic(program, fabric, network);
 }
 
 }  // namespace

@@ -93,11 +93,32 @@ void same_breakdown(Verdict& verdict, const Report& a, const Report& b) {
   }
 }
 
+// SimGrid alone, with every flow on every link, says when each operation starts and ends.
+void same_as_simgrid(Verdict& verdict, const Prediction& flow, const Prediction& simgrid) {
+  const Seconds step = flow.report.step;
+  verdict.expect(are_close(simgrid.report.step, step, step),
+                 fmt::format("SimGrid's step: {} s of {} s", simgrid.report.step.value, step.value));
+  double latest = 0.0;
+  for (std::size_t r = 0; r < flow.timeline.ranks.size(); ++r) {
+    const RankTimeline& one = flow.timeline.ranks[r];
+    const RankTimeline& other = simgrid.timeline.ranks[r];
+    for (const auto column : {&RankTimeline::issued, &RankTimeline::start, &RankTimeline::moving, &RankTimeline::end}) {
+      for (std::size_t i = 0; i < (one.*column).size(); ++i) {
+        latest = std::max(latest, std::abs((one.*column)[i] - (other.*column)[i]));
+      }
+    }
+  }
+  verdict.expect(latest <= kRounding * step.value,
+                 fmt::format("SimGrid's operations: {} s apart in a step of {} s", latest, step.value));
+  verdict.expect(simgrid.timeline.events == flow.timeline.events, "SimGrid's events");
+}
+
 std::string broken_laws(const Json& job, const Scenario& scenario) {
   Verdict verdict;
   const Prediction folded = predict(scenario);
   const Prediction again = predict(scenario);
   const Prediction whole = predict(*legal(job, "flow", false));
+  same_as_simgrid(verdict, whole, predict(*legal(job, "simgrid", false)));
   const Prediction analytic = predict(*legal(job, "analytic", true));
   const Seconds step = folded.report.step;
   verdict.expect(step > Seconds{} && std::isfinite(step.value), "a step takes time");

@@ -1,6 +1,4 @@
 // How the engine shares links out is how SimGrid does.
-#include "sim/engine/simulate.hpp"
-#include "sim/program/build_program.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;
@@ -8,11 +6,10 @@ using namespace trainyard::checks;
 
 namespace {
 
-Timeline shared_by(const Scenario& scenario, LinkSharer sharer) {
-  const Layout layout = make_layout(scenario);
-  const Program program = build_program(scenario, layout, *calibrated_kernel_costs(scenario.gpu));
-  const Fabric fabric = build_fabric(scenario.cluster, static_cast<int>(scenario.gpus));
-  return simulate_flow(program, fabric, ClusterNetworkCosts(scenario, fabric), scenario.fold, sharer);
+Scenario with(const Scenario& scenario, Network network) {
+  Scenario changed = scenario;
+  changed.network = network;
+  return changed;
 }
 
 // The largest difference between the ends of the same operation, as a share of the step.
@@ -30,8 +27,8 @@ double largest_difference(const Json& own, const Json& reference) {
 }
 
 void check_against_simgrid(const Scenario& scenario) {
-  const std::vector<Json> timelines = timelines_of({[&] { return shared_by(scenario, LinkSharer::kEngine); },
-                                                    [&] { return shared_by(scenario, LinkSharer::kSimgrid); }});
+  const std::vector<Json> timelines =
+      timelines_of_jobs({with(scenario, Network::kFlow), with(scenario, Network::kSimgrid)});
   REQUIRE(!timelines[1].contains("error"));
   CHECK(largest_difference(timelines[0], timelines[1]) <= 1e-9);
 }

@@ -1,4 +1,4 @@
-#include "sim/engine/link_sharing.hpp"
+#include "sim/engine/simgrid_module.hpp"
 
 #include <dlfcn.h>
 
@@ -29,16 +29,17 @@ void* load_module() {
 
 }  // namespace
 
-std::unique_ptr<LinkSharing> share_links_in_simgrid(const SharedNetwork& network) {
-  using Make = LinkSharing* (*)(const SharedNetwork&);
+SimgridOutcome run_in_simgrid(const SimgridStep& step) {
+  using Simulate = void (*)(const SimgridStep&, void (*)(), SimgridOutcome&);
   static void* const module = load_module();
-  const auto make = reinterpret_cast<Make>(::dlsym(module, "trainyard_make_link_sharing"));  // NOLINT: as dlsym(3) asks
-  if (make == nullptr) {
+  const auto simulate =
+      reinterpret_cast<Simulate>(::dlsym(module, "trainyard_simulate_in_simgrid"));  // NOLINT: as dlsym(3) asks
+  if (simulate == nullptr) {
     throw std::runtime_error(TRAINYARD_SIMGRID_MODULE " is not this build's");
   }
-  std::unique_ptr<LinkSharing> sharing(make(network));
-  restore_signals();  // SimGrid takes interrupts for itself when its engine starts
-  return sharing;
+  SimgridOutcome outcome;
+  simulate(step, restore_signals, outcome);  // SimGrid takes interrupts for itself when its engine starts
+  return outcome;
 }
 
 }  // namespace trainyard
