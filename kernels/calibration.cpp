@@ -195,24 +195,48 @@ std::string measured_attention_kernel(const JsonReader& name) {
             nearest_name(name.text(), known).value_or(""));
 }
 
-KernelCalibration calibration_for(const GpuSpec& gpu) {
+namespace {
+
+KernelCalibration read_calibration(std::string_view name) {
+  const auto path = catalogue_path(kCalibrationFolder, "calibration profile", name, "kernels/gpus", "/calibration");
+  const Json document = read_json_file(path);
+  return parse_calibration(JsonReader(document, path.string()));
+}
+
+// The profile that the GPU's entry names, or one of its architecture.
+std::optional<KernelCalibration> measured_calibration(const GpuSpec& gpu) {
   const std::vector<std::string> names = catalogue_names(kCalibrationFolder);
-  const auto read = [](std::string_view name) {
-    const auto path = catalogue_path(kCalibrationFolder, "calibration profile", name, "kernels/gpus", "/calibration");
-    const Json document = read_json_file(path);
-    return parse_calibration(JsonReader(document, path.string()));
-  };
   if (std::binary_search(names.begin(), names.end(), gpu.calibration)) {
-    return read(gpu.calibration);
+    return read_calibration(gpu.calibration);
   }
   for (const std::string& name : names) {
-    KernelCalibration calibration = read(name);
-    if (calibration.architecture == gpu.architecture) {
+    if (KernelCalibration calibration = read_calibration(name); calibration.architecture == gpu.architecture) {
       return calibration;
     }
   }
-  TY_ASSERT(!names.empty());
-  return read(names.front());
+  return std::nullopt;
+}
+
+double flops_per_cycle(const GpuSpec& gpu) {
+  return gpu.peak_for(Precision::kBf16).value / gpu.multiprocessors / gpu.boost_clock.value;
+}
+
+}  // namespace
+
+bool is_measured(const GpuSpec& gpu) {
+  return measured_calibration(gpu).has_value();
+}
+
+KernelCalibration calibration_for(const GpuSpec& gpu) {
+  if (auto measured = measured_calibration(gpu)) {
+    return *std::move(measured);
+  }
+  KernelCalibration borrowed = read_calibration(kMostMeasured);
+  const double larger = flops_per_cycle(gpu) / flops_per_cycle(load_gpu(kMostMeasured));
+  for (auto& [family, parameters] : borrowed.gemm) {
+    parameters.operand_load /= larger;
+  }
+  return borrowed;
 }
 
 }  // namespace trainyard

@@ -2,6 +2,7 @@
 // Calibration profiles: fitted parameters of the kernel models, one JSON file per GPU in kernels/calibration.
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,8 +57,16 @@ Json to_json(const KernelCalibration& calibration);
 
 inline constexpr std::string_view kCalibrationFolder = "kernels/calibration";
 
-// The profile that prices a GPU's kernels: the one it names, else the alphabetically first of its architecture, else
-// the first of all.
+// What prices GPUs of which nothing was ever measured: the profile of the most measurements.
+inline constexpr std::string_view kMostMeasured = "a100-80";
+
+// Whether a profile prices the GPU's kernels that rests on GPUs of its kind: its entry names one, or one is of its
+// architecture.
+bool is_measured(const GpuSpec& gpu);
+
+// The profile that prices a GPU's kernels: the one its entry names, else the alphabetically first of its architecture,
+// else kMostMeasured. Of a GPU that is not measured the operands reach a multiprocessor in proportion to what it
+// computes per cycle, as they do where the profile was measured: a TPU's core does the work of fifty SMs.
 KernelCalibration calibration_for(const GpuSpec& gpu);
 
 // The text at `name`, an attention kernel that some GPU's calibration has measured. Throws UserError that lists them.

@@ -65,6 +65,15 @@ ModelSpec load_model(std::string_view name_or_path, std::string_view file, std::
   if (std::filesystem::is_directory(path, ignored)) {
     path /= "config.json";
   }
+  if (!std::filesystem::exists(path, ignored)) {
+    throw UserError({.file = std::string(file),
+                     .pointer = std::string(pointer),
+                     .found = fmt::format("\"{}\"", name_or_path),
+                     .allowed = "a name of `trainyard list models`, a model file, or a Hugging Face config.json",
+                     .nearest = nearest_name(name_of_file(path), model_names()).value_or(""),
+                     .problem = "there is no such model file",
+                     .remedy = "models of a hub are read from their config.json, downloaded"});
+  }
   return read_model_file(path, name_of_file(path));
 }
 

@@ -147,7 +147,8 @@ std::string plain(std::string_view name) {
   return out;
 }
 
-// Entries whose plain name is `typed` or, where there is none, begins with it and a dash.
+// Entries whose plain name is `typed` or, where there is none, has it as words of its own: "h100" is in
+// "dgx-h100-sharp".
 std::vector<std::string> meant(std::string_view typed, const std::vector<std::string>& names) {
   const std::string wanted = plain(typed);
   std::vector<std::string> same;
@@ -156,7 +157,7 @@ std::vector<std::string> meant(std::string_view typed, const std::vector<std::st
     const std::string candidate = plain(name);
     if (candidate == wanted) {
       same.push_back(name);
-    } else if (!wanted.empty() && candidate.starts_with(wanted + "-")) {
+    } else if (!wanted.empty() && ("-" + candidate + "-").find("-" + wanted + "-") != std::string::npos) {
       longer.push_back(name);
     }
   }

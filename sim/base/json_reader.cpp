@@ -242,7 +242,8 @@ std::int64_t JsonReader::integer(std::int64_t smallest, std::int64_t largest) co
   const auto value = value_->is_number() ? value_->get<double>() : std::nan("");
   if (!(std::floor(value) == value && value >= static_cast<double>(smallest) &&
         value <= static_cast<double>(largest))) {
-    fail("expected a whole number", fmt::format("{} to {}", smallest, largest));
+    fail(std::floor(value) == value ? "the number is out of range" : "expected a whole number",
+         fmt::format("{} to {}", smallest, largest));
   }
   return value_->is_number_integer() ? value_->get<std::int64_t>() : static_cast<std::int64_t>(value);
 }

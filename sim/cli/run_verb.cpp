@@ -41,7 +41,7 @@ void run(const RunOptions& options) {
     if (!memory.fits()) {
       print_notes(scenario);  // no answer will say them
     }
-    check_fits(memory);
+    check_fits(memory, scenario);
   }
   const std::vector<ValidatedFamily> accuracy = load_accuracy();
   const auto begin = std::chrono::steady_clock::now();

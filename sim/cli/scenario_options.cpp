@@ -32,13 +32,14 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"--ep", "layout.ep", "expert-parallel ranks"},
     {"--etp", "layout.etp", "tensor-parallel ranks within an expert (default: tp)"},
     {"--tp-overlap", "layout.tp_overlap", "true: tensor-parallel collectives in chunks beside their GEMMs"},
+    {"--ep-overlap", "layout.ep_overlap", "true: exchanges with experts beside the passes of another micro-batch"},
     {"--dp", "layout.dp", "data-parallel replicas (default: what remains)"},
     {"--sequence-parallel", "layout.sequence_parallel", "true or false"},
     {"--order", "layout.order", "rank order, fastest first (default tp-cp-ep-dp-pp)"},
     {"--seq-len", "training.seq_len", "tokens per sequence"},
     {"--micro-batch", "training.micro_batch", "sequences per micro-batch"},
     {"--global-batch", "training.global_batch", "sequences per step"},
-    {"--precision", "training.precision", "fp32, tf32, fp16, bf16, fp8"},
+    {"--precision", "training.precision", "fp32, tf32, fp16, bf16, fp8, fp8_block, mxfp8, fp4, nvfp4"},
     {"--grad-dtype", "training.grad_dtype", "format of the gradient buffer"},
     {"--optimizer", "training.optimizer", "adam or sgd"},
     {"--recompute", "training.recompute", "none, selective or full"},
@@ -153,6 +154,15 @@ ScenarioOptions::Asked ScenarioOptions::asked() const {
                      .allowed = "--model M --cluster C --gpus N with options, or a scenario file",
                      .problem = "say what to train, and on what",
                      .remedy = "trainyard list models and trainyard list clusters show names; README.md has examples"});
+  }
+  for (const char* key : {"cluster", "gpus"}) {
+    if (file_.empty() && !asked.document.contains(key)) {
+      throw UserError({.file = "command line",
+                       .found = fmt::format("no --{}", key),
+                       .allowed = "--model M --cluster C --gpus N with options, or a scenario file",
+                       .problem = "say on what to train",
+                       .remedy = "trainyard list clusters shows names"});
+    }
   }
   return asked;
 }

@@ -9,6 +9,7 @@
 #include "sim/cli/verbs.hpp"
 #include "sim/report/uncertainty.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
+#include "sim/scenario/pipeline_keys.hpp"
 #include "sim/studies/search.hpp"
 
 namespace trainyard {
@@ -93,6 +94,26 @@ std::vector<std::size_t> fastest(const SearchResult& result, const Counts& count
   return out;
 }
 
+// What no layout of the search changes.
+std::string held_text(const Scenario& job) {
+  const auto on_off = [](bool on) { return on ? "on" : "off"; };
+  return fmt::format(
+      "held as stated or as defaults: cp {}, schedule {}, tp_overlap {}, ep_overlap {}, offload {}, {}\n",
+      job.layout.cp, schedule_text(job.training), on_off(job.layout.tp_overlap == TensorOverlap::kOn),
+      on_off(job.layout.ep_overlap == ExpertOverlap::kOn), on_off(job.training.offload.any()),
+      kPrecisionNames.name_of(job.training.precision));
+}
+
+// Above which predicted peak a measured one may not fit.
+std::string memory_text(Bytes capacity, const std::string& framework, const std::vector<ValidatedFamily>& accuracy) {
+  const MemoryUncertainty band = uncertainty_of(capacity, framework, accuracy);
+  if (!band.high) {
+    return fmt::format("how far peaks may be off: {}\n", band.basis);
+  }
+  return fmt::format("how far peaks may be off: {}: above {} a layout may not fit\n", band.basis,
+                     to_text(capacity * (capacity / *band.high)));
+}
+
 std::string search_text(const SearchOptions& options, const OpenJob& open, const SearchResult& result,
                         const std::vector<ValidatedFamily>& accuracy) {
   const Scenario& job = open.stated();
@@ -102,6 +123,7 @@ std::string search_text(const SearchOptions& options, const OpenJob& open, const
                                 job.training.global_batch);
   out += fmt::format("{} layouts screened, {} fit in {}, {} simulated\n", result.layouts.size(), counts.fitting,
                      to_text(result.capacity), counts.simulated);
+  out += held_text(job);
   if (!result.failed.empty()) {
     out += fmt::format("left out, not simulated: {}\n", reasons_text(result.failed));
   }
@@ -124,7 +146,8 @@ std::string search_text(const SearchOptions& options, const OpenJob& open, const
   }
   // The band is a share of the step, alike for every layout: that of the fastest says it for all.
   const Uncertainty band = uncertainty_of(result.layouts[best.front()].best_known(), job.framework.name, accuracy);
-  return out + fmt::format("\nhow far steps may be off: {}\n", band.basis);
+  return out + fmt::format("\nhow far steps may be off: {}\n", band.basis) +
+         memory_text(result.capacity, job.framework.name, accuracy);
 }
 
 Json layout_json(const SearchOptions& options, const OpenJob& job, const SearchedLayout& one,

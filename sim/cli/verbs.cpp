@@ -20,10 +20,11 @@ int whole_number(const std::string& flag, const std::string& typed, int smallest
   const char* const end = typed.data() + typed.size();
   const auto [rest, error] = std::from_chars(typed.data(), end, value);
   if (error != std::errc() || rest != end || value < smallest || value > largest) {
-    throw UserError({.file = flag,
-                     .found = fmt::format("\"{}\"", typed),
-                     .allowed = fmt::format("{} to {}", smallest, largest),
-                     .problem = "expected a whole number"});
+    throw UserError(
+        {.file = flag,
+         .found = fmt::format("\"{}\"", typed),
+         .allowed = fmt::format("{} to {}", smallest, largest),
+         .problem = error == std::errc() && rest == end ? "the number is out of range" : "expected a whole number"});
   }
   return value;
 }

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <utility>
 
 #include "models/activations.hpp"
 #include "sim/base/quantity_text.hpp"
@@ -194,7 +196,35 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& sc
   return out;
 }
 
-void check_fits(const MemoryEstimate& memory) {
+namespace {
+
+// What this job has not exhausted yet.
+std::string remedies(const Scenario& scenario) {
+  constexpr std::int64_t kLong = 16384;  // tokens, from which context parallelism is usual
+  const Parallelism& layout = scenario.layout;
+  const Training& training = scenario.training;
+  const bool shards_all = is_fsdp(training.data_parallel.strategy) || training.zero_stage == 3;
+  const std::array<std::pair<bool, const char*>, 9> known = {{
+      {layout.tp < scenario.cluster.gpus_per_node && scenario.model.heads % (2 * layout.tp) == 0, "raise tp"},
+      {layout.pp * layout.vpp < scenario.model.layers && !shards_all, "raise pp"},
+      {layout.cp > 1 || training.seq_len >= kLong, "raise cp"},
+      {scenario.model.experts && layout.ep < scenario.model.experts->count, "raise ep"},
+      {!shards_all && layout.data_ranks() > 1, "raise zero_stage"},
+      {training.recompute != Recompute::kFull, "recompute more"},
+      {training.micro_batch > 1, "lower micro_batch"},
+      {!training.offload.any(), "offload (training.offload)"},
+      {true, "use more GPUs"},
+  }};
+  std::string out;
+  for (const auto& [helps, words] : known) {
+    out += helps ? fmt::format("{}, ", words) : "";
+  }
+  return out + "or ask with --allow-oom";
+}
+
+}  // namespace
+
+void check_fits(const MemoryEstimate& memory, const Scenario& scenario) {
   if (memory.fits()) {
     return;
   }
@@ -216,7 +246,7 @@ void check_fits(const MemoryEstimate& memory) {
   throw UserError({.found = fmt::format("{} on stage {} ({})", to_text(memory.peak), fullest, terms),
                    .allowed = fmt::format("{} per GPU", to_text(memory.capacity)),
                    .problem = "the layout does not fit in memory",
-                   .remedy = "raise tp, pp or zero_stage, recompute more, lower micro_batch, or ask with --allow-oom"},
+                   .remedy = remedies(scenario)},
                   ExitCode::kInfeasible);
 }
 

@@ -117,6 +117,6 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& sc
 Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard);
 
 // Throws UserError (exit code 3) when the estimate does not fit.
-void check_fits(const MemoryEstimate& memory);
+void check_fits(const MemoryEstimate& memory, const Scenario& scenario);
 
 }  // namespace trainyard

@@ -136,7 +136,7 @@ std::string explanation_text(const Comparison& comparison, const Explanation& on
         rest += part.difference();
       }
     }
-    if (shown < differences.size()) {
+    if (shown < differences.size() && std::abs(rest) > kShownShare * step) {
       out += fmt::format("    {:>11}  {} others\n", signed_text(Seconds{rest}), differences.size() - shown);
     }
   };

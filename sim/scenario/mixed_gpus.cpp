@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "kernels/calibration.hpp"
+#include "sim/base/quantity_text.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
@@ -30,6 +32,28 @@ void settle_gpus(Scenario& scenario, const std::optional<JsonReader>& gpu) {
     scenario.gpu_kinds.clear();
     scenario.gpu_kind_of.clear();
   }
+}
+
+std::vector<std::string> gpu_notes(const Scenario& scenario) {
+  std::vector<std::string> notes;
+  for (const GpuSpec& gpu : scenario.different_gpus()) {
+    if (!is_measured(gpu)) {
+      notes.push_back(
+          fmt::format("no kernel of {} was measured: it is priced by its own peaks and rates with the "
+                      "efficiencies of {}, and no band holds for it",
+                      gpu.name, kMostMeasured));
+    }
+  }
+  const ClusterSpec& cluster = scenario.cluster;
+  if (scenario.gpu.name != cluster.gpu && scenario.gpu_kinds.empty() && cluster.kinds.empty()) {
+    const GpuSpec replaced = load_gpu(cluster.gpu);
+    if (replaced.scale_up_bandwidth != scenario.gpu.scale_up_bandwidth) {
+      notes.push_back(fmt::format("{} joins its GPUs at {}, as {} are; {} has {}: the cluster's links are kept",
+                                  cluster.name, to_text(replaced.scale_up_bandwidth), replaced.name, scenario.gpu.name,
+                                  to_text(scenario.gpu.scale_up_bandwidth)));
+    }
+  }
+  return notes;
 }
 
 std::string gpus_text(const Scenario& scenario) {

@@ -122,7 +122,8 @@ void check_enough_layers(const Place& place, const Parallelism& layout, std::int
   if (layers < holders) {
     place.fail("/layout/pp", "there are fewer layers than pipeline stages times chunks",
                fmt::format("pp {} * vpp {}", layout.pp, layout.vpp),
-               fmt::format("pp * vpp of at most {} layers", layers), "lower pp or vpp");
+               fmt::format("pp * vpp of at most {} layers", layers),
+               "lower pp or vpp, or let the ends count as layers (layout.embedding and layout.loss as-layer)");
   }
 }
 

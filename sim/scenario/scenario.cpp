@@ -332,6 +332,9 @@ Scenario checked(Scenario scenario, const JsonReader& json) {
   check_training(scenario, json.file());
   check_pipeline(scenario, json.file());
   check_offload(scenario, json.file());
+  for (std::string& note : gpu_notes(scenario)) {
+    scenario.notes.push_back(std::move(note));
+  }
   for (std::string& note : idle_keys(scenario, json.value())) {
     scenario.notes.push_back(std::move(note));
   }

@@ -28,6 +28,17 @@ void check_order(const Place& place, const Parallelism& layout) {
   }
 }
 
+// "1, 5, 25" of 25.
+std::string divisors_text(std::int64_t number) {
+  std::string out;
+  for (std::int64_t divisor = 1; divisor <= number; ++divisor) {
+    if (number % divisor == 0) {
+      out += fmt::format("{}{}", out.empty() ? "" : ", ", divisor);
+    }
+  }
+  return out;
+}
+
 void check_context(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   if (layout.cp == 1) {
@@ -196,7 +207,8 @@ void check_layout(const Scenario& scenario, const std::string& file) {
   }
   if (model.heads % layout.tp != 0) {
     place.fail("/layout/tp", "attention heads must be divisible by tp", number(layout.tp),
-               fmt::format("a divisor of {} heads", model.heads), "choose a smaller power of two");
+               fmt::format("a divisor of {} heads: {}", model.heads, divisors_text(model.heads)),
+               "choose one of these");
   }
   check_order(place, layout);
   check_context(place, scenario);
@@ -243,7 +255,7 @@ void check_training(const Scenario& scenario, const std::string& file) {
   check_expert_overlap(place, scenario);
   if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage > 1 && layout.pp > 1) {
     // deepspeed/runtime/pipe/engine.py asserts a stage below 2.
-    place.fail("/training/zero_stage", "DeepSpeed's pipelines exclude ZeRO stages 2 and 3",
+    place.fail("/training/zero_stage", "ZeRO stages 2 and 3 are DeepSpeed's, whose pipelines exclude them",
                fmt::format("{} with pp {}", training.zero_stage, layout.pp), "0, 1",
                "use 1, or set training.data_parallel to fsdp");
   }

@@ -94,7 +94,7 @@ TEST_CASE("text in XML has no markup, no control characters and is UTF-8") {
   CHECK(xml_text("\xff\x1b") == "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
-TEST_CASE("a catalogue name is found without its case, and by a beginning that is one name's alone") {
+TEST_CASE("a catalogue name is found without its case, and by words that are one name's alone") {
   const auto found = [](const char* folder, const char* name) {
     return catalogue_path(folder, "entry", name, "s.json", "/x").stem().string();
   };
@@ -102,14 +102,16 @@ TEST_CASE("a catalogue name is found without its case, and by a beginning that i
   CHECK(found("topologies/clusters", "dgx_h100") == "dgx-h100");
   CHECK(found("topologies/clusters", "Juwels") == "juwels-booster");
   CHECK(found("kernels/gpus", "H100_SXM") == "h100-sxm");
-  CHECK(found("kernels/gpus", "titanx") == "titanx");  // a name of its own, though others begin so
+  CHECK(found("topologies/clusters", "booster") == "juwels-booster");
+  CHECK_THROWS_AS(found("topologies/clusters", "H100"), UserError);  // dgx-h100, h100-800g and others
+  CHECK(found("kernels/gpus", "titanx") == "titanx");                // a name of its own, though others begin so
   CHECK(found("models/catalogue", "GPT3") == "gpt3-175b");
   CHECK(found("sim/scenario/frameworks", "Megatron-Core") == "megatron-core");
   try {
-    catalogue_path("kernels/gpus", "GPU", "h100", "s.json", "/gpu");
+    catalogue_path("kernels/gpus", "GPU", "pcie", "s.json", "/gpu");
     FAIL("there are several");
   } catch (const UserError& error) {
-    CHECK(error.fault().nearest == "h100-96, h100-pcie, h100-sxm");
+    CHECK(error.fault().nearest == "a100-pcie, a100-pcie-80, h100-pcie");
     CHECK(error.fault().problem == "more than one GPU is called so");
   }
   CHECK_THROWS_AS(catalogue_path("kernels/gpus", "GPU", "", "s.json", "/gpu"), UserError);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/calibration.hpp"
+#include "kernels/kernel_costs.hpp"
 #include "sim/base/files.hpp"
 
 namespace trainyard {
@@ -26,6 +27,21 @@ TEST_CASE("a GPU without a profile borrows one of its architecture") {
   GpuSpec gpu = load_gpu("h100-sxm");
   gpu.calibration = "no-such-profile";
   CHECK(calibration_for(gpu).architecture == "hopper");
+}
+
+TEST_CASE("a GPU of which nothing was measured is priced by its own peaks, whatever the size of its cores") {
+  for (const char* name : {"tpu-v4", "tpu-v5e"}) {
+    CAPTURE(name);
+    const GpuSpec gpu = load_gpu(name);
+    CHECK_FALSE(is_measured(gpu));
+    const auto costs = calibrated_kernel_costs(gpu);
+    const Gemm work{.m = 8192, .n = 8192, .k = 8192, .precision = Precision::kBf16};
+    const double reached = (work.flops() / costs->gemm(work)) / gpu.peak_for(Precision::kBf16);
+    CHECK(reached > 0.5);
+    CHECK(reached <= 1.0);
+  }
+  CHECK(is_measured(load_gpu("mi250x")));
+  CHECK(is_measured(load_gpu("h100")));
 }
 
 TEST_CASE("a precision without parameters borrows the nearest family's") {

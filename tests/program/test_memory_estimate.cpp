@@ -122,7 +122,7 @@ TEST_CASE("a stage's terms add up, the fullest stage is the peak, and what does 
   CHECK(memory.capacity == scenario.gpu.memory);
   CHECK_FALSE(memory.fits());
   try {
-    check_fits(memory);
+    check_fits(memory, scenario);
     FAIL("fits");
   } catch (const UserError& error) {
     CHECK(error.code() == ExitCode::kInfeasible);

@@ -147,7 +147,7 @@ TEST_CASE("what does not fit into the hosts' memory is infeasible") {
   CHECK_FALSE(estimate.fits());
   std::optional<ExitCode> code;
   try {
-    check_fits(estimate);
+    check_fits(estimate, scenario);
   } catch (const UserError& error) {
     code = error.code();
   }

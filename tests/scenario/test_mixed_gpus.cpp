@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "sim/layout/layout.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "tests/scenario/scenario_checks.hpp"
@@ -48,6 +50,19 @@ TEST_CASE("a job on the first kind alone, or with one GPU named, is not mixed") 
   CHECK(replaced.different_gpus().front().name == "h100-sxm");
 }
 
+TEST_CASE("a GPU between links that it does not have, or never measured, is said") {
+  const auto noted = [](const char* cluster, const char* gpu, std::string_view words) {
+    Json document = {{"model", "gpt2"}, {"cluster", cluster}, {"gpus", 8}, {"gpu", gpu}};
+    const Scenario scenario = read_scenario(document, "job.json");
+    return std::any_of(scenario.notes.begin(), scenario.notes.end(),
+                       [&](const std::string& note) { return note.find(words) != std::string::npos; });
+  };
+  CHECK(noted("dgx-h100", "h800", "h800 has 200 GB/s"));
+  CHECK_FALSE(noted("hgx-h800", "h800", "links are kept"));
+  CHECK_FALSE(noted("dgx-h100", "h200", "links are kept"));
+  CHECK(noted("dgx-h100", "tpu-v4", "no kernel of tpu-v4 was measured"));
+}
+
 TEST_CASE("what a mixed cluster cannot be is refused where it stands") {
   const auto refused = [](const char* key, const Json& value) {
     Json document = on_mixed(64);
@@ -57,7 +72,7 @@ TEST_CASE("what a mixed cluster cannot be is refused where it stands") {
     REQUIRE(fault.has_value());
     return *fault;
   };
-  const Fault unknown = refused("gpu", "h100");
+  const Fault unknown = refused("gpu", "h1000");
   CHECK(unknown.pointer == "/node_groups/1/gpu");
   CHECK_FALSE(unknown.nearest.empty());
   CHECK(refused("gpus", 8).pointer == "/cluster/node_groups/1/gpus");
