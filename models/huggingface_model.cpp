@@ -164,6 +164,66 @@ std::string other_parts(const JsonReader& json) {
   return join_names(parts);
 }
 
+// Which layers see a window, layer by layer, as releases from 4.53 on write it. It decides over the family's pattern.
+// Source: huggingface/transformers, src/transformers/configuration_utils.py, ALLOWED_LAYER_TYPES.
+void read_layer_types(const JsonReader& json, ModelSpec& model) {
+  const auto types = json.find("layer_types");
+  if (!types) {
+    return;
+  }
+  const std::vector<JsonReader> layers = types->elements();
+  if (static_cast<std::int64_t>(layers.size()) != model.layers) {
+    types->fail("one type for every layer is needed", fmt::format("{} of them", model.layers));
+  }
+  std::vector<bool> is_global;
+  for (const JsonReader& layer : layers) {
+    const std::string name = layer.text();
+    if (name != "full_attention" && name != "sliding_attention" && name != "chunked_attention") {
+      layer.fail("layers of this type are not supported", "full_attention, sliding_attention, chunked_attention");
+    }
+    is_global.push_back(name == "full_attention");
+  }
+  const auto globals = std::count(is_global.begin(), is_global.end(), true);
+  if (globals == model.layers) {
+    model.window = model.global_every = 0;
+    return;
+  }
+  const std::int64_t stated = model.window > 0 ? model.window : window(json, 0);
+  if (stated == 0) {
+    types->fail("layers see a window whose size is not stated", "sliding_window");
+  }
+  model.window = stated;
+  const auto first = std::find(is_global.begin(), is_global.end(), true) - is_global.begin();
+  model.global_every = globals == 0 ? 0 : first + 1;
+  for (std::int64_t layer = 0; layer < model.layers; ++layer) {
+    const bool follows = model.global_every > 0 && (layer + 1) % model.global_every == 0;
+    if (is_global[static_cast<std::size_t>(layer)] != follows) {
+      types->fail("this pattern of windows is not supported", "full_attention in every n-th layer, in all, or in none");
+    }
+  }
+}
+
+// Heads that are not the family's own, and weights stored otherwise than they are trained.
+void note_other_uses(const JsonReader& json, ModelSpec& model) {
+  constexpr auto kOwnHeads =
+      std::to_array<std::string_view>({"ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+                                       "ForPreTraining", "ForImageClassification", "WithLMHeadModel"});
+  if (const auto names = json.find("architectures"); names && names->value().is_array() && !names->value().empty()) {
+    const std::string name = names->elements().front().text();
+    const bool is_own = std::any_of(kOwnHeads.begin(), kOwnHeads.end(),
+                                    [&](std::string_view ending) { return name.find(ending) != std::string::npos; });
+    if (!is_own) {
+      model.notes.push_back(fmt::format("{} is predicted as the whole language model of its family, {}", name,
+                                        model.encoder_layers > 0 && name.find("Encoder") != std::string::npos
+                                            ? "decoder and output matrix included"
+                                            : "output matrix and loss included"));
+    }
+  }
+  if (states(json, "quantization_config")) {
+    model.notes.emplace_back("quantization_config is left out: weights are trained in the job's own formats");
+  }
+}
+
 }  // namespace
 
 bool states(const JsonReader& json, std::string_view key) {
@@ -232,6 +292,8 @@ ModelSpec read_huggingface_model(const JsonReader& json, std::string_view name) 
   if (type.read_details != nullptr) {
     type.read_details(text, model);
   }
+  hf::read_layer_types(text, model);
+  hf::note_other_uses(json, model);
   hf::read_activation(text, model);
   hf::read_mask(text, model);
   const ModelKeys keys = hf::keys_of(text, type.keys);

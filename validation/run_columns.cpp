@@ -274,6 +274,9 @@ constexpr std::array<std::string_view, 49> kOtherColumns = {
     "date",
 };
 
+// Keys of a scenario that say how it is answered.
+constexpr std::array<std::string_view, 5> kOfPredictions = {"network", "fold", "seed", "variation", "like"};
+
 }  // namespace
 
 StatedSettings read_settings(const CsvTable& table, std::size_t row) {
@@ -291,6 +294,10 @@ std::vector<std::string> doubtful_columns(const CsvTable& table) {
   std::vector<std::string> out;
   for (const std::string& name : table.columns()) {
     if (std::find(known.begin(), known.end(), name) != known.end() || name.find('.') != std::string::npos) {
+      continue;
+    }
+    if (std::find(kOfPredictions.begin(), kOfPredictions.end(), name) != kOfPredictions.end()) {
+      out.push_back(fmt::format("the column {} is not read: it says how to predict, not what ran", name));
       continue;
     }
     const auto same = std::find_if(known.begin(), known.end(),

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <initializer_list>
 
 #include "kernels/gpu.hpp"
+#include "sim/base/files.hpp"
 #include "sim/base/json_text.hpp"
 #include "sim/scenario/framework.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -17,15 +19,13 @@
 namespace trainyard {
 namespace {
 
-bool has_name(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 // The cluster of a row that names none: the first of the catalogue with that GPU, systems of the GPU's vendor first.
 std::optional<std::string> default_cluster(const std::string& gpu) {
   std::optional<std::string> found;
   for (const std::string& name : cluster_names()) {
-    if (load_cluster(name).gpu == gpu && (!found || (name.starts_with("dgx-") && !found->starts_with("dgx-")))) {
+    const std::string usual = load_cluster(name).gpu;
+    const bool has_it = usual == gpu || usual.starts_with(gpu + "-");
+    if (has_it && (!found || (name.starts_with("dgx-") && !found->starts_with("dgx-")))) {
       found = name;
     }
   }
@@ -47,7 +47,8 @@ class RowReader {
   RunRow read() {
     out_.id = text("id");
     out_.framework = text("framework_profile");
-    out_.gpu = text("gpu");
+    out_.gpu = name_meant(gpu_names(), text("gpu")).value_or(text("gpu"));
+    table_.flag(row_, "complete");  // checked, and of no use to a prediction
     out_.step = table_.measurement(row_, "measured_step_s", kMeasuredSeconds);
     out_.memory_gb = table_.measurement(row_, "memory_gb", kMeasuredBytes.in(1e-9));
     out_.out_of_memory = table_.flag(row_, "oom").value_or(false);
@@ -94,7 +95,9 @@ class RowReader {
     if (out_.framework.empty()) {
       out_.framework = "megatron-core";
       out_.assumed.emplace_back("framework_profile is not stated");
-    } else if (!has_name(framework_names(), out_.framework)) {
+    } else if (const auto known = name_meant(framework_names(), out_.framework)) {
+      out_.framework = *known;
+    } else {
       skip(fmt::format("no framework profile {}", out_.framework));
     }
     cluster_ = text("cluster");
@@ -106,7 +109,9 @@ class RowReader {
         skip(out_.gpu.empty() ? "neither cluster nor gpu is stated" : fmt::format("no cluster with {}", out_.gpu));
       }
     }
-    if (!cluster_.empty() && !has_name(cluster_names(), cluster_)) {
+    if (const auto known = name_meant(cluster_names(), cluster_)) {
+      cluster_ = *known;
+    } else if (!cluster_.empty()) {
       choose_cluster_file();
     }
   }
@@ -196,7 +201,7 @@ class RowReader {
     if (out_.gpu.empty() || usual.starts_with(out_.gpu)) {
       return;
     }
-    if (has_name(gpu_names(), out_.gpu)) {
+    if (name_meant(gpu_names(), out_.gpu)) {
       scenario["gpu"] = out_.gpu;
     } else {
       out_.assumed.push_back(

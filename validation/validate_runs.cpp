@@ -68,7 +68,9 @@ std::string simulate_row(const RunRow& row, std::size_t reading, const std::stri
       out["breakdown"][std::string(part.name)] = part.time.value;
     }
   } catch (const UserError& error) {
-    out["skipped"] = fmt::format("{} {}", error.fault().problem, error.fault().found);
+    const Fault& fault = error.fault();
+    out["skipped"] =
+        fmt::format("{}{}{}: {}", fault.pointer, fault.pointer.empty() ? "" : ": ", fault.problem, fault.found);
   }
   return json_text(out);
 }

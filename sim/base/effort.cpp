@@ -26,6 +26,11 @@ bool& limit_is_lifted() {
   return lifted;
 }
 
+double& most_events() {
+  static double most = kMostEvents;
+  return most;
+}
+
 // The number after a word in a file of lines as "MemAvailable:  123 kB" or "inactive_file 123".
 std::optional<double> number_after(const fs::path& path, const std::string& word) {
   std::ifstream stream(path);
@@ -102,6 +107,10 @@ double available_memory() {
   return std::max(0.0, left);
 }
 
+void limit_effort(double most) {
+  most_events() = std::min(most_events(), most);
+}
+
 void lift_effort_limit() {
   limit_is_lifted() = true;
 }
@@ -111,9 +120,10 @@ void require_effort(const Effort& needed, Fault where) {
   if (limit_is_lifted()) {
     return;
   }
-  if (!(needed.events <= kMostEvents)) {
+  if (!(needed.events <= most_events())) {
     where.found = fmt::format("about {:.3g} events", needed.events);
-    where.allowed = fmt::format("{:.3g} events (a minute or two); --no-limit tries all the same", kMostEvents);
+    where.allowed = fmt::format("{:.3g} events{}; --no-limit tries all the same", most_events(),
+                                most_events() < kMostEvents ? "" : " (a minute or two)");
     where.problem = where.problem.empty() ? "the computation would run away" : where.problem;
     throw UserError(where);
   }

@@ -20,6 +20,9 @@ inline constexpr double kMostEvents = 2e8;
 // what asks for it (file, pointer, remedy).
 void require_effort(const Effort& needed, Fault where);
 
+// From here on less is allowed than kMostEvents, where many computations share out what one may take.
+void limit_effort(double most_events);
+
 // From here on everything is tried (--no-limit).
 void lift_effort_limit();
 

@@ -189,6 +189,11 @@ std::vector<std::string> catalogue_names(std::string_view folder) {
   return names;
 }
 
+std::optional<std::string> name_meant(const std::vector<std::string>& names, std::string_view typed) {
+  std::vector<std::string> candidates = meant(typed, names);
+  return candidates.size() == 1 ? std::optional(std::move(candidates.front())) : std::nullopt;
+}
+
 fs::path catalogue_path(std::string_view folder, std::string_view what, std::string_view name, std::string_view file,
                         std::string_view pointer) {
   fs::path path = home_folder() / folder / fmt::format("{}.json", name);

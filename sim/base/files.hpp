@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,9 +43,13 @@ std::filesystem::path home_folder();
 // is no such folder: TRAINYARD_HOME is wrong.
 std::vector<std::string> catalogue_names(std::string_view folder);
 
-// The path of the catalogue entry `name`, whose stem is the entry's own name: case and _ for - do not matter, and the
-// beginning of one name alone will do (up to a dash). Throws UserError with the nearest names when there is none or
-// more than one. `what` is the word for the message: "model", "cluster", ...; `pointer` says where the name was given.
+// The one of the names that is meant: case and _ for - do not matter, and words of one name alone will do ("booster"
+// for "juwels-booster"). Nothing where there is none or more than one.
+std::optional<std::string> name_meant(const std::vector<std::string>& names, std::string_view typed);
+
+// The path of the catalogue entry `name`, whose stem is the entry's own name; found as by name_meant. Throws UserError
+// with the nearest names when there is none or more than one. `what` is the word for the message: "model", "cluster",
+// ...; `pointer` says where the name was given.
 std::filesystem::path catalogue_path(std::string_view folder, std::string_view what, std::string_view name,
                                      std::string_view file, std::string_view pointer);
 

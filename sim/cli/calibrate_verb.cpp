@@ -98,6 +98,15 @@ void check_choice(const CalibrateOptions& options) {
   }
 }
 
+// What of the measurements took no part, and why.
+void print_left_out(const Json& result) {
+  const Json::json_pointer place("/fit/left_out");
+  for (const Json& one : result.contains(place) ? result.at(place) : Json::array()) {
+    print_note(
+        fmt::format("{} rows left out: {}\n", one.at("rows").get<std::int64_t>(), one.at("reason").get<std::string>()));
+  }
+}
+
 void calibrate(const CalibrateOptions& options) {
   check_choice(options);
   check_outputs({options.json.option(), {"--out", options.out}}, options.files);
@@ -105,6 +114,7 @@ void calibrate(const CalibrateOptions& options) {
                       : !options.measured.cluster.empty() ? calibrate_cluster(options)
                       : !options.framework.empty()        ? calibrate_framework(options)
                                                           : calibrate_kernels(options);
+  print_left_out(result);
   if (!options.out.empty()) {
     write_file(options.out, json_text(result, 2) + "\n");
     const std::string written = fmt::format("{} written\n", options.out);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "sim/base/effort.hpp"
 #include "sim/base/files.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/collectives/collective_table.hpp"
@@ -90,6 +91,12 @@ void show_collective(const CollectiveVerbOptions& options, const CLI::App& verb)
     reject_counts(options);
   }
   const ExchangeWeights weights = options.counts.empty() ? ExchangeWeights() : read_exchange(options.counts, gpus);
+  if (!options.counts.empty()) {
+    constexpr double kEventsOfPair = 2.0;  // of one size
+    const double pairs = static_cast<double>(gpus) * static_cast<double>(gpus);
+    require_effort({.events = pairs * kEventsOfPair * static_cast<double>(sizes.size())},
+                   {.file = "--sizes", .remedy = "ask for fewer sizes, or for fewer GPUs"});
+  }
   const ClusterSpec cluster = options.cluster.choose();
   check_outputs({options.json.option(), {"--plot", options.plot}});
   const CollectiveSweep sweep = collective_sweep(op, cluster, gpus, sizes, choices,

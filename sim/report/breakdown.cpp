@@ -1,6 +1,7 @@
 #include "sim/report/breakdown.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace trainyard {
@@ -37,34 +38,48 @@ Seconds Breakdown::*cause_of(Category category) {
   return &Breakdown::compute;
 }
 
-// Attributes [begin, end) to the communication that moves or waits then, else to the host.
-void attribute_gap(double begin, double end, const std::vector<Interval>& communications, std::size_t& first,
-                   Breakdown& sum) {
-  while (first < communications.size() && communications[first].end <= begin) {
-    ++first;
+// What a rank's communications do while none of its kernels runs. Asked for one gap after the other.
+class Gaps {
+ public:
+  explicit Gaps(std::vector<Interval> communications) : communications_(std::move(communications)) {
+    std::stable_sort(communications_.begin(), communications_.end(),
+                     [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
   }
-  double now = begin;
-  while (now < end) {
-    const Interval* best = nullptr;
-    double until = end;
-    for (std::size_t i = first; i < communications.size() && communications[i].begin < end; ++i) {
-      const Interval& one = communications[i];
-      if (one.end <= now) {
-        continue;
+
+  // Attributes [begin, end) to the communication that moves or waits then, else to the host.
+  void attribute(double begin, double end, Breakdown& sum) {
+    for (double now = begin; now < end;) {
+      const Interval* best = best_at(now);
+      double until = best == nullptr ? end : std::min(end, best->end);
+      if (next_ < communications_.size()) {
+        until = std::min(until, communications_[next_].begin);
       }
-      if (one.begin > now) {
-        until = std::min(until, one.begin);
-        continue;
-      }
-      if (best == nullptr || one.rank < best->rank) {
-        best = &one;
-      }
-      until = std::min(until, one.end);
+      sum.*(best == nullptr ? &Breakdown::host : best->cause) += Seconds{until - now};
+      now = until;
     }
-    sum.*(best == nullptr ? &Breakdown::host : best->cause) += Seconds{until - now};
-    now = until;
   }
-}
+
+ private:
+  // Of those that have begun and are not over the one of the lowest rank, the earliest where several are.
+  const Interval* best_at(double now) {
+    const auto later = [this](std::size_t a, std::size_t b) {
+      return std::pair(communications_[a].rank, a) > std::pair(communications_[b].rank, b);
+    };
+    for (; next_ < communications_.size() && communications_[next_].begin <= now; ++next_) {
+      begun_.push_back(next_);
+      std::push_heap(begun_.begin(), begun_.end(), later);
+    }
+    while (!begun_.empty() && communications_[begun_.front()].end <= now) {
+      std::pop_heap(begun_.begin(), begun_.end(), later);
+      begun_.pop_back();
+    }
+    return begun_.empty() ? nullptr : &communications_[begun_.front()];
+  }
+
+  std::vector<Interval> communications_;
+  std::size_t next_ = 0;            // of them: has not begun
+  std::vector<std::size_t> begun_;  // a heap, the best in front; those that are over leave it when they come there
+};
 
 Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   const RankProgram& program = whole.classes[rank.program_class.index()];
@@ -79,11 +94,9 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
     }
     communications.push_back({rank.moving[i], rank.end[i], cause_of(operation.category), 0});
   }
-  std::stable_sort(communications.begin(), communications.end(),
-                   [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+  Gaps gaps(std::move(communications));
   const bool varies = whole.variation.any();
   Breakdown sum;
-  std::size_t first = 0;
   double now = 0.0;
   auto slowed = rank.slowed.begin();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
@@ -91,7 +104,7 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
     if (operation.kind != OperationKind::kKernels) {
       continue;
     }
-    attribute_gap(now, std::max(now, rank.start[i]), communications, first, sum);
+    gaps.attribute(now, std::max(now, rank.start[i]), sum);
     const double span = rank.end[i] - std::max(now, rank.start[i]);
     double lost = 0.0;
     if (slowed != rank.slowed.end() && slowed->first == i) {
@@ -104,7 +117,7 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
     now = std::max(now, rank.end[i]);
   }
   const double last = *std::max_element(rank.end.begin(), rank.end.end());
-  attribute_gap(now, std::max(now, last), communications, first, sum);
+  gaps.attribute(now, std::max(now, last), sum);
   sum.bubble += Seconds{step - std::max(now, last)};
   return sum;
 }

@@ -97,7 +97,8 @@ bool is_json(std::string_view text) {
 
 ClusterSpec choose_cluster(const ClusterChoice& choice) {
   const bool is_file =
-      looks_like_path(choice.cluster) || (!choice.like.empty() && std::filesystem::is_regular_file(choice.cluster));
+      looks_like_path(choice.cluster) || (!choice.like.empty() && std::filesystem::exists(choice.cluster) &&
+                                          !std::filesystem::is_directory(choice.cluster));
   const std::string text = is_file ? read_file(choice.cluster) : std::string();
   if (!is_file || is_json(text)) {
     if (!choice.like.empty()) {

@@ -75,6 +75,12 @@ void check_micro_batches(const Place& place, const Scenario& scenario) {
     place.fail("/training/micro_batch_group", "only the interleaved schedule groups micro-batches",
                schedule_text(scenario.training), "interleaved", "leave micro_batch_group out");
   }
+  if (schedule == ScheduleName::kInterleaved && scenario.framework.exchange == PipelineExchange::kAnnounced) {
+    // Both hosts wait for an announcement, and in this order each waits for the other's.
+    place.fail("/training/p2p", "announced messages deadlock where stages interleave chunks", "announced",
+               "batched, batched-sync, overlapped or overlapped-warmup-flush with schedule interleaved",
+               "choose another exchange, or schedule 1f1b");
+  }
   const bool is_dualpipe = schedule == ScheduleName::kDualPipe;
   if (is_dualpipe && (pp % 2 != 0 || count % 2 != 0)) {
     place.fail("/training/schedule", "dualpipe needs an even number of stages and of micro-batches",

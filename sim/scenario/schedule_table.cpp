@@ -76,7 +76,7 @@ class Parser {
                      .found = std::move(found),
                      .allowed = std::move(allowed),
                      .problem = std::move(problem),
-                     .remedy = "the README's section on scenarios describes the table"});
+                     .remedy = "sim/schedules/README.md describes the table"});
   }
 
   static std::vector<Word> words_of(std::string_view row) {

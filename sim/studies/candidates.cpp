@@ -188,7 +188,9 @@ class Candidates {
   std::vector<int> zero_stages_of(const LayoutChoice& choice) const {
     const ZeroStages stages = zero_stages(training_.data_parallel.strategy);
     std::vector<int> all;
-    for (int stage = stages.least; stage <= (choice.dp * choice.cp == 1 ? stages.least : stages.most); ++stage) {
+    // One rank shards nothing out, so that all stages are alike; but what is offloaded may need one of them.
+    const bool all_alike = choice.dp * choice.cp == 1 && !training_.offload.any();
+    for (int stage = stages.least; stage <= (all_alike ? stages.least : stages.most); ++stage) {
       all.push_back(stage);
     }
     return of("training.zero_stage", training_.zero_stage, all);

@@ -35,7 +35,9 @@ std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts, Fr
   return front;
 }
 
-std::string simulate_one(const OpenJob& job, const LayoutChoice& choice) {
+// One of so many simulations, which together may take as long as one alone.
+std::string simulate_one(const OpenJob& job, const LayoutChoice& choice, std::size_t of) {
+  limit_effort(kMostEvents / static_cast<double>(std::max<std::size_t>(1, of)));
   try {
     const Report report = answer(job.scenario(choice)).report;
     return Json{{"step", report.step.value}, {"mfu", report.mfu}, {"memory", report.memory.peak.value}}.dump();
@@ -55,7 +57,7 @@ void simulate(const OpenJob& job, const std::vector<std::size_t>& order, std::si
     const std::size_t first = next;
     next = std::min(order.size(), first + missing);
     const auto outputs = run_in_children(next - first, available_processors(), [&](std::size_t task) {
-      return simulate_one(job, layouts[order[first + task]].choice);
+      return simulate_one(job, layouts[order[first + task]].choice, count);
     });
     for (std::size_t task = 0; task < outputs.size(); ++task) {
       SearchedLayout& one = layouts[order[first + task]];

@@ -56,6 +56,8 @@ constexpr const char* kQwen2 = R"({
   "num_attention_heads": 14, "num_hidden_layers": 24, "num_key_value_heads": 2, "sliding_window": 131072,
   "tie_word_embeddings": true, "use_sliding_window": false, "vocab_size": 151936})";
 
+constexpr const char* kT5 = R"({"model_type": "t5", "d_ff": 64, "d_model": 32, "num_heads": 2, "d_kv": 16,
+    "num_layers": 2, "vocab_size": 100})";
 constexpr const char* kBert = R"({
   "architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.1, "gradient_checkpointing": false,
   "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 768, "intermediate_size": 3072,
@@ -192,8 +194,6 @@ TEST_CASE("every name of a gated activation means three matrices, in families wi
   const auto matrices = [](const char* text, const char* key, const char* name) {
     return read(with(text, key, fmt::format("\"{}\"", name))).gated() ? 3 : 2;
   };
-  constexpr const char* kT5 = R"({"model_type": "t5", "d_ff": 64, "d_model": 32, "num_heads": 2, "d_kv": 16,
-      "num_layers": 2, "vocab_size": 100})";
   for (const char* gated : {"gated-silu", "gated-gelu", "gated-relu", "gated-gelu_new", "gated-swish", "swiglu",
                             "geglu", "SwiGLU", "reglu", "glu"}) {
     CAPTURE(gated);
@@ -219,6 +219,45 @@ TEST_CASE("attention that looks both ways has a full mask") {
   CHECK(read(kBert).mask == Mask::kFull);
   CHECK(read(with(kBert, "is_decoder", "true")).mask == Mask::kCausal);
   CHECK(read(with(kBert, "is_decoder", "false")).mask == Mask::kFull);
+}
+
+TEST_CASE("types of layers decide over the family's windows") {
+  const auto layers = [](int count, int global_every) {
+    std::string out = "[";
+    for (int layer = 1; layer <= count; ++layer) {
+      out += fmt::format("{}\"{}\"", layer == 1 ? "" : ", ",
+                         global_every > 0 && layer % global_every == 0 ? "full_attention" : "sliding_attention");
+    }
+    return out + "]";
+  };
+  const int count = static_cast<int>(read(kLlama3).layers);
+  const std::string windowed = with(kLlama3, "sliding_window", "512");
+  CHECK(read(windowed).window == 0);  // Llama's class knows none
+  const ModelSpec every_fourth = read(with(windowed.c_str(), "layer_types", layers(count, 4)));
+  CHECK(every_fourth.window == 512);
+  CHECK(every_fourth.global_every == 4);
+  CHECK(read(with(windowed.c_str(), "layer_types", layers(count, 0))).global_every == 0);
+  CHECK(read(with(windowed.c_str(), "layer_types", layers(count, 0))).window == 512);
+  CHECK(read(with(windowed.c_str(), "layer_types", layers(count, 1))).window == 0);
+  CHECK_THROWS_AS(read(with(windowed.c_str(), "layer_types", layers(count - 1, 4))), UserError);
+  CHECK_THROWS_AS(read(with(kLlama3, "layer_types", layers(count, 4))), UserError);  // how large is the window?
+  CHECK_THROWS_AS(read(with(windowed.c_str(), "layer_types", "[\"linear_attention\"]")), UserError);
+}
+
+TEST_CASE("heads that are not the family's own are said, and weights that are stored quantized") {
+  const auto notes = [](const std::string& text) {
+    std::string out;
+    for (const std::string& note : read(text).notes) {
+      out += note + "\n";
+    }
+    return out;
+  };
+  CHECK(notes(with(kLlama3, "architectures", "[\"LlamaForCausalLM\"]")) == notes(std::string(kLlama3)));
+  CHECK(notes(with(kLlama3, "architectures", "[\"LlamaForSequenceClassification\"]")).find("output matrix and loss") !=
+        std::string::npos);
+  CHECK(notes(with(kT5, "architectures", "[\"T5EncoderModel\"]")).find("decoder and output matrix included") !=
+        std::string::npos);
+  CHECK(notes(with(kLlama3, "quantization_config", "{\"bits\": 4}")).find("quantization_config") != std::string::npos);
 }
 
 TEST_CASE("towers beside the language model are left out aloud") {

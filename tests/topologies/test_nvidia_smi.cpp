@@ -76,6 +76,19 @@ TEST_CASE("an nvidia-smi matrix becomes a node with its switches and rails") {
   CHECK(fabric.node_of({4}) == 1);
 }
 
+TEST_CASE("one tray of a rack stands for the whole rack that switches join") {
+  const ClusterSpec cluster = imported("topo_gb200_tray.txt", "gb200-nvl72");
+  CHECK(cluster.gpus_per_node == 72);
+  CHECK(cluster.node.nics == 72);
+  CHECK(notes_of(cluster).find("the file shows 4 of the 72 GPUs that switches join in gb200-nvl72") !=
+        std::string::npos);
+  const Fabric fabric = build_fabric(cluster, 144);
+  CHECK(fabric.route({0}, {71}).size() == fabric.route({0}, {1}).size());
+  CHECK(fabric.node_of({72}) == 1);
+  // Of a cluster whose nodes are hosts it is a node.
+  CHECK(imported("topo_gb200_tray.txt", "dgx-h100").gpus_per_node == 4);
+}
+
 TEST_CASE("cells may be in lower case, affinities are lists of numbers or N/A, UTF-16 is told") {
   const std::string text(kMatrix);
   const std::string lower = everywhere(everywhere(everywhere(text, " X ", " x "), "NV12", "nv12"), "SYS", "soc");

@@ -196,6 +196,9 @@ void describe_host(NodeShape& shape, const JsonReader& node) {
   if (const auto host = node.find("host")) {
     host->expect_keys({"memory", "bandwidth", "source"});
     shape.traits.host_memory = host->at("memory").bytes();
+    if (shape.traits.host_memory < Bytes{1.0}) {
+      host->at("memory").fail("a host without memory", "more than 0", "");
+    }
     shape.traits.host_bandwidth = host->at("bandwidth").bytes_per_second();
   }
 }

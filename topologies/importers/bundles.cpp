@@ -78,13 +78,6 @@ void join_by_switch(const Links& links, const std::vector<std::size_t>& members,
   if (!narrow.empty()) {
     node.notes.push_back("narrower than the switch that joins them, taken as wide: " + listed(narrow));
   }
-  const auto [fewest, most] = std::minmax_element(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
-    return node.gpus[a].to_switch < node.gpus[b].to_switch;
-  });
-  if (node.gpus[*fewest].to_switch < node.gpus[*most].to_switch) {
-    node.notes.push_back(fmt::format("{} has {} NVLinks to the switch, {} has {}", node.gpus[*fewest].name,
-                                     node.gpus[*fewest].to_switch, node.gpus[*most].name, node.gpus[*most].to_switch));
-  }
 }
 
 }  // namespace

@@ -95,6 +95,72 @@ void take_scale_up_of(const LikeNode& like, const std::string& name, ImportedNod
                   name));
 }
 
+// GPUs of one plane of switches with fewer links than others: some are broken.
+void note_broken_links(ImportedNode& node) {
+  const ImportedNode::Gpu* fewest = nullptr;
+  const ImportedNode::Gpu* most = nullptr;
+  for (const ImportedNode::Gpu& gpu : node.gpus) {
+    if (gpu.to_switch > 0) {
+      fewest = fewest == nullptr || gpu.to_switch < fewest->to_switch ? &gpu : fewest;
+      most = most == nullptr || gpu.to_switch > most->to_switch ? &gpu : most;
+    }
+  }
+  if (fewest != nullptr && fewest->to_switch < most->to_switch) {
+    node.notes.push_back(fmt::format("{} has {} NVLinks to the switch, {} has {}", fewest->name, fewest->to_switch,
+                                     most->name, most->to_switch));
+  }
+}
+
+// A file shows what one host sees. Where `like` joins the GPUs of many hosts by switches (NVL72: trays of four GPUs),
+// the hosts of the file are some of them, and the node is made of as many as there are.
+void complete_domain(const ImportBasis& basis, const LikeNode& like, ImportedNode& node) {
+  const Json& document = basis.like.document;
+  const std::size_t of_file = node.gpus.size();
+  const std::size_t of_domain = like.shape.devices.size();
+  const std::size_t of_host = document.contains("gpus_per_host") ? document["gpus_per_host"].get<std::size_t>() : 0;
+  const bool switched =
+      std::all_of(node.gpus.begin(), node.gpus.end(), [](const ImportedNode::Gpu& gpu) { return gpu.to_switch > 0; });
+  if (of_host == 0 || of_file % of_host != 0 || of_file >= of_domain || of_domain % of_file != 0 || !switched) {
+    return;
+  }
+  for (ImportedNode::Gpu& gpu : node.gpus) {
+    gpu.plane = 0;
+  }
+  const ImportedNode shown = node;
+  int hosts = 0;
+  for (const ImportDomain& domain : shown.domains) {
+    hosts = std::max(hosts, domain.host + 1);
+  }
+  const std::size_t copies = of_domain / of_file;
+  for (std::size_t copy = 1; copy < copies; ++copy) {
+    const int bridges = static_cast<int>(copy * shown.bridges.size());
+    const int domains = static_cast<int>(copy * shown.domains.size());
+    const auto moved = [bridges, domains](ImportPlace place) {
+      place.bridge += place.bridge >= 0 ? bridges : 0;
+      place.domain += domains;
+      return place;
+    };
+    for (const ImportPlace& place : shown.bridges) {
+      node.bridges.push_back(moved(place));
+    }
+    for (const ImportedNode::Gpu& gpu : shown.gpus) {
+      node.gpus.push_back(gpu);
+      node.gpus.back().place = moved(gpu.place);
+    }
+    for (const ImportedNode::Nic& nic : shown.nics) {
+      node.nics.push_back(nic);
+      node.nics.back().place = moved(nic.place);
+    }
+    for (const ImportDomain& domain : shown.domains) {
+      node.domains.push_back(domain);
+      node.domains.back().host += static_cast<int>(copy) * hosts;
+    }
+  }
+  node.notes.push_back(
+      fmt::format("the file shows {} of the {} GPUs that switches join in {}: {} such parts are taken as one node",
+                  of_file, of_domain, basis.like.name, copies));
+}
+
 class Emission {
  public:
   Emission(ImportedNode node, const std::string& file, const ImportBasis& basis, const LikeNode& like,
@@ -358,7 +424,16 @@ class Emission {
     document["description"] = fmt::format("imported from {}, what it leaves out as in {}", file_, basis_.like.name);
     document["notes"] = node_.notes;
     document["node"] = std::move(node);
-    return read_cluster(JsonReader(document, file_), std::filesystem::path(file_).stem().string());
+    try {
+      return read_cluster(JsonReader(document, file_), std::filesystem::path(file_).stem().string());
+    } catch (const UserError& error) {
+      // Its place is one of the document made here, which nobody has seen.
+      throw UserError({.file = file_,
+                       .allowed = error.fault().allowed,
+                       .problem = fmt::format("what the file describes is no node: {}", error.fault().problem),
+                       .remedy = "add what is missing to the file, or take out the devices that nothing joins"},
+                      error.code());
+    }
   }
 
   ImportedNode node_;
@@ -389,6 +464,8 @@ std::string listed(const std::vector<std::string>& names) {
 
 ClusterSpec finish_import(ImportedNode node, const std::string& file, const ImportBasis& basis, const LikeNode& like,
                           const LikeRates& rates) {
+  note_broken_links(node);
+  complete_domain(basis, like, node);
   return Emission(std::move(node), file, basis, like, rates).run();
 }
 

@@ -259,6 +259,11 @@ class SystemReader {
         if (*megabits <= 0.0) {
           out_.notes.push_back(out.name + " does not know its speed: 10 Gb/s, as NCCL takes it");
         }
+        constexpr double kFastest = 1e8;  // 100 Tb/s
+        if (*megabits > kFastest) {
+          fail(net, fmt::format("speed=\"{}\"", net.attribute("speed").value()), "no NIC is so fast",
+               fmt::format("up to {} Mb/s", kFastest));
+        }
         out.rate = BytesPerSecond{(*megabits > 0.0 ? *megabits : kUnknown) / 8000.0 * 1e9};
       }
       out_.nets.push_back(std::move(out));
