@@ -142,8 +142,8 @@ struct Scenario {
   std::int64_t micro_batches() const { return training.global_batch / (training.micro_batch * layout.dp); }
 };
 
-// Reads and checks a scenario document (contract: the keys of the README's scenario section). `file` names it in
-// errors. A dp that is not given is what remains of the GPUs. Throws UserError (exit code 2) on unknown names and
+// Reads and checks a scenario document (contract: the keys of sim/scenario/README.md). `file` names it in errors.
+// A dp that is not given is what remains of the GPUs. Throws UserError (exit code 2) on unknown names and
 // impossible layouts.
 Scenario read_scenario(const Json& document, const std::string& file);
 

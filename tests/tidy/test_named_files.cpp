@@ -1,6 +1,7 @@
 // Files that notebooks and pages name are there.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -34,10 +35,44 @@ std::vector<std::string> named_files(const std::string& text) {
   return out;
 }
 
+// What a page links to, places within pages left out: "../models/README.md" of "[keys](../models/README.md#keys)".
+std::vector<std::string> links(const std::string& text) {
+  static const std::regex kLink(R"(\]\(([^)\s]+)\))");
+  std::vector<std::string> out;
+  for (std::sregex_iterator at(text.begin(), text.end(), kLink), end; at != end; ++at) {
+    const std::string target = at->str(1);
+    if (const std::string path = target.substr(0, target.find('#')); path.find("://") == std::string::npos) {
+      out.push_back(path);
+    }
+  }
+  return out;
+}
+
+// The README and what lies in the rooms.
+std::vector<fs::path> all_pages() {
+  std::vector<fs::path> out = {kRoot / "README.md"};
+  for (const char* room : {"kernels", "models", "sim", "topologies", "validation"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / room)) {
+      if (entry.path().extension() == ".md") {
+        out.push_back(entry.path());
+      }
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// Those whose text is their own: the scoreboard's is written, and other tables' READMEs name files of their sources.
+bool is_own(const fs::path& page) {
+  const bool is_published = page.string().find("/published/") != std::string::npos;
+  return !is_published || page == kRoot / "validation/published/runs/README.md";
+}
+
 }  // namespace
 
-TEST_CASE("every file that a notebook or the scoreboard's pages name exists") {
-  std::vector<fs::path> pages = {kRoot / "validation/README.md", kRoot / "validation/published/runs/README.md"};
+TEST_CASE("every file that a notebook or a page names exists") {
+  std::vector<fs::path> pages = all_pages();
+  std::erase_if(pages, [](const fs::path& page) { return !is_own(page); });
   for (const auto& entry : fs::directory_iterator(kRoot / "notebooks")) {
     if (entry.path().extension() == ".ipynb") {
       pages.push_back(entry.path());
@@ -52,7 +87,22 @@ TEST_CASE("every file that a notebook or the scoreboard's pages name exists") {
       ++names;
     }
   }
-  CHECK(names > 8);
+  CHECK(names > 50);
   CHECK(named_files("see `validation/scores.json` and sim/*/x.json") ==
         std::vector<std::string>{"validation/scores.json"});
+}
+
+TEST_CASE("what pages link to exists") {
+  std::size_t count = 0;
+  for (const fs::path& page : all_pages()) {
+    for (const std::string& link : links(content_of(page))) {
+      CAPTURE(page.string());
+      CAPTURE(link);
+      CHECK((link.empty() || fs::exists(page.parent_path() / link)));
+      ++count;
+    }
+  }
+  CHECK(count > 50);
+  CHECK(links("[keys](../models/README.md#keys), [here](#below), [there](https://ui.perfetto.dev)") ==
+        std::vector<std::string>{"../models/README.md", ""});
 }
