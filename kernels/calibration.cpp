@@ -224,7 +224,8 @@ double flops_per_cycle(const GpuSpec& gpu) {
 }  // namespace
 
 bool is_measured(const GpuSpec& gpu) {
-  return measured_calibration(gpu).has_value();
+  const std::vector<std::string> names = catalogue_names(kCalibrationFolder);
+  return std::binary_search(names.begin(), names.end(), gpu.calibration) || measured_calibration(gpu).has_value();
 }
 
 KernelCalibration calibration_for(const GpuSpec& gpu) {

@@ -61,7 +61,7 @@ ClusterSpec choose(const TopologyOptions& options) {
   }
   if (imports) {
     chosen.like = chosen.like.empty() ? chosen.cluster : chosen.like;
-    const ClusterSpec imported =
+    ClusterSpec imported =
         choose_cluster({.cluster = options.import, .like = chosen.like, .file = "--import", .imports = true});
     print_notes(imported);
     return imported;

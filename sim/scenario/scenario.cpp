@@ -289,6 +289,7 @@ Scenario read_what(const JsonReader& json) {
   scenario.cluster = cluster_of(json);
   scenario.gpus = json.at("gpus").integer(1, kMostGpus);
   settle_gpus(scenario, json.find("gpu"));
+  scenario.gpu_notes = gpu_notes(scenario);
   const auto framework = json.find("framework");
   scenario.framework = framework ? load_framework(framework->text(), json.file(), framework->pointer())
                                  : load_framework("megatron-core", json.file(), "/framework");
@@ -314,6 +315,7 @@ void read_how(Scenario& scenario, const JsonReader& json) {
   }
   const JsonReader training = section(json, "training");
   scenario.notes = scenario.model.notes;
+  scenario.notes.insert(scenario.notes.end(), scenario.gpu_notes.begin(), scenario.gpu_notes.end());
   scenario.training = read_training(training, scenario, scenario.notes);
   if (const auto found = training.find("p2p")) {
     scenario.framework.exchange = found->choice(kExchangeNames);
@@ -332,9 +334,6 @@ Scenario checked(Scenario scenario, const JsonReader& json) {
   check_training(scenario, json.file());
   check_pipeline(scenario, json.file());
   check_offload(scenario, json.file());
-  for (std::string& note : gpu_notes(scenario)) {
-    scenario.notes.push_back(std::move(note));
-  }
   for (std::string& note : idle_keys(scenario, json.value())) {
     scenario.notes.push_back(std::move(note));
   }

@@ -126,8 +126,9 @@ struct Scenario {
   Fold fold = Fold::kOn;
   std::uint64_t seed = 0;
   VariationOptions variation;
-  std::vector<std::string> notes;  // what was left out or chosen for the user, in words
-  Json resolved;                   // every value that was used, defaults included, in the scenario's own schema
+  std::vector<std::string> gpu_notes;  // what of the GPUs is not what it seems, whatever the layout
+  std::vector<std::string> notes;      // what was left out or chosen for the user, in words, the former included
+  Json resolved;                       // every value that was used, defaults included, in the scenario's own schema
 
   Placement placement() const {
     return training.schedule_table ? training.schedule_table->placement : schedule_traits(training.schedule).placement;

@@ -155,11 +155,11 @@ TEST_CASE("hosts that switches join are one node, others are nodes") {
     }
   }
   const ClusterSpec cluster = import_xml(rack, "gb200-nvl72");
-  CHECK(cluster.gpus_per_node == 4);
+  CHECK(cluster.gpus_per_node == 72);  // the file shows four of the rack's GPUs
   CHECK(cluster.node.scale_up_links == 18);
   CHECK(cluster.node.host_link.value == doctest::Approx(450e9 * 0.8));
   CHECK(cluster.cpu_vendor == "arm");
-  CHECK(build_fabric(cluster, 8).node_of({4}) == 1);
+  CHECK(build_fabric(cluster, 144).node_of({72}) == 1);
   CHECK(path_of(build_fabric(cluster, 8), 0, 3).nvlink);
   const std::string bus = "<nvlink target=\"0001:01:00.0\" count=\"4\" tclass=\"0x030200\"/>";
   const std::string back = "<nvlink target=\"0000:01:00.0\" count=\"4\" tclass=\"0x030200\"/>";

@@ -116,10 +116,10 @@ TEST_CASE("a row that states everything assumes nothing, whatever its table is c
 
 TEST_CASE("every key of a scenario may be a column") {
   const Scenario layout = scenario({{"tp_overlap", "true"},
-                                    {"tp", "1"},
+                                    {"tp", "2"},
                                     {"cp", "2"},
                                     {"cp_type", "a2a"},
-                                    {"dp", "4"},
+                                    {"dp", "2"},
                                     {"pp", "2"},
                                     {"vpp", "1"},
                                     {"layers_per_stage", "[1,3]"},
