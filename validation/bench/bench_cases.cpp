@@ -31,6 +31,7 @@ std::vector<BenchCase> bench_cases() {
   return {
       {"main_1024_gpus", words(kMain), 0.3, 150.0},
       {"main_1024_gpus_analytic", words(kMain + " --network analytic")},
+      {"main_1024_gpus_simgrid", simgrid_command(), 2.0},
       {"llama_405b_16384_gpus", words(llama(16384)), 1.0, 300.0},
       {"llama_405b_131072_gpus", words(llama(131072)), 5.0, 1000.0},
       {"deepseek_v3_2048_gpus_unequal_experts",
@@ -62,6 +63,10 @@ std::vector<std::string> growth_command(int gpus) {
 
 std::vector<std::string> unfolded_command() {
   return words(kMain + " --fold off");
+}
+
+std::vector<std::string> simgrid_command() {
+  return words(kMain + " --network simgrid");
 }
 
 std::vector<std::string> screening_command() {

@@ -22,6 +22,7 @@ inline constexpr double kLargestGrowthExponent = 0.6;  // the bar
 
 // A step whose symmetry is not used.
 std::vector<std::string> unfolded_command();
+std::vector<std::string> simgrid_command();
 
 // Every layout of a job by formula, nothing simulated. Its result says how long that took.
 std::vector<std::string> screening_command();

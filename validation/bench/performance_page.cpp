@@ -136,6 +136,15 @@ std::string unfolded_text() {
       fmt::join(command, " "));
 }
 
+// The same step, folded, by the reference engine.
+std::string simgrid_text() {
+  const std::vector<std::string> command = simgrid_command();
+  const ProcessCost cost = best_of(command);
+  const double events = result_of(command)["sim"]["events"];
+  return fmt::format("\n## SimGrid alone\n\n{:.3g} events: {:.0f} ns of processor time per event. `{}`\n", events,
+                     1e9 * cost.cpu_seconds / events, fmt::join(command, " "));
+}
+
 }  // namespace
 
 void write_performance_page(const std::string& file) {
@@ -155,6 +164,7 @@ void write_performance_page(const std::string& file) {
   page += screening_text();
   page += growth_text();
   page += unfolded_text();
+  page += simgrid_text();
   write_file(file, page);
 }
 
