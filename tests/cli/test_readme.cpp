@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/cli/binary.hpp"
+#include "tests/tidy/pages.hpp"
 
 using namespace trainyard;
 namespace fs = std::filesystem;
@@ -16,20 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path kRoot = TRAINYARD_SOURCE_DIR;
-
-// The README and what lies in the rooms, in order.
-std::vector<fs::path> pages() {
-  std::vector<fs::path> out = {kRoot / "README.md"};
-  for (const char* room : {"kernels", "models", "sim", "topologies", "validation"}) {
-    for (const auto& entry : fs::recursive_directory_iterator(kRoot / room)) {
-      if (entry.path().extension() == ".md") {
-        out.push_back(entry.path());
-      }
-    }
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
 
 // Indented lines that begin with the launcher, without it. `validate` and `calibrate` take minutes and have tests of
 // their own, as `search` and `compare` have; `test` would run this one.
@@ -58,7 +45,7 @@ std::string redirected(const std::string& command, const fs::path& folder) {
 TEST_CASE("the commands of the README and of the rooms' pages run") {
   const ScratchFolder scratch;
   std::size_t count = 0;
-  for (const fs::path& page : pages()) {
+  for (const fs::path& page : checks::pages_below(kRoot)) {
     for (const std::string& command : commands(page)) {
       const Outcome outcome = trainyard_line(redirected(command, scratch.path));
       CAPTURE(page.string());

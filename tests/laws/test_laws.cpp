@@ -27,7 +27,11 @@ constexpr double kRounding = 1e-9;  // of the step
 // The jobs that are tried.
 struct Seeds {
   std::uint64_t first = 1;
+#if defined(__SANITIZE_ADDRESS__)
+  int legal = 30;  // SimGrid's actors are threads there, and switching between them takes most of the time
+#else
   int legal = 300;
+#endif
 };
 
 Seeds seeds() {

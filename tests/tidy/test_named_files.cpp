@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/tidy/pages.hpp"
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -48,20 +50,6 @@ std::vector<std::string> links(const std::string& text) {
   return out;
 }
 
-// The README and what lies in the rooms.
-std::vector<fs::path> all_pages() {
-  std::vector<fs::path> out = {kRoot / "README.md"};
-  for (const char* room : {"kernels", "models", "sim", "topologies", "validation"}) {
-    for (const auto& entry : fs::recursive_directory_iterator(kRoot / room)) {
-      if (entry.path().extension() == ".md") {
-        out.push_back(entry.path());
-      }
-    }
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 // Those whose text is their own: the scoreboard's is written, and other tables' READMEs name files of their sources.
 bool is_own(const fs::path& page) {
   const bool is_published = page.string().find("/published/") != std::string::npos;
@@ -71,7 +59,7 @@ bool is_own(const fs::path& page) {
 }  // namespace
 
 TEST_CASE("every file that a notebook or a page names exists") {
-  std::vector<fs::path> pages = all_pages();
+  std::vector<fs::path> pages = trainyard::checks::pages_below(kRoot);
   std::erase_if(pages, [](const fs::path& page) { return !is_own(page); });
   for (const auto& entry : fs::directory_iterator(kRoot / "notebooks")) {
     if (entry.path().extension() == ".ipynb") {
@@ -94,7 +82,7 @@ TEST_CASE("every file that a notebook or a page names exists") {
 
 TEST_CASE("what pages link to exists") {
   std::size_t count = 0;
-  for (const fs::path& page : all_pages()) {
+  for (const fs::path& page : trainyard::checks::pages_below(kRoot)) {
     for (const std::string& link : links(content_of(page))) {
       CAPTURE(page.string());
       CAPTURE(link);

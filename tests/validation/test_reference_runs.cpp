@@ -18,7 +18,11 @@ using namespace trainyard;
 namespace {
 
 std::size_t every() {
+#if defined(__SANITIZE_ADDRESS__)
+  constexpr std::size_t kSampled = 1000;  // SimGrid's actors are threads there
+#else
   constexpr std::size_t kSampled = 150;
+#endif
   const char* const asked = std::getenv("TRAINYARD_REFERENCE_RUNS");
   return asked == nullptr ? kSampled : static_cast<std::size_t>(std::max(1, std::atoi(asked)));
 }
