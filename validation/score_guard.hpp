@@ -13,7 +13,8 @@ inline constexpr const char* kOverallSection = "overall";
 
 // One line for every committed figure that got worse by more than the tolerance: errors, bias and regret that grew,
 // rank correlation and right answers that shrank, rows that are not scored any more, scores that are gone. Both are
-// documents of scores.json. `partial`: not all tables were run, so scores that `fresh` lacks are not missed.
+// documents of scores.json. `partial`: not all tables were run, so scores that `fresh` lacks, or has of fewer rows, are
+// not missed.
 std::vector<std::string> worse_scores(const Json& committed, const Json& fresh, bool partial);
 
 // That a document has the form of scores.json: a network, sections that are not empty, scores with a name, rows that

@@ -51,6 +51,24 @@ TEST_CASE("of a part of the tables only what was run is compared") {
   CHECK(worse_scores(kCommitted, part, true).size() == 1);  // the overall section does not count
   part["sections"].erase("runs");
   CHECK(worse_scores(kCommitted, part, true).empty());
+  // A sum over more tables than were run is no loss, fewer predictions of the same rows are one.
+  Json committed = kCommitted;
+  Json fewer = kCommitted;
+  for (Json* one : {&committed, &fewer}) {
+    for (auto& [section, scores] : (*one)["sections"].items()) {
+      for (Json& score : scores) {
+        score["rows"] = 100;
+      }
+    }
+  }
+  for (auto& [section, scores] : fewer["sections"].items()) {
+    for (Json& score : scores) {
+      score["simulated"] = 0;
+      score["rows"] = 50;
+    }
+  }
+  CHECK(worse_scores(committed, fewer, true).empty());
+  CHECK_FALSE(worse_scores(committed, fewer, false).empty());
 }
 
 }  // namespace trainyard
