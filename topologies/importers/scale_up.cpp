@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace trainyard {
 
@@ -21,8 +22,9 @@ void take_scale_up_of(const LikeNode& like, const std::string& name, ImportedNod
       const Link& link = like.shape.links[l];
       const auto end = static_cast<std::int32_t>(node.gpus.size());  // GPUs come first in every node
       if (link.kind == LinkKind::kNvLink && link.from.value < end && link.to.value < end) {
-        node.bundles.push_back({link.from.value, link.to.value,
-                                static_cast<int>(link.bandwidth.value / traits.scale_up_link_payload.value + 0.5)});
+        node.bundles.push_back(
+            {link.from.value, link.to.value,
+             static_cast<int>(std::lround(link.bandwidth.value / traits.scale_up_link_payload.value))});
       }
     }
   } else if (traits.scale_up == ScaleUp::kMesh) {
