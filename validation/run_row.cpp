@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <initializer_list>
+#include <optional>
 
 #include "kernels/gpu.hpp"
 #include "sim/base/files.hpp"
@@ -13,24 +13,12 @@
 #include "sim/scenario/framework.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "topologies/cluster.hpp"
+#include "validation/gpu_words.hpp"
 #include "validation/run_columns.hpp"
 #include "validation/run_model.hpp"
 
 namespace trainyard {
 namespace {
-
-// The cluster of a row that names none: the first of the catalogue with that GPU, systems of the GPU's vendor first.
-std::optional<std::string> default_cluster(const std::string& gpu) {
-  std::optional<std::string> found;
-  for (const std::string& name : cluster_names()) {
-    const std::string usual = load_cluster(name).gpu;
-    const bool has_it = usual == gpu || usual.starts_with(gpu + "-");
-    if (has_it && (!found || (name.starts_with("dgx-") && !found->starts_with("dgx-")))) {
-      found = name;
-    }
-  }
-  return found;
-}
 
 // The value at a path of a document, in text; empty when there is none.
 std::string text_at(const Json& document, std::string_view path) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace trainyard {
 
@@ -42,17 +43,23 @@ void take_scale_up_of(const LikeNode& like, const std::string& name, ImportedNod
 }
 
 void note_broken_links(ImportedNode& node) {
-  const ImportedNode::Gpu* fewest = nullptr;
-  const ImportedNode::Gpu* most = nullptr;
+  struct Widths {
+    const ImportedNode::Gpu* fewest;
+    const ImportedNode::Gpu* most;
+  };
+  std::map<int, Widths> planes;
   for (const ImportedNode::Gpu& gpu : node.gpus) {
     if (gpu.to_switch > 0) {
-      fewest = fewest == nullptr || gpu.to_switch < fewest->to_switch ? &gpu : fewest;
-      most = most == nullptr || gpu.to_switch > most->to_switch ? &gpu : most;
+      Widths& plane = planes.try_emplace(gpu.plane, Widths{&gpu, &gpu}).first->second;
+      plane.fewest = gpu.to_switch < plane.fewest->to_switch ? &gpu : plane.fewest;
+      plane.most = gpu.to_switch > plane.most->to_switch ? &gpu : plane.most;
     }
   }
-  if (fewest != nullptr && fewest->to_switch < most->to_switch) {
-    node.notes.push_back(fmt::format("{} has {} NVLinks to the switch, {} has {}", fewest->name, fewest->to_switch,
-                                     most->name, most->to_switch));
+  for (const auto& [number, plane] : planes) {
+    if (plane.fewest->to_switch < plane.most->to_switch) {
+      node.notes.push_back(fmt::format("{} has {} NVLinks to the switch, {} has {}", plane.fewest->name,
+                                       plane.fewest->to_switch, plane.most->name, plane.most->to_switch));
+    }
   }
 }
 

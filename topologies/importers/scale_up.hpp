@@ -7,7 +7,7 @@ namespace trainyard {
 // Links between GPUs where the file has no word about them: those of `like`.
 void take_scale_up_of(const LikeNode& like, const std::string& name, ImportedNode& node);
 
-// Notes GPUs with fewer links to their switches than others: some are broken.
+// Notes GPUs with fewer links to a plane of switches than others on it: some are broken.
 void note_broken_links(ImportedNode& node);
 
 // A file shows what one host sees. Where `like` joins the GPUs of many hosts by switches (NVL72: trays of four GPUs),
