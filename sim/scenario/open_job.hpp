@@ -11,7 +11,11 @@ namespace trainyard {
 Scenario read_job(const Json& document, const std::string& file);
 
 // Reads the layout and the recipe of `document` anew, of a job whose model, cluster, GPUs, framework and seed are read
-// already, and checks them: read_scenario(d, f) is lay_out(read_job(d, f), d, f). Throws UserError.
+// already, and checks them: what has to be known of a layout before it is simulated. Throws UserError.
 Scenario lay_out(Scenario job, const Json& document, const std::string& file);
+
+// What is said about a scenario that `document` has led to, which takes as long as the checks: notes on keys that
+// change nothing, and `resolved`. read_scenario(d, f) is lay_out(read_job(d, f), d, f), described.
+void describe(Scenario& scenario, const Json& document, const std::string& file);
 
 }  // namespace trainyard

@@ -328,29 +328,21 @@ void read_how(Scenario& scenario, const JsonReader& json) {
   }
 }
 
-Scenario checked(Scenario scenario, const JsonReader& json) {
-  check_layout(scenario, json.file());
-  settle_sharding(scenario, json.file());
-  check_training(scenario, json.file());
-  check_pipeline(scenario, json.file());
-  check_offload(scenario, json.file());
-  for (std::string& note : idle_keys(scenario, json.value())) {
-    scenario.notes.push_back(std::move(note));
-  }
-  scenario.resolved = resolved_document(scenario, json.at("model").value(), json.at("cluster").value());
-  if (const auto like = json.find("like")) {
-    scenario.resolved["like"] = like->text();
-  }
-  return scenario;
+void check(Scenario& scenario, const std::string& file) {
+  check_layout(scenario, file);
+  settle_sharding(scenario, file);
+  check_training(scenario, file);
+  check_pipeline(scenario, file);
+  check_offload(scenario, file);
 }
 
 }  // namespace
 
 Scenario read_scenario(const Json& document, const std::string& file) {
-  const JsonReader json(document, file);
-  Scenario scenario = read_what(json);
-  read_how(scenario, json);
-  return checked(std::move(scenario), json);
+  Scenario scenario = read_job(document, file);
+  check(scenario, file);
+  describe(scenario, document, file);
+  return scenario;
 }
 
 Scenario read_job(const Json& document, const std::string& file) {
@@ -361,9 +353,20 @@ Scenario read_job(const Json& document, const std::string& file) {
 }
 
 Scenario lay_out(Scenario job, const Json& document, const std::string& file) {
+  read_how(job, JsonReader(document, file));
+  check(job, file);
+  return job;
+}
+
+void describe(Scenario& scenario, const Json& document, const std::string& file) {
   const JsonReader json(document, file);
-  read_how(job, json);
-  return checked(std::move(job), json);
+  for (std::string& note : idle_keys(scenario, document)) {
+    scenario.notes.push_back(std::move(note));
+  }
+  scenario.resolved = resolved_document(scenario, json.at("model").value(), json.at("cluster").value());
+  if (const auto like = json.find("like")) {
+    scenario.resolved["like"] = like->text();
+  }
 }
 
 void set_key(Json& document, std::string_view assignment) {

@@ -56,13 +56,24 @@ std::vector<KeyValue> OpenJob::keys_of(const LayoutChoice& choice) const {
   return keys;
 }
 
-Scenario OpenJob::scenario(const LayoutChoice& choice) const {
+Json OpenJob::document(const LayoutChoice& choice) const {
   Json document = document_;
   for (const KeyValue& key : keys_of(choice)) {
     const std::size_t dot = key.path.find('.');
     document[key.path.substr(0, dot)][key.path.substr(dot + 1)] = key.value;
   }
-  return lay_out(job_, document, file_);
+  return document;
+}
+
+Scenario OpenJob::laid_out(const LayoutChoice& choice) const {
+  return lay_out(job_, document(choice), file_);
+}
+
+Scenario OpenJob::scenario(const LayoutChoice& choice) const {
+  const Json chosen = document(choice);
+  Scenario scenario = lay_out(job_, chosen, file_);
+  describe(scenario, chosen, file_);
+  return scenario;
 }
 
 }  // namespace trainyard

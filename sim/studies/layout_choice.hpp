@@ -51,8 +51,12 @@ class OpenJob {
   std::vector<KeyValue> keys_of(const LayoutChoice& choice) const;
   // Throws UserError where the layout is not legal.
   Scenario scenario(const LayoutChoice& choice) const;
+  // The same without what is said about it (`resolved`, notes on idle keys), for pricing many of them.
+  Scenario laid_out(const LayoutChoice& choice) const;
 
  private:
+  Json document(const LayoutChoice& choice) const;
+
   Json document_;
   std::string file_;
   Scenario job_;

@@ -121,7 +121,7 @@ void screen_all(const OpenJob& job, SearchResult& result) {
   Screen screen(job.stated());
   for (const LayoutChoice& choice : candidate_layouts(job)) {
     try {
-      const Scenario scenario = job.scenario(choice);
+      const Scenario scenario = job.laid_out(choice);
       const MemoryScreen::Need need = screen.memory(scenario, choice);
       result.layouts.push_back(
           {.choice = choice, .step = screen.step(scenario, choice), .memory = need.peak, .fits = need.fits});

@@ -328,7 +328,11 @@ TEST_CASE("a job read in two parts is the scenario read at once") {
   const Json document = main_job_with({"layout.vpp=2", "training.recompute=full"});
   const Scenario whole = read_scenario(document, "job.json");
   const Scenario job = read_job(main_job_with({}), "job.json");
-  CHECK(lay_out(job, document, "job.json").resolved == whole.resolved);
+  Scenario laid_out = lay_out(job, document, "job.json");
+  CHECK(laid_out.resolved.empty());
+  describe(laid_out, document, "job.json");
+  CHECK(laid_out.resolved == whole.resolved);
+  CHECK(laid_out.notes == whole.notes);
 }
 
 namespace {
