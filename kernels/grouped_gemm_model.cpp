@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/grouped_kernel.hpp"
+
 namespace trainyard {
 namespace {
 

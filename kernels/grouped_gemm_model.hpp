@@ -1,7 +1,7 @@
 #pragma once
 // Grouped matrix multiplication on one GPU: the GEMMs of all experts of a rank, asked for in one call.
 #include "kernels/gemm_model.hpp"
-#include "kernels/kernel_costs.hpp"
+#include "kernels/grouped_kernel.hpp"
 
 namespace trainyard {
 

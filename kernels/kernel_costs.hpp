@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "kernels/grouped_kernel.hpp"
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
 
@@ -50,10 +51,6 @@ class KernelCosts {
 
 // Short bursts run at the boost clock; hours of training at GpuSpec::sustained_clock_ratio of it.
 enum class Sustained { kNo, kYes };
-
-// How a library runs the GEMMs of a group: in one kernel that deals out all tiles (CUTLASS, DeepGEMM), or one launch
-// each, over a few streams (cuBLAS under Transformer Engine).
-enum class GroupedKernel { kOneKernel, kManyStreams };
 
 struct KernelCostOptions {
   Sustained sustained = Sustained::kNo;

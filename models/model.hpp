@@ -138,11 +138,6 @@ struct ModelSpec {
 LayerKind layer_kind(const ModelSpec& model, std::int64_t index);
 std::vector<LayerKind> layer_kinds(const ModelSpec& model);
 
-// A catalogue name, the path of a catalogue-style or Hugging Face JSON file, or an inline object. Throws UserError.
-ModelSpec load_model(std::string_view name_or_path, std::string_view file = "--model", std::string_view pointer = "");
-ModelSpec read_model(const JsonReader& json,
-                     std::string_view name);  // catalogue or Hugging Face keys, told apart by "model_type"
-std::vector<std::string> model_names();
 // Families of the catalogue's keys, and the model_types of Hugging Face's config.json that are read.
 std::vector<std::string> model_families();
 std::vector<std::string> huggingface_model_types();

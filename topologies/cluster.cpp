@@ -247,27 +247,6 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   return cluster;
 }
 
-const ClusterSpec& ClusterSpec::kind_of_node(int node_number) const {
-  if (kinds.empty()) {
-    return *this;
-  }
-  std::size_t kind = 0;
-  for (; kind + 1 < kinds.size() && node_number >= kinds[kind].nodes_of_kind; ++kind) {
-    node_number -= kinds[kind].nodes_of_kind;
-  }
-  return kinds[kind];
-}
-
-std::vector<std::string> ClusterSpec::different_gpus() const {
-  std::vector<std::string> names = {gpu};
-  for (const ClusterSpec& kind : kinds) {
-    if (std::find(names.begin(), names.end(), kind.gpu) == names.end()) {
-      names.push_back(kind.gpu);
-    }
-  }
-  return names;
-}
-
 std::vector<std::string> cluster_names() {
   return catalogue_names(kFolder);
 }

@@ -2,7 +2,7 @@
 // A fabric as a scalable picture: one row for each kind of vertex, links between rows weighted by bandwidth.
 #include <string>
 
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

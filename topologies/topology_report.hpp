@@ -5,7 +5,7 @@
 
 #include "sim/base/json_reader.hpp"
 #include "topologies/cluster.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

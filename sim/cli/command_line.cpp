@@ -19,10 +19,8 @@
 namespace trainyard {
 namespace {
 
-// In the order that --help shows.
-constexpr std::array kVerbs = {add_run_verb,    add_compare_verb,    add_search_verb,
-                               add_memory_verb, add_collective_verb, add_topology_verb,
-                               add_list_verb,   add_validate_verb,   add_calibrate_verb};
+constexpr std::array<AddVerb, 7> kVerbs = {add_run_verb,        add_compare_verb,  add_search_verb, add_memory_verb,
+                                           add_collective_verb, add_topology_verb, add_list_verb};
 
 int report(std::string_view text, ExitCode code) {
   print_note(fmt::format("trainyard: {}\n", text));
@@ -59,11 +57,13 @@ int finish(int code) {
 
 namespace {
 
-int answer_command_line(int argc, char** argv) {
+int answer_command_line(int argc, char** argv, std::span<const AddVerb> further_verbs) {
   CLI::App app("trainyard: what a training step costs on a GPU cluster", "trainyard");
   app.require_subcommand(1);
-  for (const auto add_verb : kVerbs) {
-    add_verb(app);
+  for (const std::span<const AddVerb> verbs : {simulator_verbs(), further_verbs}) {
+    for (const AddVerb add_verb : verbs) {
+      add_verb(app);
+    }
   }
   try {
     check_words(app, std::span<char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
@@ -86,9 +86,13 @@ int answer_command_line(int argc, char** argv) {
 
 }  // namespace
 
-int run_command_line(int argc, char** argv) {
+std::span<const AddVerb> simulator_verbs() {
+  return kVerbs;
+}
+
+int run_command_line(int argc, char** argv, std::span<const AddVerb> further_verbs) {
   prepare_process();
-  return finish(answer_command_line(argc, argv));
+  return finish(answer_command_line(argc, argv, further_verbs));
 }
 
 }  // namespace trainyard

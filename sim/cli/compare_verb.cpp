@@ -6,12 +6,13 @@
 #include <utility>
 
 #include "sim/base/files.hpp"
+#include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/predict/predict.hpp"
 #include "sim/report/comparison.hpp"
-#include "sim/studies/fork_pool.hpp"
-#include "sim/studies/predict.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 namespace trainyard {
 namespace {

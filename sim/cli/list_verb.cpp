@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/gpu.hpp"
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/verbs.hpp"

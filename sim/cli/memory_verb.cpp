@@ -5,9 +5,9 @@
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/predict/predict.hpp"
 #include "sim/program/memory_estimate.hpp"
 #include "sim/report/report.hpp"
-#include "sim/studies/predict.hpp"
 
 namespace trainyard {
 namespace {

@@ -8,6 +8,8 @@
 #include "sim/base/files.hpp"
 #include "sim/base/json_text.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/scenario/read_scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 
 namespace trainyard {
 namespace {

@@ -20,8 +20,6 @@ void add_memory_verb(CLI::App& app);
 void add_collective_verb(CLI::App& app);
 void add_topology_verb(CLI::App& app);
 void add_list_verb(CLI::App& app);
-void add_validate_verb(CLI::App& app);
-void add_calibrate_verb(CLI::App& app);
 
 // The value of a flag that takes one of a few names. Throws UserError with the nearest.
 template <class Value, std::size_t N>

@@ -10,7 +10,7 @@
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
 #include "topologies/cluster.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

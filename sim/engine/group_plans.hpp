@@ -5,7 +5,7 @@
 
 #include "sim/collectives/network_costs.hpp"
 #include "sim/program/program.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

@@ -11,7 +11,7 @@
 #include "sim/engine/whole.hpp"
 #include "sim/program/program.hpp"
 #include "sim/scenario/scenario.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

@@ -4,7 +4,7 @@
 #include "sim/engine/timeline.hpp"
 #include "sim/program/program.hpp"
 #include "sim/scenario/scenario.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

@@ -5,7 +5,7 @@
 
 #include "sim/engine/quotient.hpp"
 #include "sim/engine/timeline.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

@@ -1,56 +1,14 @@
 #pragma once
 // Memory of one device of each pipeline stage, by use: what a stage holds for the whole step, and what passes through
 // it take and give back. Who puts the passes in order (sim/program's estimate, sim/report's timeline) meters the peak.
-#include <array>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "sim/layout/layout.hpp"
+#include "sim/layout/memory_uses.hpp"
 
 namespace trainyard {
-
-enum class MemoryUse {
-  kParameters,
-  kGradients,
-  kOptimizer,
-  kGatheredWeights,  // parameters that sharded data parallelism has gathered
-  kActivations,
-  kLogits,     // of the head and the loss, from their forward to their backward
-  kRecompute,  // what recomputation rebuilds while a backward pass runs
-  kCommunication,
-  kFragmentation,
-  kContext  // CUDA context, libraries, communicators
-};
-inline constexpr std::size_t kMemoryUses = 10;
-inline constexpr NameTable<MemoryUse, kMemoryUses> kMemoryUseNames{
-    {{{"parameters", MemoryUse::kParameters},
-      {"gradients", MemoryUse::kGradients},
-      {"optimizer", MemoryUse::kOptimizer},
-      {"gathered weights", MemoryUse::kGatheredWeights},
-      {"activations", MemoryUse::kActivations},
-      {"logits", MemoryUse::kLogits},
-      {"recomputed", MemoryUse::kRecompute},
-      {"communication buffers", MemoryUse::kCommunication},
-      {"allocator fragmentation", MemoryUse::kFragmentation},
-      {"context and communicators", MemoryUse::kContext}}}};
-
-// Bytes of every use.
-class MemoryUses {
- public:
-  Bytes& operator[](MemoryUse use) { return bytes_[static_cast<std::size_t>(use)]; }
-  Bytes operator[](MemoryUse use) const { return bytes_[static_cast<std::size_t>(use)]; }
-  Bytes total() const {
-    Bytes sum{};
-    for (const Bytes bytes : bytes_) {
-      sum += bytes;
-    }
-    return sum;
-  }
-
- private:
-  std::array<Bytes, kMemoryUses> bytes_{};
-};
 
 // What one pass of a chunk holds.
 struct ChunkHoldings {

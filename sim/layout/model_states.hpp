@@ -1,6 +1,9 @@
 #pragma once
 // Parameters, gradients and optimizer states of one rank, and what a data-parallel strategy keeps beside them.
-#include "sim/layout/memory.hpp"
+#include <optional>
+
+#include "sim/layout/layout.hpp"
+#include "sim/layout/memory_uses.hpp"
 
 namespace trainyard {
 

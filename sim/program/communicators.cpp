@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "sim/layout/stage_schedule.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -40,7 +42,7 @@ Seconds issue_time(const Scenario& scenario, CollectiveOp op, std::size_t member
 Communicators::Communicators(const Scenario& scenario, const Layout& layout)
     : layout_(&layout),
       scenario_(&scenario),
-      shape_(shape_of(scenario)),
+      shape_(schedule_shape(scenario)),
       shard_(static_cast<std::size_t>(scenario.layout.hsdp_shard)),
       expert_shard_(static_cast<std::size_t>(scenario.layout.expert_shard())),
       context_inner_(static_cast<std::size_t>(scenario.layout.context_inner)) {}

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "sim/layout/stage_schedule.hpp"
 #include "sim/schedules/schedule.hpp"
 
 namespace trainyard {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "sim/layout/stage_schedule.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -19,7 +21,7 @@ PipelineMessages::PipelineMessages(const Scenario& scenario, const Layout& layou
                                    Communicators& communicators, RankBuilder& builder)
     : scenario_(scenario),
       layout_(layout),
-      shape_(shape_of(scenario)),
+      shape_(schedule_shape(scenario)),
       stage_(stage),
       communicators_(communicators),
       builder_(builder) {}

@@ -13,7 +13,7 @@
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
 #include "sim/program/variation.hpp"
-#include "topologies/routing.hpp"
+#include "topologies/fabric/routing.hpp"
 
 namespace trainyard {
 

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "sim/layout/memory_meter.hpp"
-#include "sim/program/stage_program.hpp"
+#include "sim/layout/stage_schedule.hpp"
+#include "sim/program/assembly/stage_program.hpp"
 #include "sim/schedules/schedule.hpp"
 
 namespace trainyard {

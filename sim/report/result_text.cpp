@@ -8,6 +8,7 @@
 #include "sim/report/report.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
+#include "sim/scenario/read_variation.hpp"
 
 namespace trainyard {
 namespace {

@@ -1,9 +1,9 @@
 #include "sim/scenario/framework.hpp"
 
 #include "kernels/calibration.hpp"
+#include "kernels/grouped_kernel.hpp"
 #include "sim/base/files.hpp"
-#include "sim/scenario/attention_names.hpp"
-#include "sim/scenario/scenario.hpp"
+#include "sim/scenario/operator_names.hpp"
 
 namespace trainyard {
 namespace {

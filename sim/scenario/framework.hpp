@@ -11,6 +11,7 @@
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
 #include "sim/scenario/data_parallel.hpp"
+#include "sim/schedules/pipeline.hpp"
 
 namespace trainyard {
 
@@ -37,21 +38,6 @@ struct FrameworkFit {
 };
 std::size_t fold_of(std::string_view id, std::size_t folds);
 
-enum class PipelineExchange {
-  kBatchedSync,           // one batched send/receive, then the host waits for the device (Megatron without p2p overlap)
-  kBatched,               // one batched send/receive, ordered by streams only
-  kOverlapped,            // each message by itself, received beside a pass in the steady phase only
-  kOverlappedThroughout,  // in warm-up and flush too (Megatron's overlap_p2p_comm_warmup_flush)
-  // Tensors one after another, each announced by messages that both hosts wait for (shape and stride as nanotron sends
-  // them). Source: nanotron, parallel/pipeline_parallel/p2p.py, _send_meta and _recv_meta.
-  kAnnounced
-};
-inline constexpr NameTable<PipelineExchange, 5> kExchangeNames{
-    {{{"batched-sync", PipelineExchange::kBatchedSync},
-      {"batched", PipelineExchange::kBatched},
-      {"overlapped", PipelineExchange::kOverlapped},
-      {"overlapped-warmup-flush", PipelineExchange::kOverlappedThroughout},
-      {"announced", PipelineExchange::kAnnounced}}}};
 enum class StageSplit { kEven, kByCost };  // assign_stages or assign_stages_by_cost
 enum class ScatterGather {
   kOff,

@@ -6,7 +6,6 @@
 
 #include "kernels/calibration.hpp"
 #include "sim/base/quantity_text.hpp"
-#include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
 

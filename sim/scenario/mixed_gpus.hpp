@@ -5,10 +5,9 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
+#include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
-
-struct Scenario;
 
 // Fills the scenario's GPUs from its cluster, or from the key "gpu", which replaces all of the cluster's. Throws
 // UserError on unknown names.

@@ -1,12 +1,8 @@
 #pragma once
 // What a rank keeps in the memory of its host: "training.offload" of a scenario.
-#include <string>
-
 #include "sim/base/json_reader.hpp"
 
 namespace trainyard {
-
-struct Scenario;
 
 // Whether copies run ahead of their use: the next layer's activations and weights come while the present one computes,
 // and gradients, update and parameters follow one another piece by piece. Without it each is waited for.
@@ -31,8 +27,5 @@ struct OffloadOptions {
 // is its default.
 OffloadOptions read_offload(const JsonReader& json);
 Json offload_json(const OffloadOptions& offload);
-
-// Throws UserError when the cluster or the data-parallel strategy cannot do what is asked.
-void check_offload(const Scenario& scenario, const std::string& file);
 
 }  // namespace trainyard

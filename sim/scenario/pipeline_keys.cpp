@@ -7,6 +7,7 @@
 
 #include "sim/base/files.hpp"
 #include "sim/scenario/place.hpp"
+#include "sim/schedules/schedule_table.hpp"
 
 namespace trainyard {
 namespace {
@@ -44,34 +45,11 @@ void check_chunks(const Place& place, const Scenario& scenario) {
   }
 }
 
-void check_interleaved(const Place& place, const Scenario& scenario) {
-  const std::int64_t pp = scenario.layout.pp;
-  const std::int64_t count = scenario.micro_batches();
-  const std::int64_t group = scenario.training.micro_batch_group;
-  if (group == 0 && count % pp != 0) {
-    place.fail("/training/global_batch", "the interleaved schedule needs a multiple of pp micro-batches",
-               fmt::format("{} micro-batches", count), fmt::format("a multiple of {}", pp),
-               "change global_batch, micro_batch or micro_batch_group, or use 1f1b");
-  }
-  // Source: megatron/core/pipeline_parallel/schedules.py, forward_backward_pipelining_with_interleaving.
-  if (group != 0 && (group < pp || group > count)) {
-    place.fail("/training/micro_batch_group", "a group needs at least pp micro-batches and at most all",
-               fmt::format("{}", group), fmt::format("{} to {}", pp, count), "use pp, or leave it out");
-  }
-  if (group != 0 && count % group != 0 && count % group < pp) {
-    place.fail("/training/micro_batch_group", "the last group has fewer than pp micro-batches",
-               fmt::format("{} micro-batches in groups of {}", count, group),
-               fmt::format("a remainder of 0 or at least {}", pp), "change micro_batch_group or global_batch");
-  }
-}
-
 void check_micro_batches(const Place& place, const Scenario& scenario) {
   const std::int64_t pp = scenario.layout.pp;
   const std::int64_t count = scenario.micro_batches();
   const ScheduleName schedule = scenario.training.schedule;
-  if (schedule == ScheduleName::kInterleaved) {
-    check_interleaved(place, scenario);
-  } else if (scenario.training.micro_batch_group != 0) {
+  if (schedule != ScheduleName::kInterleaved && scenario.training.micro_batch_group != 0) {
     place.fail("/training/micro_batch_group", "only the interleaved schedule groups micro-batches",
                schedule_text(scenario.training), "interleaved", "leave micro_batch_group out");
   }
@@ -180,13 +158,65 @@ void read_stage_contents(const JsonReader& layout_json, Parallelism& layout) {
   }
 }
 
+std::optional<Fault> refused_batch(const BatchSplit& split) {
+  const std::int64_t per_round = split.micro_batch * split.dp;
+  if (split.global_batch % per_round != 0) {
+    return Fault{.pointer = "/training/global_batch",
+                 .found = fmt::format("{}", split.global_batch),
+                 .allowed = fmt::format("a multiple of {} * {} = {}", split.micro_batch, split.dp, per_round),
+                 .problem = "the global batch must be divisible by micro_batch * dp",
+                 .remedy = fmt::format("use {}", std::max(per_round, split.global_batch / per_round * per_round))};
+  }
+  if (split.schedule != ScheduleName::kInterleaved) {
+    return std::nullopt;
+  }
+  const std::int64_t count = split.global_batch / per_round;
+  const std::int64_t group = split.micro_batch_group;
+  if (group == 0 && count % split.pp != 0) {
+    return Fault{.pointer = "/training/global_batch",
+                 .found = fmt::format("{} micro-batches", count),
+                 .allowed = fmt::format("a multiple of {}", split.pp),
+                 .problem = "the interleaved schedule needs a multiple of pp micro-batches",
+                 .remedy = "change global_batch, micro_batch or micro_batch_group, or use 1f1b"};
+  }
+  // Source: megatron/core/pipeline_parallel/schedules.py, forward_backward_pipelining_with_interleaving.
+  if (group != 0 && (group < split.pp || group > count)) {
+    return Fault{.pointer = "/training/micro_batch_group",
+                 .found = fmt::format("{}", group),
+                 .allowed = fmt::format("{} to {}", split.pp, count),
+                 .problem = "a group needs at least pp micro-batches and at most all",
+                 .remedy = "use pp, or leave it out"};
+  }
+  if (group != 0 && count % group != 0 && count % group < split.pp) {
+    return Fault{.pointer = "/training/micro_batch_group",
+                 .found = fmt::format("{} micro-batches in groups of {}", count, group),
+                 .allowed = fmt::format("a remainder of 0 or at least {}", split.pp),
+                 .problem = "the last group has fewer than pp micro-batches",
+                 .remedy = "change micro_batch_group or global_batch"};
+  }
+  return std::nullopt;
+}
+
+BatchSplit batch_split(const Scenario& scenario) {
+  return {.global_batch = scenario.training.global_batch,
+          .micro_batch = scenario.training.micro_batch,
+          .dp = scenario.layout.dp,
+          .pp = scenario.layout.pp,
+          .schedule = scenario.training.schedule,
+          .micro_batch_group = scenario.training.micro_batch_group};
+}
+
+ScheduleName default_schedule(std::int64_t chunks) {
+  return chunks > 1 ? ScheduleName::kInterleaved : ScheduleName::kOneFOneB;
+}
+
 void read_schedule(const JsonReader& training_json, const Parallelism& layout, Training& training) {
   if (const auto found = training_json.find("micro_batch_group")) {
     training.micro_batch_group = found->integer(1, kMostLayers);
   }
   const auto found = training_json.find("schedule");
   if (!found) {
-    training.schedule = layout.vpp > 1 ? ScheduleName::kInterleaved : ScheduleName::kOneFOneB;
+    training.schedule = default_schedule(layout.vpp);
   } else if (const std::string text = found->text(); text.find_first_of("./") != std::string::npos) {
     training.schedule = ScheduleName::kTable;
     training.schedule_table = parse_schedule_table(read_file(text), text);

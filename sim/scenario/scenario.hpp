@@ -14,8 +14,10 @@
 #include "sim/scenario/expert_routing.hpp"
 #include "sim/scenario/framework.hpp"
 #include "sim/scenario/offload.hpp"
-#include "sim/scenario/pipeline.hpp"
+#include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/variation.hpp"
+#include "sim/schedules/schedule.hpp"
+#include "sim/schedules/schedule_table.hpp"
 #include "topologies/cluster.hpp"
 
 namespace trainyard {
@@ -24,8 +26,6 @@ enum class Network { kFlow, kAnalytic, kSimgrid };
 inline constexpr NameTable<Network, 3> kNetworkNames{
     {{{"flow", Network::kFlow}, {"analytic", Network::kAnalytic}, {"simgrid", Network::kSimgrid}}}};
 enum class Fold { kOn, kOff };
-inline constexpr NameTable<Recompute, 3> kRecomputeNames{
-    {{{"none", Recompute::kNone}, {"selective", Recompute::kSelective}, {"full", Recompute::kFull}}}};
 // How full recomputation covers the layers of a chunk: in groups of recompute_layers, or the first recompute_layers.
 enum class RecomputeMethod { kUniform, kBlock };
 inline constexpr NameTable<RecomputeMethod, 2> kRecomputeMethodNames{
@@ -142,13 +142,5 @@ struct Scenario {
   }
   std::int64_t micro_batches() const { return training.global_batch / (training.micro_batch * layout.dp); }
 };
-
-// Reads and checks a scenario document (contract: the keys of sim/scenario/README.md). `file` names it in errors.
-// A dp that is not given is what remains of the GPUs. Throws UserError (exit code 2) on unknown names and
-// impossible layouts.
-Scenario read_scenario(const Json& document, const std::string& file);
-
-// Sets document[key.path] = value, reading the value as JSON when it is JSON and as text otherwise (--set).
-void set_key(Json& document, std::string_view assignment);
 
 }  // namespace trainyard

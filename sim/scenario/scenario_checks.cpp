@@ -6,6 +6,7 @@
 #include <array>
 #include <numeric>
 
+#include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/place.hpp"
 
 namespace trainyard {
@@ -244,12 +245,9 @@ void check_training(const Scenario& scenario, const std::string& file) {
   const Place place{file};
   const Parallelism& layout = scenario.layout;
   const Training& training = scenario.training;
-  const std::int64_t per_round = training.micro_batch * layout.dp;
-  if (training.global_batch % per_round != 0) {
-    place.fail("/training/global_batch", "the global batch must be divisible by micro_batch * dp",
-               fmt::format("{}", training.global_batch),
-               fmt::format("a multiple of {} * {} = {}", training.micro_batch, layout.dp, per_round),
-               fmt::format("use {}", std::max(per_round, training.global_batch / per_round * per_round)));
+  if (auto refused = refused_batch(batch_split(scenario))) {
+    refused->file = file;
+    throw UserError(*refused);
   }
   check_recompute(place, scenario);
   check_expert_overlap(place, scenario);

@@ -2,14 +2,9 @@
 // How GPUs and calls differ from what the catalogues say of all: "variation" of a scenario. Nothing varies by default.
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "sim/base/json_reader.hpp"
-
 namespace trainyard {
-
-struct Scenario;
 
 // GPUs that are known to be slow: their kernels take `slowdown` times as long.
 struct Straggler {
@@ -36,11 +31,5 @@ struct VariationOptions {
 
 // Spreads are cut off at so many standard deviations: no GPU stands still.
 inline constexpr double kMostDeviations = 3.0;
-
-// Reads the key; the ranks of nodes follow from the scenario's cluster and GPUs. Throws UserError.
-VariationOptions read_variation(const JsonReader& json, const Scenario& scenario);
-Json variation_json(const VariationOptions& variation);
-// One line for people.
-std::string variation_text(const VariationOptions& variation);
 
 }  // namespace trainyard

@@ -2,7 +2,7 @@
 // The order that 1F1B and its descendants share.
 #include <algorithm>
 
-#include "sim/scenario/pipeline.hpp"
+#include "sim/schedules/pipeline.hpp"
 
 namespace trainyard {
 

@@ -3,7 +3,7 @@
 // replicas of a bidirectional pipeline have the numbers 0 .. stages - 1 and stages .. 2 stages - 1.
 #include <cstdint>
 
-#include "sim/scenario/pipeline.hpp"
+#include "sim/schedules/pipeline.hpp"
 
 namespace trainyard {
 

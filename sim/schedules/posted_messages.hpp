@@ -1,6 +1,7 @@
 #pragma once
 // Messages of a schedule that is given by its passes alone.
-#include "sim/schedules/schedule.hpp"
+#include "sim/schedules/actions.hpp"
+#include "sim/schedules/pipeline.hpp"
 
 namespace trainyard {
 

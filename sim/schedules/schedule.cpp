@@ -1,11 +1,8 @@
 #include "sim/schedules/schedule.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
-#include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
 #include "sim/schedules/posted_messages.hpp"
 
@@ -13,27 +10,57 @@ namespace trainyard {
 namespace {
 
 struct Row {
-  ScheduleName name;
+  ScheduleTraits traits;
   std::vector<PassOrder> (*orders)(const ScheduleShape&);
   StageActionList (*exchanges)(const ScheduleShape&, std::int32_t) = nullptr;  // none: messages are posted
 };
 
-constexpr std::array<Row, 12> kSchedules = {
-    {{ScheduleName::kGpipe, gpipe, gpipe_exchanges},
-     {ScheduleName::kOneFOneB, one_f_one_b, one_f_one_b_exchanges},
-     {ScheduleName::kInterleaved, interleaved_one_f_one_b, interleaved_exchanges},
-     {ScheduleName::kBreadthFirst, breadth_first},
-     {ScheduleName::kLoopedBfs, looped_bfs},
-     {ScheduleName::kZbH1, zb_h1},
-     {ScheduleName::kZbH2, zb_h2},
-     {ScheduleName::kZbV, zb_v},
-     {ScheduleName::kVHalf, v_half},
-     {ScheduleName::kVMin, v_min},
-     {ScheduleName::kDualPipe, dualpipe},
-     {ScheduleName::kDualPipeV, dualpipe_v}}};
+constexpr std::int64_t kAnyChunks = 1'000'000;
+
+// clang-format off
+constexpr std::array<Row, 12> kSchedules = {{
+    {{ScheduleName::kGpipe, Placement::kLooped, 1, 1,
+      "all forward passes, then all backward passes (arXiv 1811.06965)"},
+     gpipe, gpipe_exchanges},
+    {{ScheduleName::kOneFOneB, Placement::kLooped, 1, 1,
+      "one forward, one backward after a warm-up; activations of at most pp micro-batches (arXiv 2006.09503)"},
+     one_f_one_b, one_f_one_b_exchanges},
+    {{ScheduleName::kInterleaved, Placement::kLooped, 2, kAnyChunks,
+      "1f1b over vpp model chunks per stage: smaller bubble, more messages (arXiv 2104.04473)"},
+     interleaved_one_f_one_b, interleaved_exchanges},
+    {{ScheduleName::kBreadthFirst, Placement::kLooped, 2, kAnyChunks,
+      "gpipe over vpp chunks: all micro-batches through a chunk before the next (arXiv 2211.05953)"},
+     breadth_first},
+    {{ScheduleName::kLoopedBfs, Placement::kLooped, 2, kAnyChunks,
+      "breadth-first as PyTorch runs it: backward passes take the micro-batches in reverse"},
+     looped_bfs},
+    {{ScheduleName::kZbH1, Placement::kLooped, 1, 1,
+      "1f1b with wgrad put off into the bubble: a third of its bubble, its memory (arXiv 2401.10241)"},
+     zb_h1},
+    {{ScheduleName::kZbH2, Placement::kLooped, 1, 1,
+      "zb-h1 with a longer warm-up: no bubble within a stage, activations of 2 pp - 1 micro-batches (arXiv 2401.10241)"},
+     zb_h2},
+    {{ScheduleName::kZbV, Placement::kV, 2, 2,
+      "two chunks per stage in a V, split backward: no bubble within a stage, the memory of 1f1b (arXiv 2405.15362)"},
+     zb_v},
+    {{ScheduleName::kVHalf, Placement::kV, 2, 2,
+      "two chunks per stage in a V: half the activations of 1f1b, half its bubble (arXiv 2405.15362)"},
+     v_half},
+    {{ScheduleName::kVMin, Placement::kV, 2, 2,
+      "two chunks per stage in a V: a third of the activations of 1f1b, two thirds of its bubble (arXiv 2405.15362)"},
+     v_min},
+    {{ScheduleName::kDualPipe, Placement::kBidirectional, 2, 2,
+      "micro-batches from both ends through two replicas, forward joined with backward (arXiv 2412.19437)"},
+     dualpipe},
+    {{ScheduleName::kDualPipeV, Placement::kV, 2, 2,
+      "DualPipe cut in half: two chunks per stage in a V instead of two replicas (DeepSeek DualPipe)"},
+     dualpipe_v},
+}};
+// clang-format on
 
 const Row& row_of(ScheduleName name) {
-  const auto* row = std::find_if(kSchedules.begin(), kSchedules.end(), [&](const Row& r) { return r.name == name; });
+  const auto* row =
+      std::find_if(kSchedules.begin(), kSchedules.end(), [&](const Row& r) { return r.traits.name == name; });
   TY_ASSERT(row != kSchedules.end());
   return *row;
 }
@@ -44,39 +71,12 @@ bool overlaps(PipelineExchange exchange) {
 
 }  // namespace
 
-ScheduleShape shape_of(const Scenario& scenario) {
-  return {.stages = static_cast<std::int32_t>(scenario.layout.pp),
-          .chunks = static_cast<std::int32_t>(scenario.layout.vpp),
-          .micro_batches = static_cast<std::int32_t>(scenario.micro_batches()),
-          .placement = scenario.placement(),
-          .group = static_cast<std::int32_t>(scenario.training.micro_batch_group),
-          .pairs = scenario.layout.ep_overlap == ExpertOverlap::kOn ? Pairs::kJoined : Pairs::kApart};
+const ScheduleTraits& schedule_traits(ScheduleName name) {
+  return row_of(name).traits;
 }
 
 std::vector<PassOrder> pass_orders(ScheduleName name, const ScheduleShape& shape) {
   return row_of(name).orders(shape);
-}
-
-namespace {
-
-// Orders are lists of all passes of all stages, whatever is simulated of them.
-void require_order_effort(const Scenario& scenario) {
-  const double passes = 3.0 * static_cast<double>(scenario.micro_batches()) * static_cast<double>(scenario.layout.vpp) *
-                        static_cast<double>(scenario.layout.pp);
-  require_effort({.events = passes, .bytes = passes * sizeof(StagePass)},
-                 {.file = "scenario",
-                  .pointer = "/training/global_batch",
-                  .remedy = fmt::format("use fewer micro-batches (now {}): a smaller global_batch, or a larger "
-                                        "micro_batch",
-                                        scenario.micro_batches())});
-}
-
-}  // namespace
-
-std::vector<PassOrder> pass_orders(const Scenario& scenario) {
-  require_order_effort(scenario);
-  const auto& table = scenario.training.schedule_table;
-  return table ? table->rows : pass_orders(scenario.training.schedule, shape_of(scenario));
 }
 
 std::vector<StageActionList> schedule_actions(ScheduleName name, const ScheduleShape& shape,
@@ -90,15 +90,6 @@ std::vector<StageActionList> schedule_actions(ScheduleName name, const ScheduleS
     actions.push_back(row.exchanges(shape, stage));
   }
   return actions;
-}
-
-std::vector<StageActionList> schedule_actions(const Scenario& scenario) {
-  require_order_effort(scenario);
-  const ScheduleShape shape = shape_of(scenario);
-  const PipelineExchange exchange = scenario.framework.exchange;
-  const auto& table = scenario.training.schedule_table;
-  return table ? post_messages(table->rows, shape, exchange)
-               : schedule_actions(scenario.training.schedule, shape, exchange);
 }
 
 InFlight most_in_flight(const PassOrder& order, double weights_share) {

@@ -1,53 +1,26 @@
 #pragma once
 // A pipeline schedule is the order of passes of every stage, and where between them it exchanges tensors with its
-// neighbours. One file per schedule, one row in the table of schedule.cpp and one in sim/scenario/pipeline.cpp.
+// neighbours. One file per schedule, one row in the table of schedule.cpp.
 #include <cstdint>
 #include <vector>
 
-#include "sim/scenario/scenario.hpp"
+#include "sim/schedules/actions.hpp"
+#include "sim/schedules/pipeline.hpp"
 #include "sim/schedules/placement.hpp"
 
 namespace trainyard {
 
-enum class MessageWay { kSend, kReceive };
-enum class MessageContent { kActivation, kGradient };
-
-// A tensor that crosses a stage boundary. `model_chunk` is the chunk (0 .. stages * chunks - 1) whose forward consumes
-// the activation, or whose backward produced the gradient: both cross the boundary in front of that chunk.
-struct Message {
-  MessageWay way = MessageWay::kSend;
-  MessageContent content = MessageContent::kActivation;
-  std::int32_t micro_batch = 0;
-  std::int32_t model_chunk = 0;
-  auto operator<=>(const Message&) const = default;
-};
-
-enum class ActionKind {
-  kPass,
-  kExchange,  // messages that are issued together and complete together before anything goes on
-  kPost       // messages that are issued each on its own; a pass waits for its input only
-};
-
-// One thing the host of a stage does.
-struct Action {
-  ActionKind kind = ActionKind::kPass;
-  StagePass pass;
-  std::vector<Message> messages;
-};
-using StageActionList = std::vector<Action>;
-
-ScheduleShape shape_of(const Scenario& scenario);
+// Of a schedule of the catalogue, not of kTable.
+const ScheduleTraits& schedule_traits(ScheduleName name);
 
 // What every stage does, in order. Every schedule guarantees: each micro-batch passes forward and backward (split or
 // whole) once through every chunk that it visits.
 std::vector<PassOrder> pass_orders(ScheduleName name, const ScheduleShape& shape);
-std::vector<PassOrder> pass_orders(const Scenario& scenario);
 
 // The same with the exchanges between the passes. GPipe, 1F1B and the interleaved schedule exchange in batches as
 // Megatron does unless p2p overlaps; all others post their messages one by one. What one stage sends its neighbour
 // receives in the same order.
 std::vector<StageActionList> schedule_actions(ScheduleName name, const ScheduleShape& shape, PipelineExchange exchange);
-std::vector<StageActionList> schedule_actions(const Scenario& scenario);
 
 // Passes of one stage that hold activations at its fullest moment.
 struct InFlight {

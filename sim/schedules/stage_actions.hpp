@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "sim/schedules/schedule.hpp"
+#include "sim/schedules/actions.hpp"
 
 namespace trainyard {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "sim/scenario/pipeline.hpp"
+#include "sim/schedules/pipeline.hpp"
 
 namespace trainyard {
 

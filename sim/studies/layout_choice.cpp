@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "sim/scenario/open_job.hpp"
+#include "sim/scenario/pipeline_keys.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 namespace trainyard {
 
@@ -63,6 +64,16 @@ Json OpenJob::document(const LayoutChoice& choice) const {
     document[key.path.substr(0, dot)][key.path.substr(dot + 1)] = key.value;
   }
   return document;
+}
+
+std::optional<Fault> OpenJob::refused_batch(const LayoutChoice& choice) const {
+  return trainyard::refused_batch(
+      {.global_batch = job_.training.global_batch,
+       .micro_batch = choice.micro_batch,
+       .dp = choice.dp,
+       .pp = choice.pp,
+       .schedule = states("training.schedule") ? job_.training.schedule : default_schedule(choice.vpp),
+       .micro_batch_group = job_.training.micro_batch_group});
 }
 
 Scenario OpenJob::laid_out(const LayoutChoice& choice) const {

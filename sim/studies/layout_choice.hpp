@@ -4,6 +4,7 @@
 // user's would be.
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,7 +52,10 @@ class OpenJob {
   std::vector<KeyValue> keys_of(const LayoutChoice& choice) const;
   // Throws UserError where the layout is not legal.
   Scenario scenario(const LayoutChoice& choice) const;
-  // The same without what is said about it (`resolved`, notes on idle keys), for pricing many of them.
+  // Why the choice's step cannot be split into micro-batches, if it cannot: what scenario() would throw, a hundred
+  // times sooner.
+  std::optional<Fault> refused_batch(const LayoutChoice& choice) const;
+  // scenario() without what is said about it (`resolved`, notes on idle keys), for pricing many of them.
   Scenario laid_out(const LayoutChoice& choice) const;
 
  private:

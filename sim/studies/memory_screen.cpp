@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/layout/stage_schedule.hpp"
 #include "sim/schedules/schedule.hpp"
 
 namespace trainyard {
@@ -67,7 +68,7 @@ const std::vector<MemoryScreen::Candidate>& MemoryScreen::candidates(const Scena
   if (!is_new) {
     return out;
   }
-  ScheduleShape shape = shape_of(job);
+  ScheduleShape shape = schedule_shape(job);
   shape.micro_batches = static_cast<std::int32_t>(micro_batches);
   const std::vector<PassOrder> orders = pass_orders(job.training.schedule, shape);
   for (std::size_t stage = 0; stage < orders.size(); ++stage) {

@@ -17,8 +17,8 @@
 
 #include "kernels/kernel_costs.hpp"
 #include "models/operators.hpp"
+#include "sim/predict/predict.hpp"
 #include "sim/studies/memory_screen.hpp"
-#include "sim/studies/predict.hpp"
 
 namespace trainyard {
 

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "sim/base/effort.hpp"
+#include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
-#include "sim/studies/fork_pool.hpp"
 
 namespace trainyard {
 namespace {
@@ -120,6 +120,10 @@ void settle_front(const OpenJob& job, std::size_t simulated, SearchResult& resul
 void screen_all(const OpenJob& job, SearchResult& result) {
   Screen screen(job.stated());
   for (const LayoutChoice& choice : candidate_layouts(job)) {
+    if (const auto refused = job.refused_batch(choice)) {
+      leave_out(result.illegal, refused->problem, refused->found);
+      continue;
+    }
     try {
       const Scenario scenario = job.laid_out(choice);
       const MemoryScreen::Need need = screen.memory(scenario, choice);

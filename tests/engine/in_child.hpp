@@ -5,9 +5,9 @@
 
 #include <functional>
 
+#include "sim/base/fork_pool.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/engine/timeline.hpp"
-#include "sim/studies/fork_pool.hpp"
 
 namespace trainyard::checks {
 

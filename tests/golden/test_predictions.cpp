@@ -13,7 +13,8 @@
 #include <filesystem>
 
 #include "sim/base/files.hpp"
-#include "sim/studies/predict.hpp"
+#include "sim/predict/predict.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
 

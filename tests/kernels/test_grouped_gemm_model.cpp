@@ -3,6 +3,7 @@
 
 #include "kernels/calibration.hpp"
 #include "kernels/grouped_gemm_model.hpp"
+#include "kernels/grouped_kernel.hpp"
 
 using namespace trainyard;
 

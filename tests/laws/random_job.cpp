@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/load_model.hpp"
 #include "sim/base/random.hpp"
 #include "sim/scenario/scenario.hpp"
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "sim/base/json_reader.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 namespace trainyard::checks {
 

@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "sim/base/error.hpp"
+#include "sim/predict/predict.hpp"
 #include "sim/program/memory_estimate.hpp"
-#include "sim/studies/predict.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/laws/random_job.hpp"
 
 using namespace trainyard;

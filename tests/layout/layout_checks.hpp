@@ -2,6 +2,7 @@
 // Scenarios for layouts: one short JSON text each.
 #include <string>
 
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace trainyard::checks {

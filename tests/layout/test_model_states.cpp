@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "sim/layout/model_states.hpp"
+#include "sim/scenario/read_scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 
 using namespace trainyard;
 

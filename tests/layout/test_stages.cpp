@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "models/load_model.hpp"
 #include "sim/layout/stages.hpp"
 
 using namespace trainyard;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "sim/layout/memory.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
 

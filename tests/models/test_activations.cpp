@@ -6,6 +6,7 @@
 #include <map>
 
 #include "models/activations.hpp"
+#include "models/load_model.hpp"
 #include "sim/base/csv.hpp"
 #include "sim/base/files.hpp"
 #include "tests/models/operator_checks.hpp"

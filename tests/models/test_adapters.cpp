@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "models/activations.hpp"
+#include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "models/activations.hpp"
+#include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;

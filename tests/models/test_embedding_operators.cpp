@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "models/expert_tokens.hpp"
+#include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;

@@ -2,6 +2,7 @@
 // matter here. Counts: the totals of the safetensors files, without towers of pictures and prediction layers.
 #include <doctest/doctest.h>
 
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 
 using namespace trainyard;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 #include "sim/base/error.hpp"
 

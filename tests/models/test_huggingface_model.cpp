@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
 using namespace trainyard;

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "models/load_model.hpp"
 #include "models/operator_list.hpp"
 #include "sim/base/error.hpp"
 #include "tests/models/operator_checks.hpp"

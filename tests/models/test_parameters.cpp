@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 
 using namespace trainyard;

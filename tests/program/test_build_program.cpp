@@ -5,7 +5,9 @@
 #include <map>
 #include <set>
 
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
+#include "sim/scenario/read_scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 
 using namespace trainyard;
 

@@ -1,7 +1,8 @@
 // Gradients of what tensor-parallel ranks hold alike are summed over them once a step.
 #include <doctest/doctest.h>
 
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
 

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "sim/layout/stage_schedule.hpp"
 #include "sim/program/memory_estimate.hpp"
+#include "sim/scenario/read_scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "tests/layout/layout_checks.hpp"
 

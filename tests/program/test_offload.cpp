@@ -4,8 +4,9 @@
 #include <optional>
 
 #include "sim/layout/offload.hpp"
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
 #include "sim/program/memory_estimate.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
 

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
 

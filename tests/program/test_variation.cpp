@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "sim/program/program.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/scenario.hpp"
 
 using namespace trainyard;

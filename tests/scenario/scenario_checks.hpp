@@ -3,7 +3,9 @@
 #include <optional>
 #include <string>
 
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 
 namespace trainyard::checks {
 

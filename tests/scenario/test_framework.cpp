@@ -4,6 +4,7 @@
 
 #include "kernels/calibration.hpp"
 #include "kernels/gpu.hpp"
+#include "kernels/grouped_kernel.hpp"
 #include "sim/scenario/framework.hpp"
 
 using namespace trainyard;

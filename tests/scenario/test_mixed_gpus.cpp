@@ -4,6 +4,7 @@
 
 #include "sim/layout/layout.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/scenario/scenario_checks.hpp"
 
 using namespace trainyard;

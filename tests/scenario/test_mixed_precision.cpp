@@ -1,6 +1,7 @@
 // The format of stored parameters, and the checks of collectives that a job can turn on.
 #include <doctest/doctest.h>
 
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/scenario/scenario_checks.hpp"
 
 using namespace trainyard;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/calibration.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/scenario/scenario_checks.hpp"
 
 using namespace trainyard;

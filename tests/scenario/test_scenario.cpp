@@ -3,8 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/scenario/open_job.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 #include "tests/scenario/scenario_checks.hpp"
 
 using namespace trainyard;

@@ -8,6 +8,7 @@
 
 #include "sim/base/json_reader.hpp"
 #include "sim/program/memory_estimate.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "sim/studies/search.hpp"
 

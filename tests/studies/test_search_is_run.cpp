@@ -6,9 +6,10 @@
 #include <cstdlib>
 #include <random>
 
+#include "sim/base/fork_pool.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/program/memory_estimate.hpp"
-#include "sim/studies/fork_pool.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/studies/search.hpp"
 
 using namespace trainyard;

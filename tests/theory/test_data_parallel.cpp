@@ -2,7 +2,8 @@
 #include <fmt/format.h>
 
 #include "sim/engine/simulate.hpp"
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;

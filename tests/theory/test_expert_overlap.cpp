@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "sim/engine/simulate.hpp"
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
 #include "sim/program/memory_estimate.hpp"
 #include "tests/theory/whole_jobs.hpp"
 

@@ -5,8 +5,9 @@
 
 #include "sim/engine/simulate.hpp"
 #include "sim/layout/offload.hpp"
-#include "sim/program/build_program.hpp"
+#include "sim/program/assembly/build_program.hpp"
 #include "sim/program/state_offload.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;

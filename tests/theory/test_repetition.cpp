@@ -3,7 +3,8 @@
 
 #include <cmath>
 
-#include "sim/studies/repetition.hpp"
+#include "sim/predict/repetition.hpp"
+#include "sim/schedules/schedule_table.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;

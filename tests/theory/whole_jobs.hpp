@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/studies/predict.hpp"
+#include "sim/predict/predict.hpp"
+#include "sim/scenario/read_scenario.hpp"
+#include "sim/scenario/set_key.hpp"
 #include "tests/engine/in_child.hpp"
 
 namespace trainyard::checks {

@@ -107,7 +107,8 @@ std::string room_of(std::string_view path) {
   if (first == std::string_view::npos) {
     return {};
   }
-  if (path.substr(0, first) != "sim") {
+  // The command line of validation stands above sim/cli, the rest of it below.
+  if (path.substr(0, first) != "sim" && !path.starts_with("validation/cli/")) {
     return std::string(path.substr(0, first));
   }
   const std::size_t second = path.find('/', first + 1);

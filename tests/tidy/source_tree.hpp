@@ -30,7 +30,7 @@ struct Include {
 // The #include lines in order.
 std::vector<Include> includes_of(const SourceFile& file);
 
-// The room that a path lies in: "sim/engine", "kernels", "tests"; empty outside the rooms.
+// The room that a path lies in: "sim/engine", "kernels", "validation/cli", "tests"; empty outside the rooms.
 std::string room_of(std::string_view path);
 
 // True when `line` contains `word` with no letter, digit or underscore on either side.

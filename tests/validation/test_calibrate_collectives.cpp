@@ -6,8 +6,8 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/calibrate_collectives.hpp"
-#include "validation/fit_collectives.hpp"
+#include "validation/cli/calibrate_collectives.hpp"
+#include "validation/fit/fit_collectives.hpp"
 
 namespace trainyard {
 namespace {

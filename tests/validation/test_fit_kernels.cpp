@@ -7,7 +7,7 @@
 #include "kernels/gemm_model.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/fit_kernels.hpp"
+#include "validation/fit/fit_kernels.hpp"
 
 namespace trainyard {
 namespace {

@@ -9,7 +9,7 @@
 #include "sim/base/csv.hpp"
 #include "sim/base/files.hpp"
 #include "sim/scenario/framework.hpp"
-#include "validation/fit_framework.hpp"
+#include "validation/fit/fit_framework.hpp"
 
 namespace trainyard {
 namespace {

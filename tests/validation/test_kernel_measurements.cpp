@@ -2,9 +2,10 @@
 
 #include <filesystem>
 
+#include "kernels/grouped_kernel.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/kernel_measurements.hpp"
+#include "validation/tables/kernel_measurements.hpp"
 
 namespace trainyard {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "validation/minimise.hpp"
+#include "validation/fit/minimise.hpp"
 
 namespace trainyard {
 namespace {

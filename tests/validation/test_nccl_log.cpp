@@ -6,7 +6,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/nccl_log.hpp"
+#include "validation/tables/nccl_log.hpp"
 
 namespace trainyard {
 namespace {

@@ -8,10 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "sim/studies/fork_pool.hpp"
-#include "sim/studies/predict.hpp"
-#include "validation/run_row.hpp"
-#include "validation/scoreboard.hpp"
+#include "sim/base/fork_pool.hpp"
+#include "sim/predict/predict.hpp"
+#include "sim/scenario/read_scenario.hpp"
+#include "validation/score/scoreboard.hpp"
+#include "validation/tables/run_row.hpp"
 
 using namespace trainyard;
 

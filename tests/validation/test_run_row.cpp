@@ -11,9 +11,10 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/scenario.hpp"
-#include "validation/run_columns.hpp"
-#include "validation/run_row.hpp"
+#include "validation/tables/run_columns.hpp"
+#include "validation/tables/run_row.hpp"
 
 namespace trainyard {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "validation/score_charts.hpp"
+#include "validation/score/score_charts.hpp"
 
 namespace trainyard {
 namespace {

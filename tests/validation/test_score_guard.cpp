@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "validation/score_guard.hpp"
+#include "validation/score/score_guard.hpp"
 
 namespace trainyard {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/scoreboard.hpp"
-#include "validation/scoreboard_page.hpp"
+#include "validation/score/scoreboard.hpp"
+#include "validation/score/scoreboard_page.hpp"
 
 namespace trainyard {
 namespace {

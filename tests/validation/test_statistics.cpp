@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "validation/statistics.hpp"
+#include "validation/tables/statistics.hpp"
 
 namespace trainyard {
 namespace {

@@ -7,10 +7,10 @@
 #include "kernels/gemm_model.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/fit_kernels.hpp"
-#include "validation/suite_checks.hpp"
-#include "validation/suite_records.hpp"
-#include "validation/sustained_clocks.hpp"
+#include "validation/fit/fit_kernels.hpp"
+#include "validation/fit/suite_checks.hpp"
+#include "validation/fit/sustained_clocks.hpp"
+#include "validation/tables/suite_records.hpp"
 
 namespace trainyard {
 namespace {

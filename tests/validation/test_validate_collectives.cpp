@@ -8,9 +8,9 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/collective_places.hpp"
-#include "validation/gpu_words.hpp"
-#include "validation/validate_collectives.hpp"
+#include "validation/score/validate_collectives.hpp"
+#include "validation/tables/collective_places.hpp"
+#include "validation/tables/gpu_words.hpp"
 
 namespace trainyard {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
-#include "validation/validate_kernels.hpp"
+#include "validation/score/validate_kernels.hpp"
 
 namespace trainyard {
 namespace {

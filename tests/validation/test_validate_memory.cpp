@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "sim/base/files.hpp"
-#include "validation/validate_memory.hpp"
+#include "validation/score/validate_memory.hpp"
 
 namespace trainyard {
 

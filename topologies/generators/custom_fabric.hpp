@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
-#include "topologies/cluster.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/cluster_spec.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

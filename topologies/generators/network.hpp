@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
-#include "topologies/fabric.hpp"
-#include "topologies/routing.hpp"
+#include "topologies/fabric/fabric.hpp"
+#include "topologies/fabric/routing.hpp"
 
 namespace trainyard {
 

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
-#include "topologies/cluster.hpp"
-#include "topologies/fabric.hpp"
-#include "topologies/routing.hpp"
+#include "topologies/fabric/cluster_spec.hpp"
+#include "topologies/fabric/fabric.hpp"
+#include "topologies/fabric/routing.hpp"
 
 namespace trainyard {
 

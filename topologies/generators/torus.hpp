@@ -1,8 +1,8 @@
 #pragma once
 // Devices on a torus without any switch: the whole fabric is one "node" to the collective library.
 #include "sim/base/json_reader.hpp"
-#include "topologies/cluster.hpp"
-#include "topologies/fabric.hpp"
+#include "topologies/fabric/cluster_spec.hpp"
+#include "topologies/fabric/fabric.hpp"
 
 namespace trainyard {
 

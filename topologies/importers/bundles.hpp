@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "topologies/importers/imported_node.hpp"
+#include "topologies/importers/like_rates.hpp"
 
 namespace trainyard {
 

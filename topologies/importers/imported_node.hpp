@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "topologies/importers/importers.hpp"
-#include "topologies/importers/like_rates.hpp"
+#include "sim/base/quantity.hpp"
 
 namespace trainyard {
 
@@ -51,10 +50,6 @@ struct ImportedNode {
   std::string cpu_vendor;     // empty: not stated
   std::vector<std::string> notes;
 };
-
-// Throws UserError where the node is none that can be simulated.
-ClusterSpec finish_import(ImportedNode node, const std::string& file, const ImportBasis& basis, const LikeNode& like,
-                          const LikeRates& rates);
 
 // "GPU0, GPU1 and GPU3"
 std::string listed(const std::vector<std::string>& names);

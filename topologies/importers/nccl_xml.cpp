@@ -8,6 +8,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/quantity_text.hpp"
+#include "topologies/importers/finish_import.hpp"
 #include "topologies/importers/imported_node.hpp"
 #include "topologies/importers/importers.hpp"
 #include "topologies/importers/nccl_bridges.hpp"

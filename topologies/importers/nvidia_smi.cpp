@@ -12,6 +12,7 @@
 #include "sim/base/error.hpp"
 #include "sim/base/text_start.hpp"
 #include "topologies/importers/bundles.hpp"
+#include "topologies/importers/finish_import.hpp"
 #include "topologies/importers/imported_node.hpp"
 #include "topologies/importers/importers.hpp"
 #include "topologies/importers/matrix_text.hpp"

@@ -1,6 +1,10 @@
 #pragma once
 // Links between GPUs that a file does not show, or shows in part.
+#include <string>
+
 #include "topologies/importers/imported_node.hpp"
+#include "topologies/importers/importers.hpp"
+#include "topologies/importers/like_rates.hpp"
 
 namespace trainyard {
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "models/load_model.hpp"
 #include "models/model.hpp"
 #include "models/operators.hpp"
 #include "sim/base/error.hpp"

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <numeric>
 
-#include "validation/statistics.hpp"
+#include "validation/tables/statistics.hpp"
 
 namespace trainyard {
 

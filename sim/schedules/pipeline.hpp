@@ -1,0 +1,89 @@
+#pragma once
+// Words of pipeline parallelism: which schedules there are, where they place model chunks, and the passes they order.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/name_table.hpp"
+
+namespace trainyard {
+
+enum class ScheduleName {
+  kGpipe,
+  kOneFOneB,
+  kInterleaved,
+  kBreadthFirst,
+  kLoopedBfs,
+  kZbH1,
+  kZbH2,
+  kZbV,
+  kVHalf,
+  kVMin,
+  kDualPipe,
+  kDualPipeV,
+  kTable  // the user's own, read from a text table
+};
+inline constexpr NameTable<ScheduleName, 12> kScheduleNames{{{{"gpipe", ScheduleName::kGpipe},
+                                                              {"1f1b", ScheduleName::kOneFOneB},
+                                                              {"interleaved", ScheduleName::kInterleaved},
+                                                              {"breadth-first", ScheduleName::kBreadthFirst},
+                                                              {"looped-bfs", ScheduleName::kLoopedBfs},
+                                                              {"zb-h1", ScheduleName::kZbH1},
+                                                              {"zb-h2", ScheduleName::kZbH2},
+                                                              {"zb-v", ScheduleName::kZbV},
+                                                              {"v-half", ScheduleName::kVHalf},
+                                                              {"v-min", ScheduleName::kVMin},
+                                                              {"dualpipe", ScheduleName::kDualPipe},
+                                                              {"dualpipe-v", ScheduleName::kDualPipeV}}}};
+
+// Where model chunks stand. With p stages, chunk c of stage s is
+enum class Placement {
+  kLooped,        // model chunk c * p + s
+  kV,             // model chunk s (c = 0) or 2 p - 1 - s (c = 1): down the stages and up again
+  kBidirectional  // of two replicas of a model of p chunks: chunk s of the first, chunk p - 1 - s of the second
+};
+inline constexpr NameTable<Placement, 3> kPlacementNames{
+    {{{"looped", Placement::kLooped}, {"v", Placement::kV}, {"bidirectional", Placement::kBidirectional}}}};
+
+// What a schedule demands and how it is told to a person.
+struct ScheduleTraits {
+  ScheduleName name;
+  Placement placement;
+  std::int64_t fewest_chunks;  // per stage
+  std::int64_t most_chunks;
+  std::string_view description;
+};
+// Backward either gives the gradients of inputs and weights in one pass, or is split into two (dgrad and wgrad).
+enum class PassKind { kForward, kBackward, kInputGradient, kWeightGradient };
+enum class Joined { kNo, kWithNext };
+
+// One micro-batch through one chunk of a stage.
+struct StagePass {
+  PassKind kind = PassKind::kForward;
+  std::int32_t micro_batch = 0;
+  std::int32_t chunk = 0;
+  // The pass and the next one run as one: both wait for both inputs, and both outputs are sent at their end.
+  Joined joined = Joined::kNo;
+  auto operator<=>(const StagePass&) const = default;
+};
+using PassOrder = std::vector<StagePass>;
+
+// How stages exchange tensors.
+enum class PipelineExchange {
+  kBatchedSync,           // one batched send/receive, then the host waits for the device (Megatron without p2p overlap)
+  kBatched,               // one batched send/receive, ordered by streams only
+  kOverlapped,            // each message by itself, received beside a pass in the steady phase only
+  kOverlappedThroughout,  // in warm-up and flush too (Megatron's overlap_p2p_comm_warmup_flush)
+  // Tensors one after another, each announced by messages that both hosts wait for (shape and stride as nanotron sends
+  // them). Source: nanotron, parallel/pipeline_parallel/p2p.py, _send_meta and _recv_meta.
+  kAnnounced
+};
+inline constexpr NameTable<PipelineExchange, 5> kExchangeNames{
+    {{{"batched-sync", PipelineExchange::kBatchedSync},
+      {"batched", PipelineExchange::kBatched},
+      {"overlapped", PipelineExchange::kOverlapped},
+      {"overlapped-warmup-flush", PipelineExchange::kOverlappedThroughout},
+      {"announced", PipelineExchange::kAnnounced}}}};
+
+}  // namespace trainyard

@@ -1,0 +1,333 @@
+#include "validation/tables/kernel_measurements.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/grouped_gemm_model.hpp"
+#include "kernels/grouped_kernel.hpp"
+#include "sim/base/csv.hpp"
+#include "sim/base/error.hpp"
+#include "validation/tables/suite_records.hpp"
+
+namespace trainyard {
+namespace {
+
+// What a kernel of the memory-bound tables moves per element of its 16-bit input.
+struct MemoryBoundOp {
+  std::string_view name;
+  MemoryBoundKind kind;
+  double read_bytes;
+  bool writes_result;  // one element of the row's format per input element
+};
+constexpr std::array<MemoryBoundOp, 2> kMemoryBoundOps = {{{"compute_scale", MemoryBoundKind::kReduction, 2.0, false},
+                                                           {"scale_matrix", MemoryBoundKind::kElementwise, 2.0, true}}};
+// Stream tables state a rate and no size; the size only has to be far beyond any cache.
+constexpr Bytes kStreamTraffic{8.0 * 1073741824.0};
+
+class Reader {
+ public:
+  Reader(const CsvTable& table, const std::map<std::string, Harness>& harnesses, const GpuSpec* measured)
+      : table_(table), harnesses_(harnesses), measured_(measured) {}
+
+  KernelMeasurement row(std::size_t index) {
+    index_ = index;
+    KernelMeasurement out{.file = table_.file(),
+                          .id = table_.text(index, "id"),
+                          .source = table_.text(index, "source_repo"),
+                          .gpu_name = table_.text(index, "gpu"),
+                          .variant = fmt::format("{} {} {} {} {}", table_.text(index, "source_repo"),
+                                                 table_.text(index, "layout"), table_.text(index, "direction"),
+                                                 table_.text(index, "causal"), table_.text(index, "notes"))};
+    if (measured_ != nullptr && !table_.has_column("gpu")) {
+      out.gpu_name = measured_->name;
+    }
+    const auto harness = harnesses_.find(out.source);
+    harness_ = harness == harnesses_.end() ? Harness{} : harness->second;
+    for (const auto& [word, gpu] : harness_.gpu_in_notes) {
+      if (notes().find(word) != std::string::npos) {
+        out.gpu_name = gpu;
+      }
+    }
+    const std::vector<std::string> known = gpu_names();
+    if (std::find(known.begin(), known.end(), out.gpu_name) == known.end()) {
+      out.skipped = fmt::format("GPU \"{}\" is not in the catalogue", out.gpu_name);
+    } else {
+      out.gpu = load_gpu(out.gpu_name, table_.file(), "gpu");
+    }
+    if (table_.has_column("n")) {
+      read_gemm(out);
+    } else if (table_.has_column("seq")) {
+      read_attention(out);
+    } else {
+      read_memory_bound(out);
+    }
+    if (out.skipped.empty() && !(out.measured > Seconds{})) {
+      out.skipped = "no measured time";
+    }
+    return out;
+  }
+
+ private:
+  const std::string& notes() const { return table_.text(index_, "notes"); }
+  std::int64_t integer(std::string_view column) const { return table_.integer(index_, column).value_or(0); }
+
+  void skip(KernelMeasurement& out, std::string reason) const {
+    if (out.skipped.empty()) {
+      out.skipped = std::move(reason);
+    }
+  }
+
+  void read_time(KernelMeasurement& out) const {
+    out.measured = {table_.measurement(index_, "time_us", kMeasuredSeconds.in(1e6)).value_or(0.0) * 1e-6};
+  }
+
+  Precision read_precision(KernelMeasurement& out) const {
+    const std::string& name = table_.text(index_, "dtype");
+    const auto stated = kPrecisionNames.find(name);
+    if (!stated) {
+      skip(out, fmt::format("operand format \"{}\" is not known", name));
+      return Precision::kBf16;
+    }
+    const auto as = harness_.runs_as.find(*stated);
+    const Precision precision = as == harness_.runs_as.end() ? *stated : as->second;
+    if (out.gpu && out.gpu->peak_for(precision) == out.gpu->peak_for(Precision::kFp32) &&
+        precision != Precision::kFp32) {
+      skip(out, fmt::format("{} has no units for {}", out.gpu_name, name));
+    }
+    return precision;
+  }
+
+  void read_gemm(KernelMeasurement& out) const {
+    read_time(out);
+    Gemm work{.m = integer("m"),
+              .n = integer("n"),
+              .k = integer("k"),
+              .batch = table_.integer(index_, "batch").value_or(1),
+              .precision = read_precision(out)};
+    if (work.m <= 0 || work.n <= 0 || work.k <= 0 || work.batch <= 0) {
+      skip(out, "m, n, k or batch is not stated or not above zero");
+    }
+    const double results = static_cast<double>(work.batch) * static_cast<double>(work.m) * static_cast<double>(work.n);
+    const bool accumulates = notes().find("accumulate=True") != std::string::npos;
+    // Beyond writing 16-bit results once: an fp32 result is twice as large, and adding to it reads it first.
+    if (notes().find("out fp32") != std::string::npos) {
+      work.extra_traffic = {results * (accumulates ? 6.0 : 2.0)};
+    } else if (accumulates) {
+      work.extra_traffic = {results * 2.0};
+    }
+    out.work = work;
+    const bool one_kernel = notes().find("DeepGEMM fp8 grouped") != std::string::npos;
+    if (one_kernel || notes().find("number of groups") != std::string::npos) {
+      out.work = grouped(work, one_kernel ? GroupedKernel::kOneKernel : GroupedKernel::kManyStreams);
+    }
+    out.group = fmt::format("{} {}{}", out.gpu_name, kPrecisionNames.name_of(work.precision),
+                            out.kind() == KernelKind::kGroupedGemm ? " grouped" : "");
+    out.configuration = fmt::format("{}x{}x{}x{}", work.m, work.n, work.k, work.batch);
+  }
+
+  // `batch` experts of m tokens each; a weight gradient sums over the tokens and adds to an fp32 buffer, whose 8 bytes
+  // replace the 2 of a fresh one.
+  MeasuredGroupedGemm grouped(const Gemm& rows, GroupedKernel kernel) const {
+    constexpr Bytes kAccumulated{6.0};
+    GroupedGemm work{
+        .tokens = std::vector<std::int64_t>(static_cast<std::size_t>(std::max<std::int64_t>(rows.batch, 0)), rows.m),
+        .n = rows.n,
+        .k = rows.k,
+        .precision = rows.precision};
+    if (notes().find("bwd_grad_w") != std::string::npos) {
+      work.by = GroupedBy::kDepth;
+      if (notes().find("accumulate=True") != std::string::npos) {
+        work.extra_traffic = static_cast<double>(rows.batch * rows.n * rows.k) * kAccumulated;
+      }
+    }
+    return {.work = std::move(work), .kernel = kernel};
+  }
+
+  void read_attention(KernelMeasurement& out) const {
+    read_time(out);
+    MeasuredAttention measured;
+    measured.work = {.batch = integer("batch"),
+                     .heads = integer("heads"),
+                     .kv_heads = integer("kv_heads"),
+                     .seq_q = integer("seq"),
+                     .seq_kv = integer("seq"),
+                     .head_dim = integer("head_dim"),
+                     .mask = table_.flag(index_, "causal").value_or(false) ? Mask::kCausal : Mask::kFull,
+                     .precision = read_precision(out)};
+    if (measured.work.flops() <= Flops{} || table_.text(index_, "causal").empty()) {
+      skip(out, "batch, seq, heads, head_dim or causal is missing");
+    }
+    const std::string& direction = table_.text(index_, "direction");
+    if (direction == "fwd+bwd") {
+      measured.pass = AttentionPass::kBoth;
+    } else if (direction == "bwd") {
+      measured.pass = AttentionPass::kBackward;
+    } else if (direction != "fwd") {
+      skip(out, fmt::format("direction \"{}\" is not fwd, bwd or fwd+bwd", direction));
+    }
+    measured.kernel = harness_.attention_kernel;
+    if (const std::string& marker = harness_.attention_kernel_marker; !marker.empty()) {
+      if (const std::size_t at = notes().find(marker); at != std::string::npos) {
+        const std::size_t begin = at + marker.size();
+        measured.kernel = notes().substr(begin, notes().find(';', begin) - begin);
+      }
+    }
+    if (std::find(harness_.unfused.begin(), harness_.unfused.end(), measured.kernel) != harness_.unfused.end()) {
+      skip(out, fmt::format("\"{}\" is not a fused kernel", measured.kernel));
+    }
+    out.group = fmt::format("{} {} {}", out.gpu_name, kPrecisionNames.name_of(measured.work.precision),
+                            measured.kernel.empty() ? "default" : measured.kernel);
+    const Attention& work = measured.work;
+    out.configuration = fmt::format("{}x{}x{}x{}x{}", work.batch, work.seq_q, work.heads, work.kv_heads, work.head_dim);
+    out.work = std::move(measured);
+  }
+
+  void read_memory_bound(KernelMeasurement& out) const {
+    const std::string& op = table_.text(index_, "op");
+    MeasuredMemoryBound measured;
+    if (table_.has_column("gbps")) {
+      measured.work.traffic = kStreamTraffic;
+      if (const auto rate = table_.measurement(index_, "gbps", kMeasuredBytesPerSecond.in(1e-9))) {
+        out.measured = kStreamTraffic / BytesPerSecond{*rate * 1e9};
+      }
+      out.configuration = op;
+    } else {
+      const auto found = std::find_if(kMemoryBoundOps.begin(), kMemoryBoundOps.end(),
+                                      [&](const MemoryBoundOp& candidate) { return candidate.name == op; });
+      read_time(out);
+      if (found == kMemoryBoundOps.end()) {
+        skip(out, fmt::format("what \"{}\" reads and writes is not known", op));
+      } else {
+        const auto format = kPrecisionNames.find(table_.text(index_, "dtype")).value_or(Precision::kBf16);
+        const double per_element = found->read_bytes + (found->writes_result ? bytes_per_element(format).value : 0.0);
+        measured.work.traffic = {static_cast<double>(integer("m")) * static_cast<double>(integer("k")) * per_element};
+        measured.kind = found->kind;
+      }
+      out.configuration = fmt::format("{}x{}", integer("m"), integer("k"));
+    }
+    out.group = fmt::format("{} {}", out.gpu_name, table_.has_column("gbps") ? "stream" : op);
+    out.work = measured;
+  }
+
+  const CsvTable& table_;
+  const std::map<std::string, Harness>& harnesses_;
+  const GpuSpec* measured_;
+  Harness harness_;
+  std::size_t index_ = 0;
+};
+
+// The columns of the kind of kernel that the table's own say it is.
+void require_shape(const CsvTable& table) {
+  if (table.has_column("n")) {
+    table.require_columns({"m", "n", "k", "dtype"});
+  } else if (table.has_column("seq")) {
+    table.require_columns({"batch", "seq", "heads", "head_dim", "causal", "direction", "dtype"});
+  } else {
+    table.require_columns({"op"});
+  }
+}
+
+Seconds predicted_attention(const KernelMeasurement& row, const MeasuredAttention& measured,
+                            const KernelCalibration& calibration) {
+  const AttentionCalibration& parameters = calibration.attention_for(measured.work.precision, measured.kernel);
+  Attention backward = measured.work;
+  backward.direction = Direction::kBackward;
+  Seconds time{};
+  if (measured.pass != AttentionPass::kBackward) {
+    time += attention_time(measured.work, *row.gpu, parameters.forward, 1.0);
+  }
+  if (measured.pass != AttentionPass::kForward) {
+    time += attention_time(backward, *row.gpu, parameters.backward, 1.0);
+  }
+  return time;
+}
+
+}  // namespace
+
+std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::string>& files,
+                                                        const GpuSpec* measured) {
+  const std::map<std::string, Harness> harnesses = load_harnesses();
+  std::vector<KernelMeasurement> rows;
+  for (const std::string& file : files) {
+    if (is_suite_output(file)) {
+      for (KernelMeasurement& row : read_suite(file, measured).kernels) {
+        rows.push_back(std::move(row));
+      }
+      continue;
+    }
+    const CsvTable table = CsvTable::read(file);
+    const bool says_gpu = table.has_column("gpu") || measured != nullptr;
+    const bool is_kernel_table = says_gpu && (table.has_column("time_us") || table.has_column("gbps"));
+    if (!is_kernel_table) {
+      throw UserError({.file = file,
+                       .allowed = "columns gpu and time_us (or gbps) and the shape's columns",
+                       .problem = "this is not a table of kernel measurements"});
+    }
+    require_shape(table);
+    Reader reader(table, harnesses, measured);
+    for (std::size_t index = 0; index < table.rows(); ++index) {
+      rows.push_back(reader.row(index));
+    }
+  }
+  return rows;
+}
+
+// FNV-1a, because std::hash may differ between libraries. Source: Fowler, Noll, Vo; offset and prime of 64 bits.
+std::size_t fold_of(const KernelMeasurement& row) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char character : row.configuration) {
+    hash = (hash ^ static_cast<unsigned char>(character)) * 1099511628211ULL;
+  }
+  return static_cast<std::size_t>((hash >> 32U) % kFolds);
+}
+
+PrecisionFamily family_of(const KernelMeasurement& row) {
+  if (const auto* gemm = std::get_if<Gemm>(&row.work)) {
+    return family_of(gemm->precision);
+  }
+  if (const auto* measured = std::get_if<MeasuredGroupedGemm>(&row.work)) {
+    return family_of(measured->work.precision);
+  }
+  const auto* attention = std::get_if<MeasuredAttention>(&row.work);
+  TY_ASSERT(attention != nullptr);
+  return family_of(attention->work.precision);
+}
+
+Seconds predicted_gemm_time(const KernelMeasurement& row, std::span<const GemmPlan> plans, FlopsPerSecond peak,
+                            const GemmParameters& parameters, const HarnessParameters& harness) {
+  const Gemm& work = std::get<Gemm>(row.work);
+  const double left_elements =
+      static_cast<double>(work.batch) * static_cast<double>(work.m) * static_cast<double>(work.k);
+  return harness.extra_time + gemm_time(work, plans, *row.gpu, peak, parameters, harness.clock_ratio) +
+         Bytes{harness.operand_pass * left_elements} / (row.gpu->memory_bandwidth * parameters.memory_efficiency);
+}
+
+Seconds predicted_time(const KernelMeasurement& row, const FittedKernels& fitted) {
+  TY_ASSERT(row.gpu.has_value());
+  if (const auto* gemm = std::get_if<Gemm>(&row.work)) {
+    return predicted_gemm_time(row, gemm_plans(*gemm, row.gpu->multiprocessors), row.gpu->peak_for(gemm->precision),
+                               fitted.calibration.gemm_for(gemm->precision),
+                               harness_for(fitted.harnesses, row.source, family_of(gemm->precision)));
+  }
+  if (const auto* attention = std::get_if<MeasuredAttention>(&row.work)) {
+    return predicted_attention(row, *attention, fitted.calibration);
+  }
+  if (const auto* grouped = std::get_if<MeasuredGroupedGemm>(&row.work)) {
+    const HarnessParameters harness = harness_for(fitted.harnesses, row.source, family_of(row));
+    return harness.extra_time + grouped_gemm_time(grouped->work, grouped->kernel, *row.gpu,
+                                                  fitted.calibration.gemm_for(grouped->work.precision),
+                                                  harness.clock_ratio);
+  }
+  const auto& measured = std::get<MeasuredMemoryBound>(row.work);
+  MemoryBoundParameters parameters = measured.kind == MemoryBoundKind::kReduction
+                                         ? fitted.calibration.memory_bound.reduction
+                                         : fitted.calibration.memory_bound.elementwise;
+  if (measured.cache == CacheState::kCold) {
+    parameters.cache_efficiency = 0.0;  // nothing of it is in the cache: all at the memory's rate
+  }
+  return memory_bound_time(measured.work, *row.gpu, parameters);
+}
+
+}  // namespace trainyard
