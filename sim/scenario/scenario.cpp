@@ -128,12 +128,31 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   const ModelSpec& model = scenario.model;
   const Parallelism& layout = scenario.layout;
   const FrameworkProfile& framework = scenario.framework;
-  json.expect_keys({"seq_len",           "micro_batch",   "global_batch",     "precision",
-                    "optimizer",         "recompute",     "recompute_method", "recompute_layers",
-                    "recompute_modules", "zero_stage",    "data_parallel",    "schedule",
-                    "micro_batch_group", "p2p",           "grad_dtype",       "optimizer_dtype",
-                    "master_dtype",      "weight_copies", "experts",          "offload",
-                    "distributed_debug", "param_dtype",   "attention",        "loss_kernel"});
+  json.expect_keys({"seq_len",
+                    "micro_batch",
+                    "global_batch",
+                    "precision",
+                    "optimizer",
+                    "recompute",
+                    "recompute_method",
+                    "recompute_layers",
+                    "recompute_modules",
+                    "zero_stage",
+                    "data_parallel",
+                    "schedule",
+                    "micro_batch_group",
+                    "p2p",
+                    "grad_dtype",
+                    "optimizer_dtype",
+                    "master_dtype",
+                    "weight_copies",
+                    "experts",
+                    "offload",
+                    "distributed_debug",
+                    "param_dtype",
+                    "attention",
+                    "loss_kernel",
+                    "collective_algorithm"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -178,6 +197,9 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   training.distributed_debug = choice_or(json, "distributed_debug", kDistributedDebugNames, DistributedDebug::kOff);
   if (training.distributed_debug == DistributedDebug::kDetail && framework.host.collective_check.value <= 0.0) {
     json.at("distributed_debug").fail("what the checks cost is not known for " + framework.name, "off");
+  }
+  if (const auto found = json.find("collective_algorithm")) {
+    training.collective_algorithm = found->choice(kAlgorithmNames);
   }
   if (const auto found = json.find("experts")) {
     if (!model.experts) {
@@ -242,6 +264,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
     out["training"]["param_dtype"] = kPrecisionNames.name_of(training.param_dtype);
   }
   out["training"]["distributed_debug"] = kDistributedDebugNames.name_of(training.distributed_debug);
+  if (training.collective_algorithm) {
+    out["training"]["collective_algorithm"] = name_of(training.collective_algorithm);
+  }
   if (scenario.model.experts) {
     out["training"]["experts"] = expert_routing_json(training.experts);
   }
@@ -367,34 +392,6 @@ void describe(Scenario& scenario, const Json& document, const std::string& file)
   if (const auto like = json.find("like")) {
     scenario.resolved["like"] = like->text();
   }
-}
-
-void set_key(Json& document, std::string_view assignment) {
-  const std::size_t equals = assignment.find('=');
-  if (equals == std::string_view::npos || equals == 0) {
-    throw UserError({.file = "--set",
-                     .found = std::string(assignment),
-                     .allowed = "key.path=value",
-                     .problem = "not an assignment"});
-  }
-  Json* target = &document;
-  std::string_view path = assignment.substr(0, equals);
-  while (!path.empty()) {
-    const std::size_t dot = std::min(path.find('.'), path.size());
-    if (!target->is_object() && !target->is_null()) {
-      throw UserError({.file = "--set",
-                       .found = std::string(assignment),
-                       .problem = "the path leads through a value that is not an object"});
-    }
-    target = &(*target)[std::string(path.substr(0, dot))];
-    path.remove_prefix(std::min(dot + 1, path.size()));
-  }
-  const std::string_view value = assignment.substr(equals + 1);
-  // Objects and lists are JSON with its rules; anything else that is no JSON is text.
-  const bool is_document = value.starts_with('{') || value.starts_with('[');
-  Json parsed = is_document ? parse_json(value, fmt::format("--set {}", assignment.substr(0, equals)))
-                            : Json::parse(value, nullptr, false);
-  *target = parsed.is_discarded() ? Json(std::string(value)) : std::move(parsed);
 }
 
 }  // namespace trainyard
