@@ -52,7 +52,7 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"--schedule", "training.schedule", "pipeline schedule"},
     {"--collective-algorithm", "training.collective_algorithm",
      "forced where it does the operation, as NCCL_ALGO (list algorithms)"},
-    {"--framework", "framework", "framework profile"},
+    {"--framework", "framework", "framework profile, or the file of one"},
     {"--network", "network", "flow (simulated), simgrid (the same by SimGrid) or analytic (longest path)"},
 });
 
