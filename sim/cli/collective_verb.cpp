@@ -35,10 +35,10 @@ struct CollectiveVerbOptions {
 CollectiveOptions forced(const CollectiveVerbOptions& options) {
   CollectiveOptions out{.nccl_version = options.nccl_version};
   if (!options.algorithm.empty()) {
-    out.algorithm = options.algorithm;
+    out.algorithm = named_choice("--algorithm", options.algorithm, kAlgorithmNames);
   }
   if (!options.protocol.empty()) {
-    out.protocol = options.protocol;
+    out.protocol = named_choice("--protocol", options.protocol, kProtocolNames);
   }
   if (!options.channels.empty()) {
     out.channels = whole_number("--channels", options.channels, 1, kMostChannels);

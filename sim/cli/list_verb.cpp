@@ -12,8 +12,7 @@
 #include "models/model.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/verbs.hpp"
-#include "sim/collectives/profile.hpp"
-#include "sim/collectives/steps.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "topologies/cluster.hpp"
 #include "topologies/generators/network.hpp"
@@ -142,11 +141,9 @@ Entries list_topologies() {
 
 Entries list_algorithms() {
   Entries out;
-  for (std::size_t i = 0; i < kAlgorithms; ++i) {
-    out.push_back(described(kAlgorithmNames.rows[i].first, std::string(kAlgorithmDescriptions[i])));
-  }
-  for (const SteppedAlgorithm& algorithm : kSteppedAlgorithms) {
-    out.push_back(described(algorithm.name, fmt::format("{}; when forced", algorithm.description)));
+  for (const CollectiveAlgorithm* row : collective_algorithms()) {
+    const char* forced = row->expand == nullptr ? "" : "; when forced";
+    out.push_back(described(kAlgorithmNames.name_of(row->name), fmt::format("{}{}", row->description, forced)));
   }
   return out;
 }

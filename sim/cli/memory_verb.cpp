@@ -21,7 +21,8 @@ struct MemoryOptions {
 // A layout that does not fit is an answer here, not an error.
 void show_memory(const MemoryOptions& options) {
   if (!options.timeline) {
-    options.scenario.note_unused({"--network", "--fold"}, "without --timeline nothing is simulated");
+    options.scenario.note_unused({"--network", "--fold", "--collective-algorithm"},
+                                 "without --timeline nothing is simulated");
   }
   const Scenario scenario = options.scenario.read();
   options.json.check();

@@ -48,10 +48,14 @@ void run(const RunOptions& options) {
   // A timeline that somebody looks at has every micro-batch.
   std::optional<Prediction> whole;
   std::optional<Answer> short_one;
-  if (!options.trace.empty() || !options.timeline.empty()) {
-    whole = predict(scenario);
-  } else {
-    short_one = answer(scenario);
+  try {
+    if (!options.trace.empty() || !options.timeline.empty()) {
+      whole = predict(scenario);
+    } else {
+      short_one = answer(scenario);
+    }
+  } catch (const UserError& error) {
+    throw options.scenario.named(error);
   }
   const Report& report = whole ? whole->report : short_one->report;
   const Layout& layout = whole ? whole->layout : short_one->layout;

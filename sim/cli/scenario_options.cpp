@@ -52,7 +52,9 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"--data-parallel", "training.data_parallel.strategy", "ddp, megatron, deepspeed, fsdp or hsdp"},
     {"--hsdp-shard", "layout.hsdp_shard", "ranks that share out a copy of the model in hybrid sharding"},
     {"--schedule", "training.schedule", "pipeline schedule"},
-    {"--framework", "framework", "framework profile"},
+    {"--collective-algorithm", "training.collective_algorithm",
+     "forced where it does the operation, as NCCL_ALGO (list algorithms)"},
+    {"--framework", "framework", "framework profile, or the file of one"},
     {"--network", "network", "flow (simulated), simgrid (the same by SimGrid) or analytic (longest path)"},
 });
 

@@ -98,10 +98,13 @@ std::vector<std::size_t> fastest(const SearchResult& result, const Counts& count
 std::string held_text(const Scenario& job) {
   const auto on_off = [](bool on) { return on ? "on" : "off"; };
   return fmt::format(
-      "held as stated or as defaults: cp {}, schedule {}, tp_overlap {}, ep_overlap {}, offload {}, {}\n",
+      "held as stated or as defaults: cp {}, schedule {}, tp_overlap {}, ep_overlap {}, offload {}, {}{}\n",
       job.layout.cp, schedule_text(job.training), on_off(job.layout.tp_overlap == TensorOverlap::kOn),
       on_off(job.layout.ep_overlap == ExpertOverlap::kOn), on_off(job.training.offload.any()),
-      kPrecisionNames.name_of(job.training.precision));
+      kPrecisionNames.name_of(job.training.precision),
+      job.training.collective_algorithm
+          ? fmt::format(", collective_algorithm {}", name_of(job.training.collective_algorithm))
+          : "");
 }
 
 // Above which predicted peak a measured one may not fit.

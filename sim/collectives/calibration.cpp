@@ -24,14 +24,13 @@ CalibratedTime apply_curve(const TimeCurve& curve, Seconds latency, Seconds tran
                        curve.mixed * std::sqrt(latency.value * transfer.value)}};
 }
 
-TimeCurve CollectiveCalibration::find(CollectiveOp op, std::string_view algorithm, std::string_view protocol,
-                                      bool many_nodes) const {
+TimeCurve CollectiveCalibration::find(CollectiveOp op, Algorithm algorithm, Protocol protocol, bool many_nodes) const {
   const TimeCurve* best = nullptr;
   std::size_t best_words = 0;  // how closely the best key describes the call
   for (const auto& [key, curve] : curves) {
-    const bool fits = (!key.op || key.op == op) && (key.algorithm.empty() || key.algorithm == algorithm) &&
-                      (key.protocol.empty() || key.protocol == protocol) && key.many_nodes == many_nodes;
-    const std::size_t words = 1 + (key.op ? 2U : 0U) + (key.algorithm.empty() ? 0U : 1U);
+    const bool fits = (!key.op || key.op == op) && (!key.algorithm || key.algorithm == algorithm) &&
+                      (!key.protocol || key.protocol == protocol) && key.many_nodes == many_nodes;
+    const std::size_t words = 1 + (key.op ? 2U : 0U) + (key.algorithm ? 1U : 0U);
     if (fits && words > best_words) {
       best = &curve;
       best_words = words;
@@ -52,8 +51,12 @@ CollectiveCalibration read_calibration(const std::string& name, const JsonReader
     if (const auto op = row.find("op")) {
       key.op = op->choice(kCollectiveOpNames);
     }
-    key.algorithm = row.has("algorithm") ? row.at("algorithm").text() : "";
-    key.protocol = row.has("protocol") ? row.at("protocol").text() : "";
+    if (const auto algorithm = row.find("algorithm")) {
+      key.algorithm = algorithm->choice(kAlgorithmNames);
+    }
+    if (const auto protocol = row.find("protocol")) {
+      key.protocol = protocol->choice(kProtocolNames);
+    }
     key.many_nodes = row.at("nodes").choice(kNodes);
     out.curves.emplace_back(key, TimeCurve{row.at("fixed_us").number(-kLargestCoefficient, kLargestCoefficient),
                                            row.at("latency").number(0.0, kLargestCoefficient),
@@ -72,9 +75,9 @@ Json calibration_json(const CollectiveCalibration& calibration, const std::strin
     if (key.op) {
       row["op"] = kCollectiveOpNames.name_of(*key.op);
     }
-    if (!key.algorithm.empty()) {
-      row["algorithm"] = key.algorithm;
-      row["protocol"] = key.protocol;
+    if (key.algorithm) {
+      row["algorithm"] = name_of(key.algorithm);
+      row["protocol"] = name_of(key.protocol);
     }
     row["nodes"] = key.many_nodes ? "many" : "one";
     row["fixed_us"] = rounded(curve.fixed_us);

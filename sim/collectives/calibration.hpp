@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/base/collective_algorithm.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/base/work.hpp"
 
@@ -24,11 +25,11 @@ struct TimeCurve {
   double mixed = 0.0;
 };
 
-// What a curve applies to; an empty operation, algorithm or protocol stands for all.
+// What a curve applies to; an absent operation, algorithm or protocol stands for all.
 struct CurveKey {
   std::optional<CollectiveOp> op;
-  std::string algorithm;  // as CollectivePlan names them
-  std::string protocol;
+  std::optional<Algorithm> algorithm;
+  std::optional<Protocol> protocol;
   bool many_nodes = false;
   auto operator<=>(const CurveKey&) const = default;
 };
@@ -45,7 +46,7 @@ struct CollectiveCalibration {
   std::vector<std::pair<CurveKey, TimeCurve>> curves;
 
   // The curve whose key says most about the call; without any the tuner's own time.
-  TimeCurve find(CollectiveOp op, std::string_view algorithm, std::string_view protocol, bool many_nodes) const;
+  TimeCurve find(CollectiveOp op, Algorithm algorithm, Protocol protocol, bool many_nodes) const;
 };
 
 CollectiveCalibration read_calibration(const std::string& name, const JsonReader& json);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/base/collective_algorithm.hpp"
 #include "sim/base/id.hpp"
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
@@ -50,8 +51,8 @@ struct Flow {
 
 // The collective as one fluid: wait `latency`, then all flows start together; it is over when the last one ends.
 struct CollectivePlan {
-  std::string algorithm;  // "ring", "tree", "nvls", "p2p", ...
-  std::string protocol;   // "LL", "LL128", "Simple"
+  std::optional<Algorithm> algorithm;  // absent: nothing moves, or a copy to or from the host
+  std::optional<Protocol> protocol;
   int channels = 0;
   int sms = 0;  // of every member, held from start to end (footprint.hpp): the channels, fewer with registered buffers
   Seconds latency{};
@@ -61,21 +62,27 @@ struct CollectivePlan {
 
 struct CollectiveCalibration;
 
+// Operations that the forced algorithm does not do.
+enum class Unserved { kRefused, kOwnChoice };
+
 // What a user may force; what is absent is chosen as NCCL would.
 struct CollectiveOptions {
   std::string nccl_version;  // "2.18", ...; empty: the one of the cluster's collective profile
   const CollectiveCalibration* calibration = nullptr;  // absent: the one the cluster names
-  std::optional<std::string> algorithm;
-  std::optional<std::string> protocol;
+  std::optional<Algorithm> algorithm;
+  Unserved unserved = Unserved::kRefused;
+  std::string algorithm_file = "--algorithm";  // what faults of the forced algorithm name
+  std::string algorithm_pointer;
+  std::optional<Protocol> protocol;
   std::optional<int> channels;
-  std::optional<int> communicator;    // ranks of the communicator a send/recv belongs to; absent: a node's GPUs
-  std::vector<std::string> excluded;  // algorithms out of the question, as NCCL_ALGO=^NVLS or a type they cannot reduce
+  std::optional<int> communicator;  // ranks of the communicator a send/recv belongs to; absent: a node's GPUs
+  std::vector<Algorithm> excluded;  // out of the question, as NCCL_ALGO=^NVLS or a type they cannot reduce
 };
 
 // The choice and its time in the tuner's two terms, before calibration.
 struct CollectiveEstimate {
-  std::string algorithm;
-  std::string protocol;
+  std::optional<Algorithm> algorithm;
+  std::optional<Protocol> protocol;
   int channels = 0;
   int ranks = 0;
   int nodes = 0;

@@ -58,8 +58,8 @@ std::string line(const CollectiveSweep& sweep, const SweepRow& row, bool marks) 
   return fmt::format("{} {:>12.0f} {:>14.0f} {:>8} {:>8} {:>6} {:>12.2f} {:>8.2f} {:>8.2f}   {:<18} {:<8} {:>8}{}\n",
                      marks && row.chosen ? "*" : " ", row.size.value, std::floor(row.size.value / kFloatBytes), "float",
                      reduces ? "sum" : "none", is_rooted(sweep.op) ? 0 : -1, row.time.value * 1e6, algorithm_rate,
-                     algorithm_rate * bus_factor(sweep.op, sweep.ranks), row.algorithm, row.protocol, row.channels,
-                     row.tuner ? fmt::format(" {:>12.2f}", row.tuner->value * 1e6) : "");
+                     algorithm_rate * bus_factor(sweep.op, sweep.ranks), name_of(row.algorithm), name_of(row.protocol),
+                     row.channels, row.tuner ? fmt::format(" {:>12.2f}", row.tuner->value * 1e6) : "");
 }
 
 Json to_json(const CollectiveSweep& sweep) {
@@ -70,8 +70,8 @@ Json to_json(const CollectiveSweep& sweep) {
                     {"time_s", row.time.value},
                     {"algbw_bytes_per_s", rate},
                     {"busbw_bytes_per_s", rate * bus_factor(sweep.op, sweep.ranks)},
-                    {"algorithm", row.algorithm},
-                    {"protocol", row.protocol},
+                    {"algorithm", name_of(row.algorithm)},
+                    {"protocol", name_of(row.protocol)},
                     {"channels", row.channels},
                     {"chosen", row.chosen}});
     if (row.tuner) {

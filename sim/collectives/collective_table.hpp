@@ -26,8 +26,8 @@ enum class Candidates { kChosen, kAll };
 struct SweepRow {
   Bytes size{};
   Seconds time{};
-  std::string algorithm;
-  std::string protocol;
+  std::optional<Algorithm> algorithm;
+  std::optional<Protocol> protocol;
   int channels = 0;
   bool chosen = true;
   std::optional<Seconds> tuner;  // what the library expects, by which it chooses; of a sweep over all candidates

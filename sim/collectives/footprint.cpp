@@ -2,11 +2,28 @@
 
 #include <algorithm>
 
+#include "sim/base/error.hpp"
+#include "sim/collectives/algorithms/table.hpp"
+
 namespace trainyard {
 namespace {
 
-bool is_switch_algorithm(std::string_view algorithm) {
-  return algorithm == "nvls" || algorithm == "nvls_tree";
+const CollectiveAlgorithm& row_of(const CollectivePlan& plan) {
+  TY_ASSERT(plan.algorithm.has_value());
+  return row_of(*plan.algorithm);
+}
+
+// Bytes of a slot over bytes of its data.
+double slot_bytes(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kLl:
+      return 2.0;
+    case Protocol::kLl128:
+      return 128.0 / 120.0;
+    case Protocol::kSimple:
+      break;
+  }
+  return 1.0;
 }
 
 // Reads and writes per byte that passes from member to member.
@@ -19,10 +36,7 @@ double passes_inside(const CollectivePlan& plan, const CollectiveRequest& reques
   if (request.buffers == BufferUse::kRegistered && !reduces) {
     return 2.0;  // straight into the user's buffer, and read there by whoever forwards it
   }
-  const double slot = plan.protocol == "LL" ? 2.0 : (plan.protocol == "LL128" ? 128.0 / 120.0 : 1.0);
-  // Sends of a pair read the user's buffer on one side and write it on the other.
-  const double user = plan.algorithm == "p2p" ? 2.0 : 1.0;
-  return 2.0 * slot + user;
+  return 2.0 * slot_bytes(plan.protocol.value_or(Protocol::kSimple)) + row_of(plan).user_passes;
 }
 
 // NVLS in the units of the payload. Unregistered: the payload is copied into the multicast buffer (2) and the result
@@ -47,7 +61,7 @@ int held_sms(const CollectivePlan& plan, const CollectiveRequest& request, const
     return plan.channels;
   }
   const bool one_node = groups.nodes.size() == 1;
-  if (is_switch_algorithm(plan.algorithm) && one_node) {
+  if (row_of(plan).reducer == Reducer::kSwitch && one_node) {
     // Source: NCCL 2.30 src/transport/nvls.cc, channels of registered NVLS on one node: all-gather and all-reduce 4,
     // reduce-scatter 5.
     return std::min(plan.channels, request.op == CollectiveOp::kReduceScatter ? 5 : 4);
@@ -71,7 +85,7 @@ Bytes memory_traffic(const CollectivePlan& plan, const CollectiveRequest& reques
   const double passes = passes_inside(plan, request);
   const double staging = request.buffers == BufferUse::kCopied ? 2.0 : 0.0;
   const Bytes network = outside * ((passes + staging) / members);
-  if (is_switch_algorithm(plan.algorithm)) {
+  if (row_of(plan).reducer == Reducer::kSwitch) {
     return request.size * switch_passes(request, members) + network;
   }
   return inside * (passes / members) + network;

@@ -97,10 +97,10 @@ GroupTable group_table(const std::vector<GroupCall>& calls, const ClusterSpec& c
   Json parts = Json::array();
   for (std::size_t p = 0; p < group.plans.size(); ++p) {
     const CollectivePlan& plan = group.plans[p];
-    out.text += fmt::format("  {:<16} {:<8} {:>6} {:>9} {:>12.2f}\n", plan.algorithm, plan.protocol, group.calls[p],
-                            plan.channels, over[p].value * 1e6);
-    parts.push_back({{"algorithm", plan.algorithm},
-                     {"protocol", plan.protocol},
+    out.text += fmt::format("  {:<16} {:<8} {:>6} {:>9} {:>12.2f}\n", name_of(plan.algorithm), name_of(plan.protocol),
+                            group.calls[p], plan.channels, over[p].value * 1e6);
+    parts.push_back({{"algorithm", name_of(plan.algorithm)},
+                     {"protocol", name_of(plan.protocol)},
                      {"calls", group.calls[p]},
                      {"channels", plan.channels},
                      {"time_s", over[p].value}});

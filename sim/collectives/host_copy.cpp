@@ -9,7 +9,7 @@ namespace trainyard {
 CollectivePlan plan_host_copy(const CollectiveRequest& request, const Fabric& fabric) {
   TY_ASSERT(request.members.size() == 1 && request.host.has_value());
   const DeviceId device = request.members.front();
-  CollectivePlan plan{.algorithm = "copy", .protocol = "Simple"};
+  CollectivePlan plan;
   if (request.size.value <= 0.0) {
     return plan;
   }

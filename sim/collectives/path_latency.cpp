@@ -1,9 +1,11 @@
 #include "sim/collectives/path_latency.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <variant>
 
+#include "sim/base/error.hpp"
 #include "sim/collectives/algorithms/double_tree.hpp"
 #include "sim/collectives/point_to_point.hpp"
 
@@ -39,13 +41,15 @@ bool is_clos(const Fabric& fabric) {
   return nodes != nullptr && std::holds_alternative<ClosTables>(nodes->network);
 }
 
-// Between the first members of two nodes; all rails are alike.
-Seconds between_nodes(const MemberGroups& groups, std::size_t a, std::size_t b, const Fabric& fabric) {
-  return a == b ? Seconds{} : excess_latency(groups.nodes[a].members.front(), groups.nodes[b].members.front(), fabric);
+}  // namespace
+
+Seconds between_nodes(const PathInput& input, std::size_t a, std::size_t b) {
+  const std::vector<MemberNode>& nodes = input.groups.nodes;
+  return a == b ? Seconds{} : excess_latency(nodes[a].members.front(), nodes[b].members.front(), input.fabric);
 }
 
-// Mean over the hops of a ring through the fullest node.
-Seconds mean_inside(const MemberGroups& groups, const Fabric& fabric, const std::vector<int>& order) {
+Seconds mean_inside(const PathInput& input) {
+  const MemberGroups& groups = input.groups;
   const auto fullest =
       std::max_element(groups.nodes.begin(), groups.nodes.end(),
                        [](const MemberNode& a, const MemberNode& b) { return a.members.size() < b.members.size(); });
@@ -55,42 +59,40 @@ Seconds mean_inside(const MemberGroups& groups, const Fabric& fabric, const std:
     return {};
   }
   Seconds sum{};
-  const bool ordered = order.size() == local;
+  const bool ordered = input.order.size() == local;
   const auto at = [&](std::size_t i) {
-    return members[ordered ? static_cast<std::size_t>(order[i % local]) : i % local];
+    return members[ordered ? static_cast<std::size_t>(input.order[i % local]) : i % local];
   };
   for (std::size_t i = 0; i < local; ++i) {
-    sum += excess_latency(at(i), at(i + 1), fabric);
+    sum += excess_latency(at(i), at(i + 1), input.fabric);
   }
   return sum / static_cast<double>(local);
 }
 
-// Every edge of the cycle of nodes but the shortest: what the chunk with the longest way crosses in one pass.
-Seconds once_round(const MemberGroups& groups, const Fabric& fabric) {
-  const std::size_t nodes = groups.nodes.size();
+Seconds once_round(const PathInput& input) {
+  const std::size_t nodes = input.groups.nodes.size();
   if (nodes < 2) {
     return {};
   }
   Seconds sum{};
-  Seconds least = between_nodes(groups, nodes - 1, 0, fabric);
+  Seconds least = between_nodes(input, nodes - 1, 0);
   for (std::size_t i = 0; i < nodes; ++i) {
-    const Seconds edge = between_nodes(groups, i, (i + 1) % nodes, fabric);
+    const Seconds edge = between_nodes(input, i, (i + 1) % nodes);
     sum += edge;
     least = min(least, edge);
   }
   return sum - least;
 }
 
-// The longest way from a leaf to the root of either of the two trees.
-Seconds to_root(const MemberGroups& groups, const Fabric& fabric) {
-  const std::size_t nodes = groups.nodes.size();
+Seconds to_root(const PathInput& input) {
+  const std::size_t nodes = input.groups.nodes.size();
   Seconds longest{};
   bool first = true;
   for (const bool second : {false, true}) {
     const auto place = [&](std::size_t i) { return second ? second_tree_node(i, nodes) : i; };
     std::vector<Seconds> edge(nodes);
     for (std::size_t i = 1; i < nodes; ++i) {
-      edge[i] = between_nodes(groups, place(i), place(tree_parent(i, nodes)), fabric);
+      edge[i] = between_nodes(input, place(i), place(tree_parent(i, nodes)));
     }
     for (std::size_t i = 1; i < nodes; ++i) {
       Seconds way{};
@@ -104,24 +106,27 @@ Seconds to_root(const MemberGroups& groups, const Fabric& fabric) {
   return longest;
 }
 
-Seconds farthest_node(const MemberGroups& groups, const Fabric& fabric) {
-  Seconds longest = groups.nodes.size() > 1 ? between_nodes(groups, 0, 1, fabric) : Seconds{};
-  for (std::size_t i = 2; i < groups.nodes.size(); ++i) {
-    longest = max(longest, between_nodes(groups, 0, i, fabric));
+Seconds farthest_node(const PathInput& input) {
+  const std::size_t nodes = input.groups.nodes.size();
+  Seconds longest = nodes > 1 ? between_nodes(input, 0, 1) : Seconds{};
+  for (std::size_t i = 2; i < nodes; ++i) {
+    longest = max(longest, between_nodes(input, 0, i));
   }
   return longest;
 }
 
-// Of the messages of a send/recv the one with the longest way.
-Seconds farthest_send(std::span<const DeviceId> members, const Fabric& fabric) {
-  Seconds longest = excess_latency(members[0], members[1], fabric);
+Seconds farthest_send(const PathInput& input) {
+  const std::span<const DeviceId> members = input.request.members;
+  Seconds longest = excess_latency(members[0], members[1], input.fabric);
   for (std::size_t i = 1; i < sends_of(members); ++i) {
-    longest = max(longest, excess_latency(members[i], members[(i + 1) % members.size()], fabric));
+    longest = max(longest, excess_latency(members[i], members[(i + 1) % members.size()], input.fabric));
   }
   return longest;
 }
 
-}  // namespace
+Seconds path_over_switch(const PathInput& input) {
+  return mean_inside(input) * input.passes() + farthest_node(input);
+}
 
 Seconds excess_latency(DeviceId from, DeviceId to, const Fabric& fabric) {
   const std::vector<LinkId> route = fabric.route(from, to);
@@ -139,43 +144,11 @@ Seconds excess_latency(DeviceId from, DeviceId to, const Fabric& fabric) {
   return latency_of(route, fabric) + more - kNetworkPath;
 }
 
-Seconds path_excess(std::string_view algorithm, const CollectiveRequest& request, const MemberGroups& groups,
-                    const Fabric& fabric, const std::vector<int>& order, int ring_hops) {
-  const double passes = request.op == CollectiveOp::kAllReduce ? 2.0 : 1.0;
-  const double nodes = static_cast<double>(groups.nodes.size());
-  const double chain = static_cast<double>(groups.largest) - 1.0;
-  if (algorithm == "p2p") {
-    return request.op == CollectiveOp::kSendRecv ? farthest_send(request.members, fabric)
-           : groups.nodes.size() > 1             ? farthest_node(groups, fabric)
-                                                 : mean_inside(groups, fabric, order);
-  }
-  const Seconds inside = mean_inside(groups, fabric, order);
-  if (algorithm == "ring") {
-    return inside * (passes * (ring_hops - (nodes - 1.0))) + once_round(groups, fabric) * passes;
-  }
-  if (algorithm == "tree") {
-    return (inside * chain + to_root(groups, fabric)) * 2.0;
-  }
-  if (algorithm == "nvls_tree") {
-    return (inside + to_root(groups, fabric)) * 2.0;
-  }
-  if (algorithm == "collnet_chain") {
-    return inside * (2.0 * chain) + farthest_node(groups, fabric);
-  }
-  if (algorithm == "pat") {
-    Seconds sum{};
-    for (std::size_t distance = 1; distance < groups.nodes.size(); distance *= 2) {
-      sum += between_nodes(groups, 0, distance, fabric);
-    }
-    return sum;
-  }
-  // NVLS and CollNet direct: up to a switch and back.
-  return inside * passes + farthest_node(groups, fabric);
-}
-
 Seconds window_time(const CollectivePlan& plan, const Fabric& fabric) {
   constexpr double kMebi = 1048576.0;
-  const Bytes window{plan.protocol == "LL" ? 0.25 * kMebi : (plan.protocol == "LL128" ? 4.69 * kMebi : 4.0 * kMebi)};
+  constexpr std::array<double, 3> kWindows = {0.25, 4.69, 4.0};  // by protocol
+  TY_ASSERT(plan.protocol.has_value());
+  const Bytes window{kWindows.at(static_cast<std::size_t>(*plan.protocol)) * kMebi};
   // How many flows leave one node for another share its channels.
   std::map<std::pair<int, int>, int> flows_between;
   for (const Flow& flow : plan.flows) {

@@ -5,8 +5,7 @@
 #include <map>
 
 #include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/double_tree.hpp"
-#include "sim/collectives/algorithms/traffic.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 #include "sim/collectives/calibration.hpp"
 #include "sim/collectives/collective.hpp"
 #include "sim/collectives/footprint.hpp"
@@ -30,42 +29,6 @@ CollectiveRequest without_barrier(CollectiveRequest request) {
 }
 
 constexpr double kLeastLatency = 0.2;  // of the library's own, however fast the paths
-
-std::vector<Flow> traffic_of(std::string_view algorithm, const TrafficInput& input) {
-  switch (input.request.op) {
-    case CollectiveOp::kSendRecv:
-      return send_traffic(input);
-    case CollectiveOp::kAllToAll:
-    case CollectiveOp::kAllToAllV:
-      return input.request.transfers.empty() ? all_to_all_traffic(input) : exchange_traffic(input);
-    case CollectiveOp::kGather:
-    case CollectiveOp::kScatter:
-      return gather_traffic(input);
-    default:
-      break;
-  }
-  if (const auto torus = torus_traffic(input)) {
-    return *torus;
-  }
-  const auto known = kAlgorithmNames.find(algorithm);
-  TY_ASSERT(known.has_value());
-  switch (*known) {
-    case Algorithm::kTree:
-      return tree_traffic(input);
-    case Algorithm::kCollNetDirect:
-    case Algorithm::kCollNetChain:
-      return network_reduction_traffic(input, InsideNode::kMembers);
-    case Algorithm::kNvls:
-      return input.groups.nodes.size() > 1 ? network_reduction_traffic(input, InsideNode::kSwitch)
-                                           : nvls_traffic(input);
-    case Algorithm::kNvlsTree:
-      return nvls_traffic(input);
-    case Algorithm::kRing:
-    case Algorithm::kPat:
-      return ring_traffic(input);
-  }
-  return {};
-}
 
 // How fast the nodes of a kind exchange at best: between each other first, then inside.
 std::pair<BytesPerSecond, BytesPerSecond> speed_of(const ClusterSpec& kind) {
@@ -102,12 +65,9 @@ TunerInput tuner_input(const CollectiveRequest& request, const MemberGroups& gro
   return input;
 }
 
-// How often the latency is paid when several calls run as one. Source: NCCL 2.30 src/enqueue.cc and
-// src/tuning/tuning_general.cc: calls per channel for rings, batches of 10 calls for the others, whose chunks are
-// pipelined (1024 bytes of work descriptions, 96 each, src/include/device.h).
+// How often the latency is paid when several calls run as one.
 double latency_count(const Candidate& candidate, int calls) {
-  constexpr int kCallsPerBatch = 10;
-  const int at_once = candidate.algorithm == Algorithm::kRing ? std::max(1, candidate.channels) : kCallsPerBatch;
+  const int at_once = row_of(candidate.algorithm).tuner->calls_at_once(candidate.channels);
   return std::ceil(static_cast<double>(calls) / at_once);
 }
 
@@ -121,15 +81,14 @@ std::vector<CollectiveEstimate> candidates_of(const CollectiveRequest& request, 
   const std::vector<std::string>& allowed = cluster.network_protocols;
   for (const Candidate& candidate : tuner_candidates(input, request.size)) {
     const std::string_view protocol = kProtocolNames.name_of(candidate.protocol);
-    const std::string algorithm(kAlgorithmNames.name_of(candidate.algorithm));
-    if (std::find(options.excluded.begin(), options.excluded.end(), algorithm) != options.excluded.end()) {
+    if (std::find(options.excluded.begin(), options.excluded.end(), candidate.algorithm) != options.excluded.end()) {
       continue;
     }
     if (input.nodes > 1 && !allowed.empty() && std::find(allowed.begin(), allowed.end(), protocol) == allowed.end()) {
       continue;
     }
-    out.push_back({.algorithm = algorithm,
-                   .protocol = std::string(protocol),
+    out.push_back({.algorithm = candidate.algorithm,
+                   .protocol = candidate.protocol,
                    .channels = candidate.channels,
                    .ranks = input.ranks,
                    .nodes = input.nodes,
@@ -139,16 +98,33 @@ std::vector<CollectiveEstimate> candidates_of(const CollectiveRequest& request, 
   return out;
 }
 
-CollectiveEstimate choose_allowed(const std::vector<CollectiveEstimate>& candidates, const ClusterSpec& cluster,
+// What is forced that none of the candidates is.
+[[noreturn]] void reject_choice(const CollectiveRequest& request, const MemberGroups& groups,
+                                const CollectiveOptions& options, std::string offered, bool protocol_decides) {
+  const std::string_view between = options.algorithm && options.protocol ? "/" : "";
+  const std::string place =
+      groups.nodes.size() == 1 ? std::string("one node") : fmt::format("{} nodes", groups.nodes.size());
+  throw UserError(
+      {.file = protocol_decides ? "--protocol" : options.algorithm_file,
+       .pointer = protocol_decides ? "" : options.algorithm_pointer,
+       .found = fmt::format("{}{}{} for {} of {} GPUs on {}", name_of(options.algorithm), between,
+                            name_of(options.protocol), kCollectiveOpNames.name_of(request.op), groups.members, place),
+       .allowed = std::move(offered),
+       .problem = "this cluster, group and operation cannot use that algorithm and protocol",
+       .remedy = "leave the choice to the tuner or force one of those it considers"});
+}
+
+CollectiveEstimate choose_allowed(const CollectiveRequest& request, const MemberGroups& groups,
+                                  const std::vector<CollectiveEstimate>& candidates, const ClusterSpec& cluster,
                                   const CollectiveOptions& options) {
   const CollectiveEstimate* best = nullptr;
   std::string offered;
   bool has_algorithm = false;
   for (const CollectiveEstimate& c : candidates) {
-    offered += fmt::format("{}{}/{}", offered.empty() ? "" : ", ", c.algorithm, c.protocol);
-    const bool allowed = (!options.algorithm || c.algorithm == *options.algorithm) &&
-                         (!options.protocol || c.protocol == *options.protocol);
-    has_algorithm = has_algorithm || (options.algorithm && c.algorithm == *options.algorithm);
+    offered += fmt::format("{}{}/{}", offered.empty() ? "" : ", ", name_of(c.algorithm), name_of(c.protocol));
+    const bool allowed = (!options.algorithm || c.algorithm == options.algorithm) &&
+                         (!options.protocol || c.protocol == options.protocol);
+    has_algorithm = has_algorithm || (options.algorithm && c.algorithm == options.algorithm);
     if (allowed && (best == nullptr || c.latency + c.transfer < best->latency + best->transfer)) {
       best = &c;
     }
@@ -162,41 +138,53 @@ CollectiveEstimate choose_allowed(const std::vector<CollectiveEstimate>& candida
                      .remedy = "allow more protocols or algorithms"});
   }
   if (best == nullptr) {
-    const bool protocol_decides = !options.algorithm || (has_algorithm && options.protocol);
-    throw UserError({.file = protocol_decides ? "--protocol" : "--algorithm",
-                     .found = options.algorithm && options.protocol
-                                  ? fmt::format("{}/{}", *options.algorithm, *options.protocol)
-                                  : options.algorithm.value_or(options.protocol.value_or("")),
-                     .allowed = offered,
-                     .problem = "this cluster, group and operation cannot use that algorithm and protocol",
-                     .remedy = "leave the choice to the tuner or force one of those it considers"});
+    reject_choice(request, groups, options, std::move(offered),
+                  !options.algorithm || (has_algorithm && options.protocol));
   }
   return *best;
 }
 
-Seconds path_of(const CollectiveEstimate& chosen, const CollectiveRequest& request, const MemberGroups& groups,
-                const Fabric& fabric, const ChannelGraphs& graphs) {
+Seconds path_of(Algorithm algorithm, const CollectiveRequest& request, const MemberGroups& groups, const Fabric& fabric,
+                const ChannelGraphs& graphs) {
   const int around = graphs.ring_hops > 0 ? graphs.ring_hops : static_cast<int>(groups.members) - 1;
-  return path_excess(chosen.algorithm, request, groups, fabric, graphs.orders.front(), around);
+  return row_of(algorithm).path(
+      {.request = request, .groups = groups, .fabric = fabric, .order = graphs.orders.front(), .ring_hops = around});
+}
+
+// Rounds know no unequal counts.
+bool serves(const CollectiveAlgorithm& algorithm, const CollectiveRequest& request, const NcclVersion& version) {
+  return algorithm.serves(request.op, version) && (algorithm.expand == nullptr || request.transfers.empty());
+}
+
+// The options for this call: without the forced algorithm where that does not do it and others may.
+CollectiveOptions options_for(const CollectiveRequest& request, const TunerInput& input, CollectiveOptions options) {
+  if (options.algorithm && options.unserved == Unserved::kOwnChoice &&
+      !serves(row_of(*options.algorithm), request, *input.version)) {
+    options.algorithm.reset();
+  }
+  return options;
 }
 
 // Algorithms that NCCL does not have, on forcing only: rounds follow one another, so the transfer is the sum of the
 // rounds' transfers, and each round costs a hop of the ring in Simple.
-CollectivePlan plan_stepped(const SteppedAlgorithm& algorithm, const CollectiveRequest& request, const Fabric& fabric,
-                            const TunerInput& input, const CollectiveOptions& options) {
-  if (!algorithm.serves(request.op)) {
-    throw UserError(
-        {.file = "--algorithm",
-         .found = std::string(algorithm.name),
-         .problem = fmt::format("{} does not do {}", algorithm.name, kCollectiveOpNames.name_of(request.op)),
-         .remedy = "leave the choice to the tuner or force another algorithm"});
+CollectivePlan plan_stepped(const CollectiveAlgorithm& algorithm, const CollectiveRequest& request,
+                            const Fabric& fabric, const TunerInput& input, const CollectiveOptions& options) {
+  const std::string_view name = kAlgorithmNames.name_of(algorithm.name);
+  if (!serves(algorithm, request, *input.version)) {
+    throw UserError({.file = options.algorithm_file,
+                     .pointer = options.algorithm_pointer,
+                     .found = std::string(name),
+                     .problem = fmt::format("{} does not do {}{}", name, kCollectiveOpNames.name_of(request.op),
+                                            request.transfers.empty() ? "" : " of unequal counts"),
+                     .remedy = "leave the choice to the tuner or force another algorithm"});
   }
-  if (options.channels || options.protocol.value_or("Simple") != "Simple") {
-    throw UserError({.file = options.channels ? "--channels" : "--protocol",
-                     .found = options.channels ? fmt::format("{}", *options.channels) : *options.protocol,
-                     .allowed = "protocol Simple on the channels of the ring",
-                     .problem = fmt::format("{} is expanded into rounds that leave no choice here", algorithm.name),
-                     .remedy = "leave it out or force another algorithm"});
+  if (options.channels || options.protocol.value_or(Protocol::kSimple) != Protocol::kSimple) {
+    throw UserError(
+        {.file = options.channels ? "--channels" : "--protocol",
+         .found = options.channels ? fmt::format("{}", *options.channels) : std::string(name_of(options.protocol)),
+         .allowed = "protocol Simple on the channels of the ring",
+         .problem = fmt::format("{} is expanded into rounds that leave no choice here", name),
+         .remedy = "leave it out or force another algorithm"});
   }
   const std::vector<Round> rounds = algorithm.expand(request.op, request.size, request.members, fabric);
   const auto hop = [&](const LatencyTable& table) {
@@ -216,8 +204,8 @@ CollectivePlan plan_stepped(const SteppedAlgorithm& algorithm, const CollectiveR
     const Seconds own{hop(crosses ? input.version->net_hop : inside) * kMicro};
     latency += max(own + excess.value_or(Seconds{}), own * kLeastLatency);
   }
-  CollectivePlan plan{.algorithm = std::string(algorithm.name),
-                      .protocol = "Simple",
+  CollectivePlan plan{.algorithm = algorithm.name,
+                      .protocol = Protocol::kSimple,
                       .channels = input.graphs.ring_executed,
                       .latency = latency};
   const Seconds transfer = steps_time(rounds, fabric, {});
@@ -275,8 +263,8 @@ CollectiveEstimate estimate_collective(const CollectiveRequest& request, const C
   const MemberGroups groups = group_members(asked.members, fabric);
   const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
   CollectiveEstimate chosen =
-      choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), cluster, options);
-  chosen.path = path_of(chosen, asked, groups, fabric, input.graphs);
+      choose_allowed(asked, groups, candidates_of(asked, groups, cluster, fabric, input, options), cluster, options);
+  chosen.path = path_of(*chosen.algorithm, asked, groups, fabric, input.graphs);
   return chosen;
 }
 
@@ -285,11 +273,11 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
 }
 
 CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& whole, const Fabric& fabric,
-                               const CollectiveOptions& options) {
+                               const CollectiveOptions& stated) {
   const CollectiveRequest asked = without_barrier(request);
-  if (options.channels && *options.channels < 1) {
+  if (stated.channels && *stated.channels < 1) {
     throw UserError({.file = "--channels",
-                     .found = fmt::format("{}", *options.channels),
+                     .found = fmt::format("{}", *stated.channels),
                      .allowed = "1 or more",
                      .problem = "a collective runs on at least one channel"});
   }
@@ -301,35 +289,35 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
   }
   const ClusterSpec& cluster = cluster_of(asked.members, whole, fabric);
   const MemberGroups groups = group_members(asked.members, fabric);
-  const TunerInput input = tuner_input(asked, groups, cluster, fabric, options);
-  if (options.algorithm) {
-    if (const SteppedAlgorithm* stepped = find_stepped_algorithm(*options.algorithm)) {
-      return with_footprint(plan_stepped(*stepped, asked, fabric, input, options), asked, groups, cluster, fabric);
-    }
+  const TunerInput input = tuner_input(asked, groups, cluster, fabric, stated);
+  const CollectiveOptions options = options_for(asked, input, stated);
+  if (options.algorithm && row_of(*options.algorithm).expand != nullptr) {
+    return with_footprint(plan_stepped(row_of(*options.algorithm), asked, fabric, input, options), asked, groups,
+                          cluster, fabric);
   }
   const CollectiveEstimate chosen =
-      choose_allowed(candidates_of(asked, groups, cluster, fabric, input, options), cluster, options);
+      choose_allowed(asked, groups, candidates_of(asked, groups, cluster, fabric, input, options), cluster, options);
+  const CollectiveAlgorithm& row = row_of(*chosen.algorithm);
   const CollectiveCalibration* calibration = calibration_of(cluster, options);
   // All-to-all-v runs on the same kernels as all-to-all.
   const CollectiveOp measured = asked.op == CollectiveOp::kAllToAllV ? CollectiveOp::kAllToAll : asked.op;
-  const TimeCurve curve = calibration == nullptr
-                              ? TimeCurve{}
-                              : calibration->find(measured, chosen.algorithm, chosen.protocol, chosen.nodes > 1);
+  const TimeCurve curve =
+      calibration == nullptr ? TimeCurve{} : calibration->find(measured, row.name, *chosen.protocol, chosen.nodes > 1);
   CalibratedTime time = apply_curve(curve, chosen.latency, chosen.transfer, chosen.ranks);
-  const Seconds path = path_of(chosen, asked, groups, fabric, input.graphs);
+  const Seconds path = path_of(row.name, asked, groups, fabric, input.graphs);
   time.latency = max(time.latency + path, time.latency * kLeastLatency);
-  CollectivePlan plan{.algorithm = chosen.algorithm,
+  CollectivePlan plan{.algorithm = row.name,
                       .protocol = chosen.protocol,
                       .channels = options.channels.value_or(chosen.channels),
                       .latency = time.latency,
-                      .flows = traffic_of(chosen.algorithm, {asked, groups, input.graphs.orders, fabric})};
+                      .flows = row.traffic({asked, groups, input.graphs.orders, fabric})};
   // Fewer channels than would run carry as much less; more are no faster, as the tuner takes what the links give.
   const double slowdown =
       options.channels ? std::max(1.0, static_cast<double>(chosen.channels) / *options.channels) : 1.0;
   // All flows end together, `transfer` after their start, unless a link is too slow or too long for that.
   Seconds transfer = max(time.transfer * slowdown, window_time(plan, fabric));
-  if (groups.nodes.size() > 2 && (chosen.algorithm == "tree" || chosen.algorithm == "nvls_tree")) {
-    transfer = max(transfer, busiest_node_time(plan.flows, groups.nodes.size(), fabric));
+  if (groups.nodes.size() > 2 && row.least_transfer != nullptr) {
+    transfer = max(transfer, row.least_transfer(plan.flows, groups.nodes.size(), fabric));
   }
   for (Flow& flow : plan.flows) {
     flow.rate_limit = flow.bytes / transfer;

@@ -103,8 +103,8 @@ CollectiveEstimate estimate_point_to_point(const CollectiveRequest& request, con
   const double local = static_cast<double>(groups.largest);
   const bool many_nodes = groups.nodes.size() > 1;
   const double nics = std::max(1.0, std::min(local, static_cast<double>(cluster.node.nics)));
-  CollectiveEstimate out{.algorithm = "p2p",
-                         .protocol = "Simple",
+  CollectiveEstimate out{.algorithm = Algorithm::kPointToPoint,
+                         .protocol = Protocol::kSimple,
                          .ranks = static_cast<int>(groups.members),
                          .nodes = static_cast<int>(groups.nodes.size()),
                          .latency = p2p.latency + (many_nodes ? p2p.network_latency : Seconds{})};

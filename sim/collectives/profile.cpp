@@ -30,8 +30,8 @@ std::array<double, 3> read_three(const JsonReader& json) {
 
 LatencyTable read_latencies(const JsonReader& json) {
   LatencyTable table{};
-  for (const auto& [name, algorithm] : kAlgorithmNames.rows) {
-    table[static_cast<std::size_t>(algorithm)] = read_three(json.at(name));
+  for (std::size_t row = 0; row < kTunedAlgorithms; ++row) {
+    table[row] = read_three(json.at(kAlgorithmNames.rows[row].first));
   }
   return table;
 }

@@ -6,36 +6,14 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/base/name_table.hpp"
+#include "sim/base/collective_algorithm.hpp"
 #include "sim/base/quantity.hpp"
 
 namespace trainyard {
 
-enum class Algorithm { kRing, kTree, kCollNetDirect, kCollNetChain, kNvls, kNvlsTree, kPat };
-inline constexpr std::size_t kAlgorithms = 7;
-inline constexpr NameTable<Algorithm, kAlgorithms> kAlgorithmNames{{{{"ring", Algorithm::kRing},
-                                                                     {"tree", Algorithm::kTree},
-                                                                     {"collnet_direct", Algorithm::kCollNetDirect},
-                                                                     {"collnet_chain", Algorithm::kCollNetChain},
-                                                                     {"nvls", Algorithm::kNvls},
-                                                                     {"nvls_tree", Algorithm::kNvlsTree},
-                                                                     {"pat", Algorithm::kPat}}}};
-// What each is, in the order of the names.
-inline constexpr std::array<std::string_view, kAlgorithms> kAlgorithmDescriptions{
-    "n - 1 steps round a cycle of all members; every operation",
-    "double binary tree over nodes, a chain inside them; all-reduce",
-    "switches of the network reduce (SHARP), every member sends its share to a head; up to eight GPUs a node",
-    "switches of the network reduce (SHARP), a chain inside the nodes; all-reduce",
-    "the node's NVSwitch reduces and multicasts (NVLink SHARP); beyond a node with a reducing network",
-    "NVLS inside the nodes, trees over the rails between them; all-reduce",
-    "parallel aggregated trees: log2 n rounds for one GPU a node; all-gather and reduce-scatter"};
-enum class Protocol { kLl, kLl128, kSimple };
-inline constexpr NameTable<Protocol, 3> kProtocolNames{
-    {{{"LL", Protocol::kLl}, {"LL128", Protocol::kLl128}, {"Simple", Protocol::kSimple}}}};
-
 // One value per protocol.
 using ByProtocol = std::array<double, 3>;
-using LatencyTable = std::array<ByProtocol, kAlgorithms>;  // microseconds
+using LatencyTable = std::array<ByProtocol, kTunedAlgorithms>;  // microseconds
 // One value for one node, two nodes and more nodes.
 using ByNodes = std::array<double, 3>;
 

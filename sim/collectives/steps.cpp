@@ -1,32 +1,8 @@
 #include "sim/collectives/steps.hpp"
 
-#include <algorithm>
-
 #include "sim/collectives/max_min.hpp"
 
 namespace trainyard {
-
-bool serves_reductions(CollectiveOp op) {
-  return op == CollectiveOp::kAllReduce || op == CollectiveOp::kAllGather || op == CollectiveOp::kReduceScatter;
-}
-
-bool serves_all_reduce(CollectiveOp op) {
-  return op == CollectiveOp::kAllReduce;
-}
-
-bool serves_exchanges(CollectiveOp op) {
-  return op == CollectiveOp::kAllGather || op == CollectiveOp::kAllToAll;
-}
-
-bool serves_all(CollectiveOp op) {
-  return op != CollectiveOp::kSendRecv && op != CollectiveOp::kBarrier;
-}
-
-const SteppedAlgorithm* find_stepped_algorithm(std::string_view name) {
-  const auto found = std::find_if(kSteppedAlgorithms.begin(), kSteppedAlgorithms.end(),
-                                  [&](const SteppedAlgorithm& algorithm) { return algorithm.name == name; });
-  return found == kSteppedAlgorithms.end() ? nullptr : &*found;
-}
 
 Seconds steps_time(std::span<const Round> rounds, const Fabric& fabric, Seconds per_round) {
   Seconds total{};

@@ -66,7 +66,7 @@ std::string draw_sweep(const CollectiveSweep& sweep) {
     axes.smallest = first ? row.size.value : std::min(axes.smallest, row.size.value);
     axes.largest = first ? row.size.value : std::max(axes.largest, row.size.value);
     axes.fastest = std::max(axes.fastest, bus_rate(sweep, row));
-    lines[row.algorithm + " " + row.protocol].push_back(&row);
+    lines[fmt::format("{} {}", name_of(row.algorithm), name_of(row.protocol))].push_back(&row);
     first = false;
   }
   std::string svg = fmt::format(

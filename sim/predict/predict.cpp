@@ -1,5 +1,8 @@
 #include "sim/predict/predict.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <stdexcept>
@@ -7,6 +10,7 @@
 #include "sim/base/error.hpp"
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/predict/repetition.hpp"
 #include "sim/predict/timeline_bytes.hpp"
@@ -15,7 +19,13 @@
 namespace trainyard {
 
 ClusterNetworkCosts::ClusterNetworkCosts(const Scenario& scenario, const Fabric& fabric)
-    : cluster_(scenario.cluster), fabric_(fabric), options_{.nccl_version = scenario.framework.nccl_version} {}
+    : cluster_(scenario.cluster),
+      fabric_(fabric),
+      options_{.nccl_version = scenario.framework.nccl_version,
+               .algorithm = scenario.training.collective_algorithm,
+               .unserved = Unserved::kOwnChoice,
+               .algorithm_file = "scenario",
+               .algorithm_pointer = "/training/collective_algorithm"} {}
 
 CollectivePlan ClusterNetworkCosts::plan(const CollectiveRequest& request) const {
   return plan_collective(request, cluster_, fabric_, options_);
@@ -71,6 +81,28 @@ Timeline simulate_by_simgrid(const Scenario& scenario, const Fabric& fabric, con
                   static_cast<ExitCode>(fault.at("code").get<int>()));
 }
 
+// A forced algorithm that no collective of the step can use.
+std::vector<std::string> algorithm_notes(const Scenario& scenario, const Program& program) {
+  const std::optional<Algorithm> forced = scenario.training.collective_algorithm;
+  if (!forced) {
+    return {};
+  }
+  const NcclVersion& version = nccl_version(scenario.framework.nccl_version, scenario.framework.name, "/nccl_version");
+  const CollectiveAlgorithm& row = row_of(*forced);
+  // Sends have no other algorithm than their own: to force it changes nothing.
+  const bool serves =
+      row.name != Algorithm::kPointToPoint &&
+      std::any_of(program.communications.begin(), program.communications.end(), [&](const Communication& one) {
+        return !one.host && one.groups.front().size() > 1 &&
+               row.serves(one.op == CollectiveOp::kBarrier ? CollectiveOp::kAllReduce : one.op, version);
+      });
+  if (serves) {
+    return {};
+  }
+  return {fmt::format("training.collective_algorithm changes nothing here: no call of this step has {} for a choice",
+                      name_of(forced))};
+}
+
 Timeline simulate(const Scenario& scenario, const Fabric& fabric, const Program& program) {
   const ClusterNetworkCosts network(scenario, fabric);
   switch (scenario.network) {
@@ -91,6 +123,7 @@ Prediction predict(const Scenario& scenario) {
   Program program = program_of(scenario, layout);
   Timeline timeline = simulate(scenario, fabric_of(scenario), program);
   Report report = make_report(scenario, layout, program, timeline);
+  report.notes = algorithm_notes(scenario, program);
   return {std::move(layout), std::move(program), std::move(timeline), std::move(report)};
 }
 
@@ -127,6 +160,7 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
     report->micro_batches = scenario.micro_batches();
     report->micro_batches_simulated = steps.shorter + steps.longer;
     report->events = timelines[0].events + timelines[1].events;
+    report->notes = algorithm_notes(scenario, programs[0]);
   }
   return report;
 }

@@ -18,15 +18,15 @@ constexpr double kRounding = 1e-11;
 // Micro-batches after which the order of passes repeats.
 std::int64_t period_of(const Scenario& scenario) {
   const std::int64_t group = scenario.training.micro_batch_group;
-  return scenario.training.schedule == ScheduleName::kInterleaved && group > 0 ? group : scenario.layout.pp;
+  return schedule_traits(scenario.training.schedule).grouping == Grouping::kGroups && group > 0 ? group
+                                                                                                : scenario.layout.pp;
 }
 
-// Where every micro-batch passes a chunk before any passes the next, what a stage sends waits until the stage it goes
-// to has come to that chunk. What waits becomes more with every micro-batch, so no moment is like one a period before,
-// and the sends hold multiprocessors meanwhile: how many kernels run beside them is a whole number of periods only
-// where all stages are equally fast. Of gpt3-175b on 64 GPUs the further periods of a step differ by 1e-6 of it.
+// Where sends pile up no moment is like one a period before, and they hold multiprocessors meanwhile: how many kernels
+// run beside them is a whole number of periods only where all stages are equally fast. Of gpt3-175b on 64 GPUs the
+// further periods of a step differ by 1e-6 of it.
 bool sends_pile_up(ScheduleName schedule) {
-  return schedule == ScheduleName::kBreadthFirst || schedule == ScheduleName::kLoopedBfs;
+  return schedule_traits(schedule).steady == SteadyState::kPilesUp;
 }
 
 }  // namespace
@@ -35,7 +35,6 @@ std::vector<ShortSteps> short_steps(const Scenario& scenario) {
   // Micro-batches beyond those in flight, for the steady state to settle. Most pipelines settle with the first; where
   // hosts gain on their devices, or stages on a slower one that has yet to hold them up, it takes longer.
   constexpr std::array<std::int64_t, 5> kSteady = {8, 24, 144, 432, 1296};
-  const std::int64_t period = period_of(scenario);
   const std::int64_t all = scenario.micro_batches();
   std::vector<ShortSteps> out;
   // A user's table says what its own number of micro-batches does.
@@ -44,6 +43,7 @@ std::vector<ShortSteps> short_steps(const Scenario& scenario) {
       sends_pile_up(scenario.training.schedule)) {
     return out;
   }
+  const std::int64_t period = period_of(scenario);
   for (const std::int64_t steady : kSteady) {
     const std::int64_t least = 2 * scenario.layout.pp + period + steady;
     const std::int64_t shorter = least + (all - least) % period;

@@ -86,16 +86,16 @@ std::string table_of_stages(const Layout& layout, const MemoryEstimate& memory, 
 
 }  // namespace
 
-std::string notes_text(const Scenario& scenario) {
+std::string notes_text(std::span<const std::string> notes) {
   std::string out;
-  for (const std::string& note : scenario.notes) {
+  for (const std::string& note : notes) {
     out += fmt::format("  note      {}\n", note);
   }
   return out;
 }
 
 std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory) {
-  std::string out = heading(scenario) + notes_text(scenario);
+  std::string out = heading(scenario) + notes_text(scenario.notes);
   for (std::size_t first = 0; first < memory.stages.size(); first += kColumns) {
     out += table_of_stages(layout, memory, first, std::min(first + kColumns, memory.stages.size()));
   }

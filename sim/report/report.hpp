@@ -1,5 +1,10 @@
 #pragma once
 // What a timeline means: metrics, breakdown, memory, and where they came from.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
 #include "sim/engine/timeline.hpp"
 #include "sim/layout/memory.hpp"
 #include "sim/program/program.hpp"
@@ -32,6 +37,7 @@ struct Report {
   std::int64_t links_used = 0;
   std::int64_t micro_batches_simulated = 0;  // of one replica's step
   std::int64_t micro_batches = 0;
+  std::vector<std::string> notes;  // what only the program tells, beside those of the scenario
 };
 
 // Everything per second, from the step that the report states.
@@ -44,7 +50,7 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
 std::string result_text(const Scenario& scenario, const Layout& layout, const Report& report,
                         const Uncertainty& uncertainty, Seconds wall);
 // What was left out or chosen for the user, a line each; nothing where there is nothing to say.
-std::string notes_text(const Scenario& scenario);
+std::string notes_text(std::span<const std::string> notes);
 // Memory of every stage: term by term, and one line each.
 std::string memory_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory);
 std::string memory_summary_text(const Scenario& scenario, const Layout& layout, const MemoryEstimate& memory);

@@ -95,6 +95,9 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
                 {"network", kNetworkNames.name_of(scenario.network)},
                 {"fold", scenario.fold == Fold::kOn}};
   out["notes"] = scenario.notes;
+  for (const std::string& note : report.notes) {
+    out["notes"].push_back(note);
+  }
   out["scenario"] = scenario.resolved;
   return out;
 }

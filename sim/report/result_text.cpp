@@ -37,7 +37,10 @@ std::string scenario_text(const Scenario& scenario) {
                      kPrecisionNames.name_of(training.precision), kOptimizerNames.name_of(training.optimizer),
                      kRecomputeNames.name_of(training.recompute), training.zero_stage, schedule_text(training),
                      kPrecisionNames.name_of(training.grad_dtype));
-  out += notes_text(scenario);
+  if (training.collective_algorithm) {
+    out += fmt::format("  forced    {} where it does the collective\n", name_of(training.collective_algorithm));
+  }
+  out += notes_text(scenario.notes);
   if (scenario.variation.any()) {
     out += fmt::format("  variation {}  seed {}\n", variation_text(scenario.variation), scenario.seed);
   }
@@ -112,7 +115,7 @@ std::string links_text(const Report& report) {
 
 std::string result_text(const Scenario& scenario, const Layout& layout, const Report& report,
                         const Uncertainty& uncertainty, Seconds wall) {
-  std::string out = scenario_text(scenario);
+  std::string out = scenario_text(scenario) + notes_text(report.notes);
   out += "\n" + rates_text(scenario, report, uncertainty);
   out += "\n" + breakdown_text(report);
   out += "\n" + memory_summary_text(scenario, layout, report.memory);

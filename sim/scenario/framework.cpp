@@ -3,6 +3,7 @@
 #include "kernels/calibration.hpp"
 #include "kernels/grouped_kernel.hpp"
 #include "sim/base/files.hpp"
+#include "sim/scenario/framework_document.hpp"
 #include "sim/scenario/operator_names.hpp"
 
 namespace trainyard {
@@ -159,14 +160,13 @@ std::vector<std::string> framework_names() {
   return catalogue_names(kFolder);
 }
 
-FrameworkProfile load_framework(std::string_view name, std::string_view file, std::string_view pointer) {
-  const auto path = catalogue_path(kFolder, "framework profile", name, file, pointer);
-  const Json document = read_json_file(path);
-  const JsonReader json(document, path.string());
+FrameworkProfile load_framework(std::string_view name_or_path, std::string_view file, std::string_view pointer) {
+  const FrameworkDocument source = framework_document(name_or_path, file, pointer);
+  const JsonReader json(source.document, source.file);
   json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "grouped_kernel", "fits",
                     "pipeline", "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
   FrameworkProfile profile;
-  profile.name = path.stem().string();
+  profile.name = source.name;
   profile.description = json.at("description").text();
   profile.operators = read_operators(json.at("operators"));
   profile.host = read_host(json.at("host"));

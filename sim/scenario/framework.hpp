@@ -1,6 +1,6 @@
 #pragma once
-// Framework profiles: what a training framework does around the kernels. One JSON file each in sim/scenario/frameworks;
-// every value there has its source or fit in the file's "sources".
+// Framework profiles: what a training framework does around the kernels. One JSON file each in sim/scenario/frameworks,
+// on top of the one that it names as its base; every value has its source or fit in "sources".
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,7 +96,8 @@ inline KernelCostOptions kernel_options(const FrameworkProfile& framework) {
           .grouped_kernel = framework.grouped_kernel};
 }
 
-FrameworkProfile load_framework(std::string_view name, std::string_view file = "--framework",
+// A name of the catalogue, or the path of a user's file (framework_document.hpp).
+FrameworkProfile load_framework(std::string_view name_or_path, std::string_view file = "--framework",
                                 std::string_view pointer = "");
 std::vector<std::string> framework_names();
 

@@ -49,11 +49,12 @@ void check_micro_batches(const Place& place, const Scenario& scenario) {
   const std::int64_t pp = scenario.layout.pp;
   const std::int64_t count = scenario.micro_batches();
   const ScheduleName schedule = scenario.training.schedule;
-  if (schedule != ScheduleName::kInterleaved && scenario.training.micro_batch_group != 0) {
+  const bool groups = !scenario.training.schedule_table && schedule_traits(schedule).grouping == Grouping::kGroups;
+  if (!groups && scenario.training.micro_batch_group != 0) {
     place.fail("/training/micro_batch_group", "only the interleaved schedule groups micro-batches",
                schedule_text(scenario.training), "interleaved", "leave micro_batch_group out");
   }
-  if (schedule == ScheduleName::kInterleaved && scenario.framework.exchange == PipelineExchange::kAnnounced) {
+  if (groups && scenario.framework.exchange == PipelineExchange::kAnnounced) {
     // Both hosts wait for an announcement, and in this order each waits for the other's.
     place.fail("/training/p2p", "announced messages deadlock where stages interleave chunks", "announced",
                "batched, batched-sync, overlapped or overlapped-warmup-flush with schedule interleaved",
@@ -167,7 +168,7 @@ std::optional<Fault> refused_batch(const BatchSplit& split) {
                  .problem = "the global batch must be divisible by micro_batch * dp",
                  .remedy = fmt::format("use {}", std::max(per_round, split.global_batch / per_round * per_round))};
   }
-  if (split.schedule != ScheduleName::kInterleaved) {
+  if (split.schedule == ScheduleName::kTable || schedule_traits(split.schedule).grouping != Grouping::kGroups) {
     return std::nullopt;
   }
   const std::int64_t count = split.global_batch / per_round;

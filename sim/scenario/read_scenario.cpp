@@ -130,12 +130,31 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   const ModelSpec& model = scenario.model;
   const Parallelism& layout = scenario.layout;
   const FrameworkProfile& framework = scenario.framework;
-  json.expect_keys({"seq_len",           "micro_batch",   "global_batch",     "precision",
-                    "optimizer",         "recompute",     "recompute_method", "recompute_layers",
-                    "recompute_modules", "zero_stage",    "data_parallel",    "schedule",
-                    "micro_batch_group", "p2p",           "grad_dtype",       "optimizer_dtype",
-                    "master_dtype",      "weight_copies", "experts",          "offload",
-                    "distributed_debug", "param_dtype",   "attention",        "loss_kernel"});
+  json.expect_keys({"seq_len",
+                    "micro_batch",
+                    "global_batch",
+                    "precision",
+                    "optimizer",
+                    "recompute",
+                    "recompute_method",
+                    "recompute_layers",
+                    "recompute_modules",
+                    "zero_stage",
+                    "data_parallel",
+                    "schedule",
+                    "micro_batch_group",
+                    "p2p",
+                    "grad_dtype",
+                    "optimizer_dtype",
+                    "master_dtype",
+                    "weight_copies",
+                    "experts",
+                    "offload",
+                    "distributed_debug",
+                    "param_dtype",
+                    "attention",
+                    "loss_kernel",
+                    "collective_algorithm"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -180,6 +199,9 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   training.distributed_debug = choice_or(json, "distributed_debug", kDistributedDebugNames, DistributedDebug::kOff);
   if (training.distributed_debug == DistributedDebug::kDetail && framework.host.collective_check.value <= 0.0) {
     json.at("distributed_debug").fail("what the checks cost is not known for " + framework.name, "off");
+  }
+  if (const auto found = json.find("collective_algorithm")) {
+    training.collective_algorithm = found->choice(kAlgorithmNames);
   }
   if (const auto found = json.find("experts")) {
     if (!model.experts) {
@@ -244,6 +266,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
     out["training"]["param_dtype"] = kPrecisionNames.name_of(training.param_dtype);
   }
   out["training"]["distributed_debug"] = kDistributedDebugNames.name_of(training.distributed_debug);
+  if (training.collective_algorithm) {
+    out["training"]["collective_algorithm"] = name_of(training.collective_algorithm);
+  }
   if (scenario.model.experts) {
     out["training"]["experts"] = expert_routing_json(training.experts);
   }

@@ -10,6 +10,7 @@
 
 #include "kernels/gpu.hpp"
 #include "models/model.hpp"
+#include "sim/base/collective_algorithm.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/scenario/expert_routing.hpp"
 #include "sim/scenario/framework.hpp"
@@ -107,6 +108,8 @@ struct Training {
   DataParallelOptions data_parallel;
   OffloadOptions offload;
   DistributedDebug distributed_debug = DistributedDebug::kOff;
+  // Of every collective whose operation it does (NCCL_ALGO); absent: the library chooses.
+  std::optional<Algorithm> collective_algorithm;
   ScheduleName schedule = ScheduleName::kOneFOneB;
   std::optional<ScheduleTable> schedule_table;  // of ScheduleName::kTable
   std::int64_t micro_batch_group = 0;           // that visits a chunk in turn when interleaved; 0: pp

@@ -129,10 +129,9 @@ void check_expert_overlap(const Place& place, const Scenario& scenario) {
                            training.zero_stage),
                "ddp, megatron, deepspeed up to stage 2", "set training.data_parallel or zero_stage");
   }
-  const bool single = training.schedule == ScheduleName::kOneFOneB && layout.pp == 1;
-  const bool joins = training.schedule == ScheduleName::kInterleaved || training.schedule == ScheduleName::kDualPipe ||
-                     training.schedule == ScheduleName::kDualPipeV;
-  if (!single && !joins) {
+  const JoinedPasses joined =
+      training.schedule_table ? JoinedPasses::kNowhere : schedule_traits(training.schedule).joined;
+  if (joined == JoinedPasses::kNowhere || (joined == JoinedPasses::kOnOneStage && layout.pp > 1)) {
     place.fail(kKey, "the schedule joins no forward pass with a backward pass",
                fmt::format("{} with pp {}",
                            training.schedule_table ? training.schedule_table->file

@@ -46,14 +46,27 @@ enum class Placement {
 inline constexpr NameTable<Placement, 3> kPlacementNames{
     {{{"looped", Placement::kLooped}, {"v", Placement::kV}, {"bidirectional", Placement::kBidirectional}}}};
 
-// What a schedule demands and how it is told to a person.
+// Where a forward pass may run as one with the backward pass of another micro-batch.
+enum class JoinedPasses { kNowhere, kOnOneStage, kEverywhere };
+// Whether the order repeats itself, or sends pile up: where every micro-batch passes a chunk before any passes the
+// next, what a stage sends waits until the stage it goes to has come to that chunk, and what waits becomes more with
+// every micro-batch.
+enum class SteadyState { kRepeats, kPilesUp };
+// Whether micro-batches visit a chunk in groups (micro_batch_group).
+enum class Grouping { kNone, kGroups };
+
+// What a schedule demands, how it behaves, and how it is told to a person.
 struct ScheduleTraits {
   ScheduleName name;
   Placement placement;
   std::int64_t fewest_chunks;  // per stage
   std::int64_t most_chunks;
   std::string_view description;
+  JoinedPasses joined = JoinedPasses::kNowhere;
+  SteadyState steady = SteadyState::kRepeats;
+  Grouping grouping = Grouping::kNone;
 };
+
 // Backward either gives the gradients of inputs and weights in one pass, or is split into two (dgrad and wgrad).
 enum class PassKind { kForward, kBackward, kInputGradient, kWeightGradient };
 enum class Joined { kNo, kWithNext };

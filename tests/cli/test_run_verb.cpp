@@ -158,3 +158,28 @@ TEST_CASE("--json to a file leaves the text for people, and the trace is written
   CHECK(tails == heads);
   CHECK(scratch.entries() == 2);
 }
+
+TEST_CASE("a forced collective algorithm is the one that runs, or the answer says what it cannot do") {
+  const Document free = result_of(kTwoStages);
+  const Document ring = result_of(kTwoStages + "--collective-algorithm ring");
+  CHECK(ring.at("scenario").at("training").at("collective_algorithm") == "ring");
+  // Pairs of a node: rings already.
+  CHECK(ring.at("step_time_s") == free.at("step_time_s"));
+  const Document tree = result_of(kTwoStages + "--collective-algorithm tree");
+  CHECK(tree.at("step_time_s") > ring.at("step_time_s"));
+  CHECK(tree.at("notes") == ring.at("notes"));
+  const Document set = result_of(kTwoStages + "--set training.collective_algorithm=tree");
+  CHECK(without_wall(set) == without_wall(tree));
+  const Outcome nvls = trainyard_line(kTwoStages + "--collective-algorithm nvls");
+  CHECK(nvls.code == 2);
+  CHECK(nvls.err.find("in: --collective-algorithm") != std::string::npos);
+  CHECK(nvls.err.find("found: nvls for ") != std::string::npos);
+  CHECK(trainyard_line(kTwoStages + "--collective-algorithm rings").err.find("did you mean: ring\n") !=
+        std::string::npos);
+  const std::string idle =
+      "training.collective_algorithm changes nothing here: no call of this step has p2p for a choice";
+  const Document sends = result_of(kTwoStages + "--collective-algorithm p2p");
+  CHECK(sends.at("notes").back() == idle);
+  CHECK(sends.at("step_time_s") == free.at("step_time_s"));
+  CHECK(trainyard_line(kTwoStages + "--collective-algorithm p2p").out.find("  note      " + idle) != std::string::npos);
+}

@@ -45,12 +45,12 @@ TEST_CASE("a sweep has a row for each size, and with all candidates exactly one 
 
 TEST_CASE("forced algorithm, protocol and channels are used") {
   CollectiveOptions options;
-  options.algorithm = "ring";
-  options.protocol = "LL128";
+  options.algorithm = Algorithm::kRing;
+  options.protocol = Protocol::kLl128;
   options.channels = 4;
   const CollectiveSweep sweep =
       collective_sweep(CollectiveOp::kAllGather, load_cluster("dgx-a100"), 8, parse_sizes("1M"), options);
-  CHECK(sweep.rows.front().algorithm == "ring");
-  CHECK(sweep.rows.front().protocol == "LL128");
+  CHECK(sweep.rows.front().algorithm == Algorithm::kRing);
+  CHECK(sweep.rows.front().protocol == Protocol::kLl128);
   CHECK(sweep.rows.front().channels == 4);
 }

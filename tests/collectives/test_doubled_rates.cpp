@@ -45,8 +45,8 @@ TEST_CASE("with every rate doubled the tuner expects no more, and a forced algor
             CAPTURE(rate);
             CAPTURE(gpus);
             CAPTURE(was.size.value);
-            CAPTURE(was.algorithm);
-            CAPTURE(was.protocol);
+            CAPTURE(name_of(was.algorithm));
+            CAPTURE(name_of(was.protocol));
             CHECK(is.tuner->value <= was.tuner->value * (1.0 + 1e-9));
             // Max-min sharing is not monotone: a flow that got faster may take what another needs of a third link.
             CHECK(is.time.value <= was.time.value * 1.005);
@@ -69,7 +69,7 @@ TEST_CASE("the chosen algorithm is the one that the tuner expects least of, not 
       chosen = row.chosen ? &row : chosen;
     }
     REQUIRE(chosen != nullptr);
-    CHECK(chosen->algorithm == (factor > 1.0 ? "ring" : "pat"));
+    CHECK(chosen->algorithm == (factor > 1.0 ? Algorithm::kRing : Algorithm::kPat));
     bool faster_was_left = false;
     for (const SweepRow& row : sweep.rows) {
       CHECK(*chosen->tuner <= *row.tuner);
@@ -87,8 +87,8 @@ TEST_CASE("a NIC faster than its PCIe slot changes nothing that NCCL chooses") {
   for (const double factor : {1.0, 2.0, 8.0}) {
     const ClusterSpec cluster = doubled("dgx-2h", "nics", factor);
     const CollectiveEstimate chosen = estimate_collective(request, cluster, build_fabric(cluster, 18), {});
-    CHECK(chosen.algorithm == "tree");
-    CHECK(chosen.protocol == "Simple");
+    CHECK(chosen.algorithm == Algorithm::kTree);
+    CHECK(chosen.protocol == Protocol::kSimple);
     // Two nodes: half of the smaller of 92 % of the channel inside the node and 18.5 GB/s. Source: tuning.cc.
     CHECK(chosen.transfer.value == doctest::Approx(1.158e9 / 9.25e9));
   }

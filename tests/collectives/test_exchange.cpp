@@ -128,8 +128,8 @@ TEST_CASE("many small calls of a ring pay its latency once for every round of ch
   // 25 calls on 24 channels of the A100's ring: two rounds.
   const CollectiveBench bench("dgx-a100", 8);
   CollectiveOptions ring = CollectiveBench::own_model("2.30");
-  ring.algorithm = "ring";
-  ring.protocol = "Simple";
+  ring.algorithm = Algorithm::kRing;
+  ring.protocol = Protocol::kSimple;
   const auto latency = [&](int calls) {
     return plan_collective({.op = CollectiveOp::kAllReduce, .size = {64e6}, .members = bench.members, .calls = calls},
                            bench.cluster, bench.fabric, ring)

@@ -33,7 +33,7 @@ TEST_CASE("flows carry the bytes of the operation's definition") {
   for (const int n : {2, 5, 8, 16, 64}) {
     const CollectiveBench bench("dgx-a100", n);
     CollectiveOptions ring;
-    ring.algorithm = "ring";
+    ring.algorithm = Algorithm::kRing;
     for (const auto& [op, passes] : {std::pair{CollectiveOp::kAllReduce, 2.0},
                                      {CollectiveOp::kAllGather, 1.0},
                                      {CollectiveOp::kReduceScatter, 1.0}}) {
@@ -72,7 +72,7 @@ TEST_CASE("time never falls when the message grows within an algorithm and never
     const CollectiveBench bench(name, gpus);
     const CollectivePlan plan = bench.plan(op, size);
     CollectiveOptions same;
-    if (plan.algorithm != "p2p") {
+    if (plan.algorithm != Algorithm::kPointToPoint) {
       same.algorithm = plan.algorithm;
       same.protocol = plan.protocol;
     }
@@ -157,8 +157,8 @@ TEST_CASE("members split unevenly over nodes are served") {
 TEST_CASE("forcing what does not exist says what does") {
   const CollectiveBench bench("dgx-a100", 8);
   CollectiveOptions options;
-  options.algorithm = "nvls";
+  options.algorithm = Algorithm::kNvls;
   CHECK_THROWS_AS(bench.plan(CollectiveOp::kAllReduce, 1e6, options), UserError);
-  options.algorithm = "bruck";
+  options.algorithm = Algorithm::kBruck;
   CHECK_THROWS_AS(bench.plan(CollectiveOp::kAllReduce, 1e6, options), UserError);
 }

@@ -70,15 +70,15 @@ TEST_CASE("a ring pays every crossing, a tree its depth") {
   const Fabric near = build_fabric(cluster, 128);
   const Fabric far = build_fabric(slow, 128);
   const CollectiveBench bench("dgx-h100", 128);
-  const auto added = [&](const char* algorithm) {
+  const auto added = [&](Algorithm algorithm) {
     CollectiveOptions options = CollectiveBench::own_model("2.30");
     options.algorithm = algorithm;
     const CollectiveRequest request{CollectiveOp::kAllReduce, {1e6}, bench.members};
     return plan_collective(request, slow, far, options).latency.value -
            plan_collective(request, cluster, near, options).latency.value;
   };
-  CHECK(added("ring") == doctest::Approx(2.0 * 15.0 * 20e-6));
-  CHECK(added("tree") == doctest::Approx(2.0 * 4.0 * 20e-6));
+  CHECK(added(Algorithm::kRing) == doctest::Approx(2.0 * 15.0 * 20e-6));
+  CHECK(added(Algorithm::kTree) == doctest::Approx(2.0 * 4.0 * 20e-6));
 }
 
 TEST_CASE("another switch tier adds its switches to every crossing") {

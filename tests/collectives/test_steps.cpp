@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "sim/collectives/algorithms/double_tree.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 #include "sim/collectives/max_min.hpp"
 #include "sim/collectives/steps.hpp"
 #include "tests/collectives/collective_bench.hpp"
@@ -10,10 +11,10 @@ using namespace trainyard;
 namespace {
 
 // The fluid form of a forced algorithm with nothing but the links in its way.
-double fluid_transfer(const CollectiveBench& bench, CollectiveOp op, double size, const std::string& algorithm) {
+double fluid_transfer(const CollectiveBench& bench, CollectiveOp op, double size, Algorithm algorithm) {
   CollectiveOptions options = CollectiveBench::own_model("2.30");
   options.algorithm = algorithm;
-  options.protocol = "Simple";
+  options.protocol = Protocol::kSimple;
   CollectivePlan plan = bench.plan(op, size, options);
   plan.latency = {};
   for (Flow& flow : plan.flows) {
@@ -21,8 +22,9 @@ double fluid_transfer(const CollectiveBench& bench, CollectiveOp op, double size
   }
   const Seconds links = uncontended_time(plan, bench.fabric);
   // A plan of trees lasts as long as its busiest node.
-  return algorithm == "tree" ? max(links, busiest_node_time(plan.flows, bench.members.size(), bench.fabric)).value
-                             : links.value;
+  return algorithm == Algorithm::kTree
+             ? max(links, busiest_node_time(plan.flows, bench.members.size(), bench.fabric)).value
+             : links.value;
 }
 
 double bytes_sent(const std::vector<Round>& rounds) {
@@ -44,7 +46,7 @@ TEST_CASE("a fluid ring and its rounds agree within 3 %") {
       for (const CollectiveOp op : {CollectiveOp::kAllReduce, CollectiveOp::kAllGather, CollectiveOp::kReduceScatter,
                                     CollectiveOp::kBroadcast}) {
         const double steps = steps_time(ring_steps(op, {1e9}, bench.members, bench.fabric), bench.fabric, {}).value;
-        CHECK(fluid_transfer(bench, op, 1e9, "ring") == doctest::Approx(steps).epsilon(0.03));
+        CHECK(fluid_transfer(bench, op, 1e9, Algorithm::kRing) == doctest::Approx(steps).epsilon(0.03));
       }
     }
   }
@@ -52,7 +54,7 @@ TEST_CASE("a fluid ring and its rounds agree within 3 %") {
   const CollectiveBench bench("ethernet-100g-roce", 12);
   const double steps =
       steps_time(ring_steps(CollectiveOp::kAllReduce, {1e9}, bench.members, bench.fabric), bench.fabric, {}).value;
-  CHECK(fluid_transfer(bench, CollectiveOp::kAllReduce, 1e9, "ring") == doctest::Approx(steps).epsilon(0.03));
+  CHECK(fluid_transfer(bench, CollectiveOp::kAllReduce, 1e9, Algorithm::kRing) == doctest::Approx(steps).epsilon(0.03));
 }
 
 TEST_CASE("a fluid tree and its rounds agree within 3 %") {
@@ -63,7 +65,8 @@ TEST_CASE("a fluid tree and its rounds agree within 3 %") {
     const double steps =
         steps_time(tree_steps(CollectiveOp::kAllReduce, {1e9}, bench.members, bench.fabric), bench.fabric, {}).value;
     CAPTURE(n);
-    CHECK(fluid_transfer(bench, CollectiveOp::kAllReduce, 1e9, "tree") == doctest::Approx(steps).epsilon(0.03));
+    CHECK(fluid_transfer(bench, CollectiveOp::kAllReduce, 1e9, Algorithm::kTree) ==
+          doctest::Approx(steps).epsilon(0.03));
   }
 }
 
@@ -82,10 +85,11 @@ TEST_CASE("a torus ring uses both dimensions both ways, in its rounds and as a f
   const double closed = 2.0 * 15.0 / 16.0 * 1e9 / 180e9;
   CHECK(steps_time(torus_ring_steps(CollectiveOp::kAllReduce, {1e9}, bench.members, bench.fabric), bench.fabric, {})
             .value == doctest::Approx(closed).epsilon(0.03));
-  CHECK(fluid_transfer(bench, CollectiveOp::kAllReduce, 1e9, "ring") == doctest::Approx(closed).epsilon(0.03));
+  CHECK(fluid_transfer(bench, CollectiveOp::kAllReduce, 1e9, Algorithm::kRing) ==
+        doctest::Approx(closed).epsilon(0.03));
   // 4 x 4 x 4: six links.
   const CollectiveBench cube("tpu-v4-pod", 64);
-  CHECK(fluid_transfer(cube, CollectiveOp::kAllReduce, 1e9, "ring") ==
+  CHECK(fluid_transfer(cube, CollectiveOp::kAllReduce, 1e9, Algorithm::kRing) ==
         doctest::Approx(2.0 * 63.0 / 64.0 * 1e9 / 270e9).epsilon(0.03));
 }
 

@@ -34,7 +34,7 @@ double first_switch(const CollectiveBench& bench, CollectiveOp op) {
   const auto choice = [&](double size) {
     const CollectiveEstimate e = estimate_collective({op, {size}, bench.members}, bench.cluster, bench.fabric,
                                                      CollectiveBench::own_model("2.30"));
-    return e.algorithm + "/" + e.protocol;
+    return std::pair(e.algorithm, e.protocol);
   };
   double size = kMiB;
   while (choice(size) == choice(kMiB)) {
@@ -85,5 +85,6 @@ TEST_CASE("NVLS takes over from LL on eight H200 between 1 and 2 MiB") {
   const CollectiveBench bench("dgx-h200", 8);
   const double predicted = first_switch(bench, CollectiveOp::kAllReduce);
   CHECK(std::abs(std::log2(predicted / (2 * kMiB))) <= 1.0);
-  CHECK(bench.plan(CollectiveOp::kAllReduce, predicted, CollectiveBench::own_model("2.30")).algorithm == "nvls");
+  CHECK(bench.plan(CollectiveOp::kAllReduce, predicted, CollectiveBench::own_model("2.30")).algorithm ==
+        Algorithm::kNvls);
 }

@@ -10,8 +10,8 @@ namespace {
 
 struct Golden {
   double size;
-  const char* algorithm;
-  const char* protocol;
+  Algorithm algorithm;
+  Protocol protocol;
   double microseconds;
 };
 
@@ -35,34 +35,35 @@ void check_golden(const CollectiveBench& bench, CollectiveOp op, const std::vect
 // 87.7 * 8 / 14 = 50.1 GB/s adds 0.04 us.
 TEST_CASE("eight A100 choose what NCCL chooses for all-reduce") {
   check_golden(CollectiveBench("dgx-a100", 8), CollectiveOp::kAllReduce,
-               {{2 * kKiB, "ring", "LL", 15},
-                {256 * kKiB, "ring", "LL", 20},
-                {kMiB, "ring", "LL", 36},
-                {2 * kMiB, "ring", "LL", 57},
-                {8 * kMiB, "ring", "LL128", 107},
-                {16 * kMiB, "ring", "LL128", 174},
-                {64 * kMiB, "ring", "Simple", 545},
-                {512 * kMiB, "ring", "Simple", 3971}});
+               {{2 * kKiB, Algorithm::kRing, Protocol::kLl, 15},
+                {256 * kKiB, Algorithm::kRing, Protocol::kLl, 20},
+                {kMiB, Algorithm::kRing, Protocol::kLl, 36},
+                {2 * kMiB, Algorithm::kRing, Protocol::kLl, 57},
+                {8 * kMiB, Algorithm::kRing, Protocol::kLl128, 107},
+                {16 * kMiB, Algorithm::kRing, Protocol::kLl128, 174},
+                {64 * kMiB, Algorithm::kRing, Protocol::kSimple, 545},
+                {512 * kMiB, Algorithm::kRing, Protocol::kSimple, 3971}});
 }
 
 TEST_CASE("eight H100 switch from LL to NVLS between 1 and 2 MiB") {
   check_golden(CollectiveBench("dgx-h100", 8), CollectiveOp::kAllReduce,
-               {{2 * kKiB, "ring", "LL", 15},
-                {256 * kKiB, "ring", "LL", 18},
-                {kMiB, "ring", "LL", 28},
-                {2 * kMiB, "nvls", "Simple", 33},
-                {8 * kMiB, "nvls", "Simple", 56},
-                {16 * kMiB, "nvls", "Simple", 87},
-                {64 * kMiB, "nvls", "Simple", 272},
-                {512 * kMiB, "nvls", "Simple", 1999}});
+               {{2 * kKiB, Algorithm::kRing, Protocol::kLl, 15},
+                {256 * kKiB, Algorithm::kRing, Protocol::kLl, 18},
+                {kMiB, Algorithm::kRing, Protocol::kLl, 28},
+                {2 * kMiB, Algorithm::kNvls, Protocol::kSimple, 33},
+                {8 * kMiB, Algorithm::kNvls, Protocol::kSimple, 56},
+                {16 * kMiB, Algorithm::kNvls, Protocol::kSimple, 87},
+                {64 * kMiB, Algorithm::kNvls, Protocol::kSimple, 272},
+                {512 * kMiB, Algorithm::kNvls, Protocol::kSimple, 1999}});
 }
 
 TEST_CASE("all-gather and reduce-scatter on eight H100 stay on the ring") {
   const CollectiveBench bench("dgx-h100", 8);
-  const std::vector<Golden> rows{{2 * kKiB, "ring", "LL", 11},       {256 * kKiB, "ring", "LL", 12},
-                                 {kMiB, "ring", "LL", 17},           {2 * kMiB, "ring", "LL", 24},
-                                 {8 * kMiB, "ring", "LL128", 49},    {16 * kMiB, "ring", "LL128", 72},
-                                 {64 * kMiB, "ring", "Simple", 195}, {512 * kMiB, "ring", "Simple", 1337}};
+  const std::vector<Golden> rows{
+      {2 * kKiB, Algorithm::kRing, Protocol::kLl, 11},       {256 * kKiB, Algorithm::kRing, Protocol::kLl, 12},
+      {kMiB, Algorithm::kRing, Protocol::kLl, 17},           {2 * kMiB, Algorithm::kRing, Protocol::kLl, 24},
+      {8 * kMiB, Algorithm::kRing, Protocol::kLl128, 49},    {16 * kMiB, Algorithm::kRing, Protocol::kLl128, 72},
+      {64 * kMiB, Algorithm::kRing, Protocol::kSimple, 195}, {512 * kMiB, Algorithm::kRing, Protocol::kSimple, 1337}};
   check_golden(bench, CollectiveOp::kAllGather, rows);
   check_golden(bench, CollectiveOp::kReduceScatter, rows);
 }
@@ -70,36 +71,39 @@ TEST_CASE("all-gather and reduce-scatter on eight H100 stay on the ring") {
 TEST_CASE("eight B200 choose what NCCL chooses") {
   const CollectiveBench bench("dgx-b200", 8);
   check_golden(bench, CollectiveOp::kAllReduce,
-               {{2 * kKiB, "ring", "LL", 15},
-                {256 * kKiB, "ring", "LL", 17},
-                {kMiB, "ring", "LL", 22},
-                {2 * kMiB, "ring", "LL", 28},
-                {8 * kMiB, "nvls", "Simple", 43},
-                {16 * kMiB, "nvls", "Simple", 60},
-                {64 * kMiB, "nvls", "Simple", 167},
-                {512 * kMiB, "nvls", "Simple", 1159}});
+               {{2 * kKiB, Algorithm::kRing, Protocol::kLl, 15},
+                {256 * kKiB, Algorithm::kRing, Protocol::kLl, 17},
+                {kMiB, Algorithm::kRing, Protocol::kLl, 22},
+                {2 * kMiB, Algorithm::kRing, Protocol::kLl, 28},
+                {8 * kMiB, Algorithm::kNvls, Protocol::kSimple, 43},
+                {16 * kMiB, Algorithm::kNvls, Protocol::kSimple, 60},
+                {64 * kMiB, Algorithm::kNvls, Protocol::kSimple, 167},
+                {512 * kMiB, Algorithm::kNvls, Protocol::kSimple, 1159}});
   check_golden(bench, CollectiveOp::kAllGather,
-               {{8 * kMiB, "ring", "LL", 37}, {64 * kMiB, "ring", "Simple", 114}, {512 * kMiB, "ring", "Simple", 685}});
+               {{8 * kMiB, Algorithm::kRing, Protocol::kLl, 37},
+                {64 * kMiB, Algorithm::kRing, Protocol::kSimple, 114},
+                {512 * kMiB, Algorithm::kRing, Protocol::kSimple, 685}});
 }
 
 TEST_CASE("several H100 nodes go through tree, NVLS tree and ring as NCCL does") {
   check_golden(CollectiveBench("dgx-h100", 16), CollectiveOp::kAllReduce,
-               {{kKiB, "tree", "LL", 25},
-                {kMiB, "tree", "LL128", 60},
-                {8 * kMiB, "nvls_tree", "Simple", 101},
-                {64 * kMiB, "nvls_tree", "Simple", 339},
-                {256 * kMiB, "nvls_tree", "Simple", 1157},
-                {kGiB, "nvls_tree", "Simple", 4428}});
+               {{kKiB, Algorithm::kTree, Protocol::kLl, 25},
+                {kMiB, Algorithm::kTree, Protocol::kLl128, 60},
+                {8 * kMiB, Algorithm::kNvlsTree, Protocol::kSimple, 101},
+                {64 * kMiB, Algorithm::kNvlsTree, Protocol::kSimple, 339},
+                {256 * kMiB, Algorithm::kNvlsTree, Protocol::kSimple, 1157},
+                {kGiB, Algorithm::kNvlsTree, Protocol::kSimple, 4428}});
   check_golden(CollectiveBench("dgx-h100", 128), CollectiveOp::kAllReduce,
-               {{kKiB, "tree", "LL", 55},
-                {kMiB, "tree", "LL128", 115},
-                {8 * kMiB, "tree", "LL128", 180},
-                {64 * kMiB, "nvls_tree", "Simple", 558},
-                {256 * kMiB, "nvls_tree", "Simple", 1656},
-                {kGiB, "nvls_tree", "Simple", 6046}});
-  check_golden(
-      CollectiveBench("dgx-h100", 4096), CollectiveOp::kAllReduce,
-      {{kKiB, "tree", "LL", 105}, {64 * kMiB, "nvls_tree", "Simple", 770}, {kGiB, "nvls_tree", "Simple", 6299}});
+               {{kKiB, Algorithm::kTree, Protocol::kLl, 55},
+                {kMiB, Algorithm::kTree, Protocol::kLl128, 115},
+                {8 * kMiB, Algorithm::kTree, Protocol::kLl128, 180},
+                {64 * kMiB, Algorithm::kNvlsTree, Protocol::kSimple, 558},
+                {256 * kMiB, Algorithm::kNvlsTree, Protocol::kSimple, 1656},
+                {kGiB, Algorithm::kNvlsTree, Protocol::kSimple, 6046}});
+  check_golden(CollectiveBench("dgx-h100", 4096), CollectiveOp::kAllReduce,
+               {{kKiB, Algorithm::kTree, Protocol::kLl, 105},
+                {64 * kMiB, Algorithm::kNvlsTree, Protocol::kSimple, 770},
+                {kGiB, Algorithm::kNvlsTree, Protocol::kSimple, 6299}});
 }
 
 TEST_CASE("the linear ring makes large all-gathers latency-bound") {
@@ -155,28 +159,33 @@ TEST_CASE("NVLS starts at five H200 and at six B200 with NCCL 2.27") {
     for (int n = 2; n <= 8; ++n) {
       const CollectiveBench bench(cluster, n);
       CAPTURE(n);
-      CHECK((bench.plan(CollectiveOp::kAllReduce, 8 * kGiB, CollectiveBench::own_model("2.27")).algorithm == "nvls") ==
-            (n >= first));
+      CHECK((bench.plan(CollectiveOp::kAllReduce, 8 * kGiB, CollectiveBench::own_model("2.27")).algorithm ==
+             Algorithm::kNvls) == (n >= first));
     }
   }
 }
 
 TEST_CASE("small messages run on fewer channels") {
   // Ring Simple on 8 ranks: 512 threads of 64 bytes each, so 32 KiB a channel.
-  CHECK(channels_for_size(Algorithm::kRing, Protocol::kSimple, 24, 8, {32.0 * 1024}) == 1);
-  CHECK(channels_for_size(Algorithm::kRing, Protocol::kSimple, 24, 8, {4 * 32.0 * 1024}) == 4);
-  CHECK(channels_for_size(Algorithm::kRing, Protocol::kSimple, 24, 8, {1e9}) == 24);
-  CHECK(channels_for_size(Algorithm::kNvls, Protocol::kSimple, 16, 8, {1024}) == 16);
+  CHECK(filled_channels(24, Protocol::kSimple, 64.0, {32.0 * 1024}) == 1);
+  CHECK(filled_channels(24, Protocol::kSimple, 64.0, {4 * 32.0 * 1024}) == 4);
+  CHECK(filled_channels(24, Protocol::kSimple, 64.0, {1e9}) == 24);
+  // LL on a ring of 8: 8 bytes for each member.
+  CHECK(filled_channels(24, Protocol::kLl, 64.0, {4 * 32.0 * 1024}) == 4);
+  // NVLS keeps its channels, whatever the size.
+  CollectiveOptions nvls = CollectiveBench::own_model("2.30");
+  nvls.algorithm = Algorithm::kNvls;
+  CHECK(CollectiveBench("dgx-h100", 8).plan(CollectiveOp::kAllReduce, kKiB, nvls).channels == 16);
 }
 
 TEST_CASE("switches that reduce let NVLS go beyond a node at the node's own rate") {
   // NCCL's model: 8 x min(40 * 0.85 * 7/8 * 2, 48) = 384 GB/s of bus bandwidth, above the 364 of the NVLS tree.
   const CollectiveBench bench("dgx-h100-sharp", 64);
   const CollectiveOptions options = CollectiveBench::own_model("2.30");
-  CHECK(bench.plan(CollectiveOp::kAllReduce, 4 * kGiB, options).algorithm == "nvls");
+  CHECK(bench.plan(CollectiveOp::kAllReduce, 4 * kGiB, options).algorithm == Algorithm::kNvls);
   const double bus = 4 * kGiB * 2.0 * 63.0 / 64.0 / bench.time(CollectiveOp::kAllReduce, 4 * kGiB, options) / 1e9;
   CHECK(bus == doctest::Approx(384).epsilon(0.01));
-  CHECK(bench.plan(CollectiveOp::kAllReduce, kKiB, options).algorithm != "nvls_tree");
+  CHECK(bench.plan(CollectiveOp::kAllReduce, kKiB, options).algorithm != Algorithm::kNvlsTree);
 }
 
 TEST_CASE("one GPU a node gathers by PAT from the version that has it") {
@@ -189,8 +198,8 @@ TEST_CASE("one GPU a node gathers by PAT from the version that has it") {
   const auto algorithm = [&](const char* version) {
     return plan_collective(request, bench.cluster, bench.fabric, CollectiveBench::own_model(version)).algorithm;
   };
-  CHECK(algorithm("2.18") == "ring");
-  CHECK(algorithm("2.30") == "pat");
+  CHECK(algorithm("2.18") == Algorithm::kRing);
+  CHECK(algorithm("2.30") == Algorithm::kPat);
 }
 
 TEST_CASE("forcing fewer channels slows a collective in proportion") {

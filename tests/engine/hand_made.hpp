@@ -38,7 +38,6 @@ class PencilCosts final : public NetworkCosts {
     if (request.members.size() < 2 || request.size <= Bytes{}) {
       return plan;
     }
-    plan.algorithm = "pencil";
     plan.latency = latency_of ? latency_of(request) : latency_;
     const std::size_t flows = request.op == CollectiveOp::kSendRecv ? 1 : request.members.size();
     for (std::size_t i = 0; i < flows; ++i) {

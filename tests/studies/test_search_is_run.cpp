@@ -57,6 +57,9 @@ class RandomJobs {
         layout[end] = one_of({"as-layer", "standalone", "with-layers"});
       }
     }
+    if (chance(6)) {
+      training["collective_algorithm"] = one_of({"ring", "tree", "hierarchical"});
+    }
     if (chance(4)) {
       training["zero_stage"] = number(0, 3);
     } else if (chance(5)) {

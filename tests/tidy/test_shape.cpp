@@ -56,14 +56,32 @@ bool declares(const SourceFile& header, const std::string& function) {
   });
 }
 
+// A row of a table: "extern const Row kName;" in the header, "constinit const Row rows::kName{" in the file.
+bool defines_row_of(const SourceFile& header, const SourceFile& source) {
+  constexpr std::string_view kDeclared = "extern const ";
+  return std::any_of(header.lines.begin(), header.lines.end(), [&](const std::string& declaration) {
+    if (!declaration.starts_with(kDeclared) || !declaration.ends_with(";")) {
+      return false;
+    }
+    const std::size_t space = declaration.find_last_of(' ');
+    const std::string name = declaration.substr(space + 1, declaration.size() - space - 2);
+    return std::any_of(source.lines.begin(), source.lines.end(), [&](const std::string& line) {
+      return line.starts_with("constinit const ") && has_word(line, name);
+    });
+  });
+}
+
 // Several files may keep the promises of one header (a table's variants, a family of functions): a header of the same
-// folder declares a function that the file defines.
+// folder declares a function or a row that the file defines.
 bool keeps_promise_of_neighbour(const SourceFile& source) {
   const fs::path folder = fs::path(source.path).parent_path();
   for (const SourceFile& header : source_files()) {
     const bool is_header = header.path.ends_with(".hpp") || header.path.ends_with(".cuh");
     if (!is_header || fs::path(header.path).parent_path() != folder) {
       continue;
+    }
+    if (defines_row_of(header, source)) {
+      return true;
     }
     for (const std::string& line : source.lines) {
       const std::string function = defined_function(line);

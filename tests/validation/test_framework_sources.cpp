@@ -9,6 +9,7 @@
 #include "sim/base/csv.hpp"
 #include "sim/base/files.hpp"
 #include "sim/scenario/framework.hpp"
+#include "sim/scenario/framework_document.hpp"
 #include "validation/fit/fit_framework.hpp"
 
 namespace trainyard {
@@ -18,7 +19,7 @@ constexpr std::string_view kFit = "fit: trainyard calibrate ";
 constexpr std::string_view kTransferred = "transferred from ";
 
 Json document_of(const std::string& framework) {
-  return read_json_file(home_folder() / "sim/scenario/frameworks" / (framework + ".json"));
+  return framework_document(framework).document;
 }
 
 std::string source(const Json& document, const std::string& key) {

@@ -112,12 +112,8 @@ CollectiveOptions options_of(const CollectiveMeasurement& row, const CollectiveC
   options.nccl_version = row.nccl_version;
   options.calibration = calibration == nullptr ? &kNone : calibration;
   options.excluded = row.excluded;
-  if (!row.algorithm.empty()) {
-    options.algorithm = row.algorithm;
-  }
-  if (!row.protocol.empty()) {
-    options.protocol = row.protocol;
-  }
+  options.algorithm = row.algorithm;
+  options.protocol = row.protocol;
   return options;
 }
 

@@ -92,8 +92,8 @@ Json row_json(const Prediction& p) {
           {"calibration_saw_system", p.seen},
           {"held_out", p.held_out.value},
           {"held_out_error", p.held_out_error()},
-          {"algorithm", p.plan.algorithm},
-          {"protocol", p.plan.protocol},
+          {"algorithm", name_of(p.plan.algorithm)},
+          {"protocol", name_of(p.plan.protocol)},
           {"link_bound", p.bound.value},
           {"reason", nullptr}};
 }

@@ -76,7 +76,6 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
   out.system = table.text(row, "system");
   out.cluster = table.text(row, "cluster");
   out.gpu = table.text(row, "gpu");
-  out.algorithm = lower(table.text(row, "algorithm"));
   std::string version = table.text(row, "nccl_version");
   if (const auto system = systems.find(out.system); system != systems.end()) {
     out.shared = system->second.shared;
@@ -94,13 +93,19 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
                      table.text(row, "collective").empty() ? "not stated" : table.text(row, "collective")));
   }
   exclude_for_type(out, table.text(row, "dtype"));
-  const std::string protocol = lower(table.text(row, "protocol"));
-  for (const auto& [name, value] : kProtocolNames.rows) {
-    out.protocol = lower(std::string(name)) == protocol ? std::string(name) : out.protocol;
-  }
-  if (!protocol.empty() && out.protocol.empty()) {
-    skip(fmt::format("protocol {} is not one of {}", table.text(row, "protocol"), join_names(kProtocolNames.names())));
-  }
+  const auto forced = [&](const char* column, const auto& names, auto& choice) {
+    const std::string typed = table.text(row, column);
+    for (const auto& [name, value] : names.rows) {
+      if (lower(std::string(name)) == lower(typed)) {
+        choice = value;
+      }
+    }
+    if (!typed.empty() && !choice) {
+      skip(fmt::format("{} {} is not one of {}", column, typed, join_names(names.names())));
+    }
+  };
+  forced("algorithm", kAlgorithmNames, out.algorithm);
+  forced("protocol", kProtocolNames, out.protocol);
   const auto count = [&](const char* column) {
     const std::int64_t value = table.integer(row, column).value_or(0);
     if (value < 0 || value > kMostRanks) {
@@ -207,7 +212,7 @@ void exclude_for_type(CollectiveMeasurement& row, std::string dtype) {
   const bool reduces = row.op == CollectiveOp::kAllReduce || row.op == CollectiveOp::kReduceScatter;
   if (reduces && (dtype == "int8" || dtype == "uint8")) {
     // Source: NCCL 2.27 src/enqueue.cc, ncclNvlsSupported: 8-bit integers cannot be reduced in the switch.
-    row.excluded = {"nvls", "nvls_tree"};
+    row.excluded = {Algorithm::kNvls, Algorithm::kNvlsTree};
   }
   row.dtype = std::move(dtype);
 }

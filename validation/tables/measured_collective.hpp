@@ -1,5 +1,6 @@
 #pragma once
 // A measured collective.
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,9 @@ struct CollectiveMeasurement {
   int gpus_per_node = 0;  // of the machine; 0: not stated
   Bytes size{};
   Seconds time{};
-  std::string algorithm;              // forced by the measurement; empty: NCCL's choice
-  std::string protocol;               // likewise
-  std::vector<std::string> excluded;  // algorithms that cannot serve the row's number format
+  std::optional<Algorithm> algorithm;  // forced by the measurement; absent: NCCL's choice
+  std::optional<Protocol> protocol;    // likewise
+  std::vector<Algorithm> excluded;     // those that cannot serve the row's number format
   std::string dtype;                  // where it is stated
   std::string why_skipped;            // not empty: the row is not predicted
   bool misplaced = false;  // it is skipped because its machine is not known or not the one that was asked for

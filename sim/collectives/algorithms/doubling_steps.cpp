@@ -3,7 +3,7 @@
 #include <bit>
 
 #include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/expansions.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 
 namespace trainyard {
 namespace {
@@ -99,5 +99,26 @@ std::vector<Round> bruck_steps(CollectiveOp op, Bytes size, std::span<const Devi
   }
   return rounds;
 }
+
+constinit const CollectiveAlgorithm algorithms::kHalvingDoubling{
+    .name = Algorithm::kHalvingDoubling,
+    .description = "log2 n exchanges of halving size, then of doubling size (Rabenseifner)",
+    .serves = serves_reductions,
+    .expand = halving_doubling_steps,
+};
+
+constinit const CollectiveAlgorithm algorithms::kRecursiveDoubling{
+    .name = Algorithm::kRecursiveDoubling,
+    .description = "log2 n exchanges of the whole payload: fewest rounds, most bytes",
+    .serves = serves_reductions,
+    .expand = recursive_doubling_steps,
+};
+
+constinit const CollectiveAlgorithm algorithms::kBruck{
+    .name = Algorithm::kBruck,
+    .description = "ceil(log2 n) rounds for any n; all-gather and all-to-all",
+    .serves = serves_exchanges,
+    .expand = bruck_steps,
+};
 
 }  // namespace trainyard

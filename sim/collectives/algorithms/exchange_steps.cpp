@@ -1,6 +1,5 @@
 // Pairwise and one-shot exchanges.
-#include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/expansions.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 
 namespace trainyard {
 
@@ -41,5 +40,22 @@ std::vector<Round> direct_steps(CollectiveOp op, Bytes size, std::span<const Dev
   }
   return {std::move(round)};
 }
+
+constinit const CollectiveAlgorithm algorithms::kPairwise{
+    .name = Algorithm::kPairwise,
+    .description = "n - 1 rounds, in round k with the member k places on",
+    .serves = serves_exchanges,
+    .expand = pairwise_steps,
+};
+
+constinit const CollectiveAlgorithm algorithms::kDirect{
+    .name = Algorithm::kDirect,
+    .description = "one shot: everybody sends to everybody at once",
+    .serves =
+        [](CollectiveOp op, const NcclVersion& /*version*/) {
+          return op != CollectiveOp::kSendRecv && op != CollectiveOp::kBarrier;
+        },
+    .expand = direct_steps,
+};
 
 }  // namespace trainyard

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/expansions.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 #include "sim/collectives/member_groups.hpp"
 
 namespace trainyard {
@@ -104,5 +104,19 @@ std::vector<Round> torus_ring_steps(CollectiveOp op, Bytes size, std::span<const
   }
   return rounds;
 }
+
+constinit const CollectiveAlgorithm algorithms::kHierarchical{
+    .name = Algorithm::kHierarchical,
+    .description = "rings inside the nodes, rings over the rails, rings inside again",
+    .serves = serves_reductions,
+    .expand = hierarchical_steps,
+};
+
+constinit const CollectiveAlgorithm algorithms::kTorusRing{
+    .name = Algorithm::kTorusRing,
+    .description = "rings along both dimensions of a 2-D torus at once, both ways round",
+    .serves = serves_reductions,
+    .expand = torus_ring_steps,
+};
 
 }  // namespace trainyard

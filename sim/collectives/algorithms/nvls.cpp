@@ -1,8 +1,11 @@
 // NVLS: switches reduce and multicast. For all-reduce a member sends its payload once and receives the result once;
 // all-gather sends its own share once and receives everything, reduce-scatter the other way round. Between nodes every
 // member is the head of 1/g of the payload, which trees reduce over its rail (NVLSTree).
+#include "sim/collectives/algorithms/nvls.hpp"
+
+#include <algorithm>
+
 #include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/traffic.hpp"
 
 namespace trainyard {
 
@@ -32,6 +35,18 @@ std::vector<Flow> nvls_traffic_inside(const TrafficInput& input) {
   return flows;
 }
 
+double nvls_bandwidth(const TunerCase& c, double between) {
+  const ChannelGraph& graph = c.input.graphs.nvls;
+  const double heads = graph.channels;
+  const double share = c.reduces_and_gathers() ? 2.0 : (c.per_node() - 1.0) / c.per_node();
+  const double each = graph.intra * c.rates.nvls_efficiency * (heads - 1.0) / heads * share;
+  return heads * (c.input.nodes > 1 ? std::min(each, between) : each);
+}
+
+int nvls_channels(const TunerCase& c) {
+  return c.input.profile->nvls_channels[c.input.nodes > 1 ? 1 : 0];
+}
+
 std::vector<Flow> nvls_traffic(const TrafficInput& input) {
   std::vector<Flow> flows = nvls_traffic_inside(input);
   const double nodes = static_cast<double>(input.groups.nodes.size());
@@ -39,5 +54,38 @@ std::vector<Flow> nvls_traffic(const TrafficInput& input) {
   add_rail_cycle(flows, input, input.request.size * (passes * (nodes - 1.0) / nodes));
   return flows;
 }
+
+namespace {
+
+bool serves_nvls(CollectiveOp op, const NcclVersion& version) {
+  return serves_all_reduce(op, version) || (version.nvls_gathers && serves_gathers(op, version));
+}
+
+std::vector<Flow> traffic(const TrafficInput& input) {
+  return input.groups.nodes.size() > 1 ? network_reduction_traffic(input, InsideNode::kSwitch) : nvls_traffic(input);
+}
+
+constexpr TunerModel kModel{
+    .fits =
+        [](const TunerInput& input) {
+          return input.graphs.nvls.channels >= 2 && (input.nodes == 1 || input.has_network_reduction);
+        },
+    .latency = [](const TunerCase& c) { return c.intra() + (c.input.nodes > 1 ? c.inter() : 0.0); },
+    .bandwidth = [](const TunerCase& c) { return nvls_bandwidth(c, c.input.graphs.nvls.inter) * c.to_algorithm(); },
+    .channels = nvls_channels,
+    .calls_at_once = calls_of_a_batch,
+};
+
+}  // namespace
+
+constinit const CollectiveAlgorithm algorithms::kNvls{
+    .name = Algorithm::kNvls,
+    .description = "the node's NVSwitch reduces and multicasts (NVLink SHARP); beyond a node with a reducing network",
+    .serves = serves_nvls,
+    .tuner = &kModel,
+    .traffic = traffic,
+    .path = path_over_switch,
+    .reducer = Reducer::kSwitch,
+};
 
 }  // namespace trainyard

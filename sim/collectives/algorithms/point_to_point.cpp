@@ -6,7 +6,7 @@
 #include <map>
 
 #include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/traffic.hpp"
+#include "sim/collectives/algorithms/table.hpp"
 
 namespace trainyard {
 namespace {
@@ -98,5 +98,36 @@ std::vector<Flow> gather_traffic(const TrafficInput& input) {
   }
   return flows;
 }
+
+namespace {
+
+std::vector<Flow> traffic(const TrafficInput& input) {
+  switch (input.request.op) {
+    case CollectiveOp::kSendRecv:
+      return send_traffic(input);
+    case CollectiveOp::kGather:
+    case CollectiveOp::kScatter:
+      return gather_traffic(input);
+    default:
+      return input.request.transfers.empty() ? all_to_all_traffic(input) : exchange_traffic(input);
+  }
+}
+
+Seconds path(const PathInput& input) {
+  return input.request.op == CollectiveOp::kSendRecv ? farthest_send(input)
+         : input.groups.nodes.size() > 1             ? farthest_node(input)
+                                                     : mean_inside(input);
+}
+
+}  // namespace
+
+constinit const CollectiveAlgorithm algorithms::kPointToPoint{
+    .name = Algorithm::kPointToPoint,
+    .description = "each message by itself; send/recv, all-to-all, gather, scatter",
+    .serves = [](CollectiveOp op, const NcclVersion& /*version*/) { return is_point_to_point(op); },
+    .traffic = traffic,
+    .path = path,
+    .user_passes = 2.0,  // read on one side, written on the other
+};
 
 }  // namespace trainyard

@@ -2,8 +2,9 @@
 // reduce-scatter. Broadcast and reduce are a chain from or to the root with the whole payload on each edge.
 // Over several nodes each of g channels enters a node at another member, so an edge inside the node is on (g-1) of g
 // channels and each rail on one.
-#include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/traffic.hpp"
+#include <algorithm>
+
+#include "sim/collectives/algorithms/table.hpp"
 
 namespace trainyard {
 namespace {
@@ -88,5 +89,81 @@ std::vector<Flow> ring_traffic(const TrafficInput& input) {
   add_rail_cycle(flows, input, volume);
   return flows;
 }
+
+namespace {
+
+bool serves_ring(CollectiveOp op, const NcclVersion& version) {
+  return serves_reductions(op, version) || op == CollectiveOp::kBroadcast || op == CollectiveOp::kReduce;
+}
+
+// Steps of latency: a torus goes along its dimensions one after another.
+double latency_steps(const TunerCase& c) {
+  const double passes = c.reduces_and_gathers() ? 2.0 : 1.0;
+  return c.input.graphs.ring_hops > 0 && !c.is_chain() ? passes * c.input.graphs.ring_hops : c.ring_steps();
+}
+
+double latency(const TunerCase& c) {
+  const NcclVersion& v = *c.input.version;
+  // Posting to the network: 1 us, 2 us on AMD processors, three times that with Simple.
+  const double post =
+      c.input.nodes > 1 ? (c.input.amd_processor ? 2.0 : 1.0) * (c.protocol == Protocol::kSimple ? 3.0 : 1.0) : 0.0;
+  if (c.is_chain()) {
+    return c.base() + std::max(c.protocol == Protocol::kSimple
+                                   ? (c.input.graphs.nvlink ? v.nvlink_hop : v.pci_hop)[1][2]
+                                   : c.intra(),
+                               post);
+  }
+  const double crossings = c.input.nodes > 1 ? (c.reduces_and_gathers() ? 2.0 : 1.0) * (c.nodes() - 1.0) : 0.0;
+  const double sum = c.base() + (latency_steps(c) - crossings) * std::max(c.intra(), post) + crossings * c.inter();
+  // Plateau over several nodes.
+  const bool plateau = c.protocol == Protocol::kSimple && c.reduces_and_gathers() && c.input.nodes > 1 &&
+                       c.size.value / (c.input.graphs.ring.channels * c.ranks()) >= 64.0;
+  return plateau ? sum * (c.input.profile->compute_capability < 80 ? 1.9 : 1.4) : sum;
+}
+
+double bandwidth(const TunerCase& c) {
+  double bandwidth = c.ring_bus();
+  if (c.protocol == Protocol::kLl) {
+    bandwidth = std::min(c.ll_max(), c.input.version->ring_ll_share * bandwidth);
+  } else if (c.protocol == Protocol::kLl128) {
+    bandwidth = std::min(0.92 * bandwidth, c.input.graphs.ring.channels * c.rates.ring_ll128);
+  }
+  return bandwidth * c.to_algorithm();
+}
+
+// What the chunk with the longest way crosses; every pass goes once round.
+Seconds path(const PathInput& input) {
+  const double passes = input.passes();
+  const double nodes = static_cast<double>(input.groups.nodes.size());
+  return mean_inside(input) * (passes * (input.ring_hops - (nodes - 1.0))) + once_round(input) * passes;
+}
+
+std::vector<Flow> traffic(const TrafficInput& input) {
+  const auto torus = torus_traffic(input);
+  return torus ? *torus : ring_traffic(input);
+}
+
+constexpr TunerModel kModel{
+    .fits = [](const TunerInput& /*input*/) { return true; },
+    .protocols = Protocols::kAll,
+    .latency = latency,
+    .bandwidth = bandwidth,
+    .channels =
+        [](const TunerCase& c) {
+          return filled_channels(c.input.graphs.ring_executed, c.protocol, 8.0 * c.input.ranks, c.size);
+        },
+    .calls_at_once = [](int channels) { return std::max(1, channels); },
+};
+
+}  // namespace
+
+constinit const CollectiveAlgorithm algorithms::kRing{
+    .name = Algorithm::kRing,
+    .description = "n - 1 steps round a cycle of all members; every operation",
+    .serves = serves_ring,
+    .tuner = &kModel,
+    .traffic = traffic,
+    .path = path,
+};
 
 }  // namespace trainyard
