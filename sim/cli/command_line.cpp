@@ -20,9 +20,9 @@ namespace trainyard {
 namespace {
 
 // In the order that --help shows.
-constexpr std::array kVerbs = {add_run_verb,    add_compare_verb,    add_search_verb,
-                               add_memory_verb, add_collective_verb, add_topology_verb,
-                               add_list_verb,   add_validate_verb,   add_calibrate_verb};
+constexpr std::array kVerbs = {add_run_verb,      add_compare_verb,    add_search_verb,   add_memory_verb,
+                               add_show_verb,     add_collective_verb, add_topology_verb, add_list_verb,
+                               add_validate_verb, add_calibrate_verb};
 
 int report(std::string_view text, ExitCode code) {
   print_note(fmt::format("trainyard: {}\n", text));

@@ -12,7 +12,7 @@ using Document = nlohmann::json;
 
 TEST_CASE("help comes from every verb and ends well") {
   for (const std::string line :
-       {"--help", "run --help", "compare --help", "memory --help", "list --help", "list models --help",
+       {"--help", "run --help", "compare --help", "memory --help", "show --help", "list --help", "list models --help",
         "collective --help", "topology --help", "validate --help", "validate runs --help", "calibrate --help"}) {
     CAPTURE(line);
     const Outcome outcome = trainyard_line(line);
