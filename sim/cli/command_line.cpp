@@ -29,7 +29,7 @@ int report(std::string_view text, ExitCode code) {
   return static_cast<int>(code);
 }
 
-// A usage error of CLI11, in the words of every other error. Asking for help is none.
+// A usage error of CLI11, in the words of every other error. Asking for help or for the version is none.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) {
     std::ostringstream help;
@@ -62,6 +62,7 @@ namespace {
 int answer_command_line(int argc, char** argv) {
   CLI::App app("trainyard: what a training step costs on a GPU cluster", "trainyard");
   app.require_subcommand(1);
+  app.set_version_flag("--version", "trainyard " TRAINYARD_VERSION, "print the version and exit");
   for (const auto add_verb : kVerbs) {
     add_verb(app);
   }

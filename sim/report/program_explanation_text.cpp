@@ -68,10 +68,10 @@ std::string listing_text(std::string_view part, std::string_view pass, const Ope
   if (listing.empty()) {
     return "";
   }
-  Seconds time{};
+  Seconds total{};
   std::vector<Operator> operators;
   for (const ListedOperator& one : listing) {
-    time += one.time;
+    total += one.time;
     operators.push_back(one.op);
   }
   const auto kernels = std::count_if(listing.begin(), listing.end(), is_kernel);
@@ -79,7 +79,7 @@ std::string listing_text(std::string_view part, std::string_view pass, const Ope
     return std::holds_alternative<GroupCollective>(one.op.work);
   });
   std::string out = fmt::format("  {:<21} {:<9} {:>11} {:>10}  {:>12}{}\n", part, pass, counted(kernels, "kernel"),
-                                to_text(time), gigaflops(executed_flops(operators)),
+                                to_text(total), gigaflops(executed_flops(operators)),
                                 collectives > 0 ? "  " + counted(collectives, "collective") : "");
   if (detail == Detail::kBrief) {
     return out;

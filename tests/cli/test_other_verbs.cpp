@@ -22,6 +22,16 @@ TEST_CASE("help comes from every verb and ends well") {
   }
 }
 
+TEST_CASE("the version is one line, of the whole program alone") {
+  const Outcome outcome = trainyard_line("--version");
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(outcome.out.find("trainyard ") == 0);
+  CHECK(std::count(outcome.out.begin(), outcome.out.end(), '.') == 2);  // major, minor, patch
+  CHECK(outcome.out.back() == '\n');
+  CHECK(trainyard_line("run --version").code == 2);
+}
+
 TEST_CASE("every catalogue is listed, a line and a JSON object for each entry") {
   for (const std::string kind : {"models", "clusters", "gpus", "frameworks", "schedules", "topologies", "algorithms"}) {
     CAPTURE(kind);
