@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +11,7 @@
 #include <new>
 #include <span>
 #include <sstream>
+#include <string_view>
 
 #include "sim/base/error.hpp"
 #include "sim/base/signals.hpp"
@@ -19,10 +21,36 @@
 namespace trainyard {
 namespace {
 
+struct Verb {
+  std::string_view name;
+  void (*add)(CLI::App& app);
+};
+
 // In the order that --help shows.
-constexpr std::array kVerbs = {add_run_verb,      add_compare_verb,    add_search_verb,   add_memory_verb,
-                               add_show_verb,     add_collective_verb, add_topology_verb, add_list_verb,
-                               add_validate_verb, add_calibrate_verb};
+constexpr auto kVerbs = std::to_array<Verb>({{"run", add_run_verb},
+                                             {"compare", add_compare_verb},
+                                             {"search", add_search_verb},
+                                             {"memory", add_memory_verb},
+                                             {"show", add_show_verb},
+                                             {"collective", add_collective_verb},
+                                             {"topology", add_topology_verb},
+                                             {"list", add_list_verb},
+                                             {"validate", add_validate_verb},
+                                             {"calibrate", add_calibrate_verb}});
+
+// The verb that the first word names; all of them where it names none. To describe the options of one takes as long as
+// a quick answer.
+void add_verbs(CLI::App& app, std::string_view first_word) {
+  const auto* named =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& verb) { return verb.name == first_word; });
+  if (named != kVerbs.end()) {
+    named->add(app);
+    return;
+  }
+  for (const Verb& verb : kVerbs) {
+    verb.add(app);
+  }
+}
 
 int report(std::string_view text, ExitCode code) {
   print_note(fmt::format("trainyard: {}\n", text));
@@ -63,9 +91,7 @@ int answer_command_line(int argc, char** argv) {
   CLI::App app("trainyard: what a training step costs on a GPU cluster", "trainyard");
   app.require_subcommand(1);
   app.set_version_flag("--version", "trainyard " TRAINYARD_VERSION, "print the version and exit");
-  for (const auto add_verb : kVerbs) {
-    add_verb(app);
-  }
+  add_verbs(app, argc > 1 ? argv[1] : "");
   try {
     check_words(app, std::span<char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
     app.parse(argc, argv);

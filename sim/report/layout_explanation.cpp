@@ -95,7 +95,8 @@ std::string chunk_text(const Chunk& chunk) {
 }  // namespace
 
 std::string layout_text(const Scenario& scenario, const Layout& layout) {
-  std::string out = fmt::format("layout: {} ranks, fastest first {}\n", layout.grid.ranks(), scenario.layout.order);
+  std::string out = fmt::format("layout: {} rank{}, fastest first {}\n", layout.grid.ranks(),
+                                layout.grid.ranks() == 1 ? "" : "s", scenario.layout.order);
   for (const Groups& groups : groups_of(scenario, layout)) {
     out += group_line(groups);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -212,12 +213,21 @@ std::string program_text(const Scenario& scenario, const Layout& layout, const P
                          std::span<const KernelCosts* const> costs, Detail detail) {
   const ExplainedProgram explained = explain(scenario, layout, program, costs);
   std::string out;
+  std::set<std::string> said;  // models differ in some of their parts only
   for (const ExplainedModel& model : explained.models) {
-    out += fmt::format("program: the parts of {}{}, one micro-batch on one rank\n", scenario.model.name, model.name);
+    std::string parts;
     for (const ListedPart& part : model.parts) {
-      out += listing_text(part.name, "forward", part.forward, detail);
-      out += listing_text(part.name, "recompute", part.recompute, detail);
-      out += listing_text(part.name, "backward", part.backward, detail);
+      for (const auto& [pass, listing] : {std::pair<std::string_view, const OperatorListing&>("forward", part.forward),
+                                          {"recompute", part.recompute},
+                                          {"backward", part.backward}}) {
+        const std::string text = listing_text(part.name, pass, listing, detail);
+        parts += said.insert(text).second ? text : "";
+      }
+    }
+    if (!parts.empty()) {
+      out += fmt::format("program: {}parts of {}{}, one micro-batch on one rank\n", out.empty() ? "the " : "other ",
+                         scenario.model.name, model.name);
+      out += parts;
     }
   }
   for (const AlikeClasses& alike : alike_classes(explained, scenario, layout, program, detail)) {

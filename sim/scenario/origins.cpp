@@ -150,7 +150,7 @@ class Origins {
   void add(const std::string& pointer, const Json& value) {
     if (value.is_object() && pointer != "/model" && pointer != "/cluster") {
       for (const auto& [key, member] : value.items()) {
-        add(pointer + "/" + key, member);
+        add(fmt::format("{}/{}", pointer, key), member);
       }
       return;
     }
@@ -191,7 +191,7 @@ class Origins {
 std::vector<ValueOrigin> origins_of(const Scenario& scenario, const Json& document) {
   Origins origins(scenario, document);
   for (const auto& [key, value] : scenario.resolved.items()) {
-    origins.add("/" + key, value);
+    origins.add(fmt::format("/{}", key), value);
   }
   return origins.take();
 }
