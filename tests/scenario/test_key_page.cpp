@@ -273,3 +273,23 @@ TEST_CASE("the page explains every key, and no key that there is not") {
   }
   CHECK(rows > 40);
 }
+
+TEST_CASE("the page's whole scenario is read, and names every key but the options of other strategies") {
+  const std::string text = read_file(page_file());
+  const std::string fence = "```jsonc\n";
+  const std::size_t begin = text.find(fence);
+  REQUIRE(begin != std::string::npos);
+  const std::string shown_text =
+      text.substr(begin, text.find("```", begin + fence.size()) - begin).substr(fence.size());
+  const Json document = parse_json(std::regex_replace(shown_text, std::regex("//[^\n]*"), ""), "page.json");
+  CHECK_NOTHROW(read_scenario(document, "page.json"));
+  const Accepted accepted;
+  for (const auto& [pointer, allowed] : accepted.keys()) {
+    CAPTURE(pointer);
+    const std::string name = pointer.substr(pointer.rfind('/') + 1);
+    const bool is_option = pointer.starts_with("/training/data_parallel/");  // of another strategy
+    const bool is_named = shown_text.find("\"" + name + "\"") != std::string::npos;
+    CHECK((is_named || is_option));
+  }
+  CHECK(document["training"]["data_parallel"].size() > 3);
+}
