@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "sim/base/descriptor.hpp"
+#include "sim/base/installed.hpp"
 #include "sim/base/name_table.hpp"
 
 namespace trainyard {
@@ -132,7 +133,8 @@ fs::path home_folder() {
   if (const char* home = std::getenv("TRAINYARD_HOME"); home != nullptr && *home != '\0') {
     return home;
   }
-  return TRAINYARD_SOURCE_DIR;
+  static const fs::path without_environment = installed_path("share/trainyard").value_or(TRAINYARD_SOURCE_DIR);
+  return without_environment;
 }
 
 namespace {
@@ -165,11 +167,12 @@ std::vector<std::string> meant(std::string_view typed, const std::vector<std::st
 }
 
 [[noreturn]] void fail_without_catalogues(std::string_view folder) {
-  throw UserError({.file = std::getenv("TRAINYARD_HOME") != nullptr ? "TRAINYARD_HOME" : "source folder",
+  throw UserError({.file = std::getenv("TRAINYARD_HOME") != nullptr ? "TRAINYARD_HOME" : "trainyard's folder",
                    .found = fmt::format("\"{}\"", home_folder().string()),
                    .allowed = fmt::format("a folder that holds {}", folder),
                    .problem = "the folder has no catalogues",
-                   .remedy = "set TRAINYARD_HOME to the folder of trainyard's sources, or unset it"});
+                   .remedy = "set TRAINYARD_HOME to the folder of trainyard's sources or to share/trainyard of an "
+                             "installed one, or unset it"});
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ void write_file(const std::filesystem::path& path, std::string_view content);
 // Throws UserError when write_file to this path would fail now; called before a long computation.
 void check_writable(const std::filesystem::path& path);
 
-// The folder that holds the catalogues (models/catalogue, kernels/gpus, ...): TRAINYARD_HOME, else the source folder.
+// The folder that holds the catalogues (models/catalogue, kernels/gpus, ...): TRAINYARD_HOME, else that of an installed
+// program, else the source folder.
 std::filesystem::path home_folder();
 
 // Names (without .json) of the catalogue entries in a folder below home_folder(), sorted. Throws UserError when there

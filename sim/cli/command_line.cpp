@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +11,8 @@
 #include <new>
 #include <span>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
 #include "sim/base/error.hpp"
 #include "sim/base/signals.hpp"
@@ -19,15 +22,37 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<AddVerb, 7> kVerbs = {add_run_verb,        add_compare_verb,  add_search_verb, add_memory_verb,
-                                           add_collective_verb, add_topology_verb, add_list_verb};
+// In the order that --help shows.
+constexpr auto kVerbs = std::to_array<Verb>({{"run", add_run_verb},
+                                             {"compare", add_compare_verb},
+                                             {"search", add_search_verb},
+                                             {"memory", add_memory_verb},
+                                             {"show", add_show_verb},
+                                             {"collective", add_collective_verb},
+                                             {"topology", add_topology_verb},
+                                             {"list", add_list_verb}});
+
+// The verb that the first word names; all of them where it names none. To describe the options of one takes as long as
+// a quick answer.
+void add_verbs(CLI::App& app, std::string_view first_word, std::span<const Verb> further_verbs) {
+  std::vector<Verb> verbs(kVerbs.begin(), kVerbs.end());
+  verbs.insert(verbs.end(), further_verbs.begin(), further_verbs.end());
+  const auto named =
+      std::find_if(verbs.begin(), verbs.end(), [&](const Verb& verb) { return verb.name == first_word; });
+  if (named != verbs.end()) {
+    verbs = {*named};
+  }
+  for (const Verb& verb : verbs) {
+    verb.add(app);
+  }
+}
 
 int report(std::string_view text, ExitCode code) {
   print_note(fmt::format("trainyard: {}\n", text));
   return static_cast<int>(code);
 }
 
-// A usage error of CLI11, in the words of every other error. Asking for help is none.
+// A usage error of CLI11, in the words of every other error. Asking for help or for the version is none.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) {
     std::ostringstream help;
@@ -57,14 +82,11 @@ int finish(int code) {
 
 namespace {
 
-int answer_command_line(int argc, char** argv, std::span<const AddVerb> further_verbs) {
+int answer_command_line(int argc, char** argv, std::span<const Verb> further_verbs) {
   CLI::App app("trainyard: what a training step costs on a GPU cluster", "trainyard");
   app.require_subcommand(1);
-  for (const std::span<const AddVerb> verbs : {simulator_verbs(), further_verbs}) {
-    for (const AddVerb add_verb : verbs) {
-      add_verb(app);
-    }
-  }
+  app.set_version_flag("--version", "trainyard " TRAINYARD_VERSION, "print the version and exit");
+  add_verbs(app, argc > 1 ? argv[1] : "", further_verbs);
   try {
     check_words(app, std::span<char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
     app.parse(argc, argv);
@@ -86,11 +108,7 @@ int answer_command_line(int argc, char** argv, std::span<const AddVerb> further_
 
 }  // namespace
 
-std::span<const AddVerb> simulator_verbs() {
-  return kVerbs;
-}
-
-int run_command_line(int argc, char** argv, std::span<const AddVerb> further_verbs) {
+int run_command_line(int argc, char** argv, std::span<const Verb> further_verbs) {
   prepare_process();
   return finish(answer_command_line(argc, argv, further_verbs));
 }

@@ -1,6 +1,7 @@
 #pragma once
 // The command line: one file per verb, one row per verb.
 #include <span>
+#include <string_view>
 
 namespace CLI {
 class App;
@@ -8,14 +9,13 @@ class App;
 
 namespace trainyard {
 
-// Adds a verb as a subcommand.
-using AddVerb = void (*)(CLI::App&);
+struct Verb {
+  std::string_view name;
+  void (*add)(CLI::App& app);  // as a subcommand of that name
+};
 
-// The simulator's own, in the order that --help shows.
-std::span<const AddVerb> simulator_verbs();
-
-// Parses, runs the verb, prints errors on stderr; returns the process's exit code (contract: ExitCode). Of the verbs
-// --help shows the simulator's own first.
-int run_command_line(int argc, char** argv, std::span<const AddVerb> further_verbs);
+// Parses, runs the verb, prints errors on stderr; returns the process's exit code (contract: ExitCode). The simulator's
+// own verbs stand in command_line.cpp; --help shows the further ones after them.
+int run_command_line(int argc, char** argv, std::span<const Verb> further_verbs);
 
 }  // namespace trainyard

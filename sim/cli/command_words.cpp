@@ -83,7 +83,7 @@ void check_not_empty(std::string_view before, std::string_view word) {
 
 void check_words(const CLI::App& app, std::span<char* const> words) {
   const CLI::App* verb = &app;
-  bool asks_for_help = false;
+  bool asks_of_itself = false;  // for help, or for the version
   std::string_view before = "command line";
   for (const char* const text : words) {
     const std::string_view word = text;
@@ -94,12 +94,12 @@ void check_words(const CLI::App& app, std::span<char* const> words) {
     }
     if (is_option(word)) {
       check_option(*verb, word);
-      asks_for_help = asks_for_help || word == "--help" || word == "-h";
+      asks_of_itself = asks_of_itself || word == "--help" || word == "-h" || word == "--version";
     } else if (!verbs_of(*verb).empty()) {
       verb = &find_verb(*verb, word);
     }
   }
-  if (!verbs_of(*verb).empty() && !asks_for_help) {
+  if (!verbs_of(*verb).empty() && !asks_of_itself) {
     throw UserError({.file = "command line",
                      .found = "nothing",
                      .allowed = join_names(names_of(verbs_of(*verb))),

@@ -17,6 +17,7 @@ void add_run_verb(CLI::App& app);
 void add_compare_verb(CLI::App& app);
 void add_search_verb(CLI::App& app);
 void add_memory_verb(CLI::App& app);
+void add_show_verb(CLI::App& app);
 void add_collective_verb(CLI::App& app);
 void add_topology_verb(CLI::App& app);
 void add_list_verb(CLI::App& app);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "sim/base/error.hpp"
+#include "sim/collectives/plan.hpp"
 
 namespace trainyard {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 #include "sim/collectives/exchange_counts.hpp"
 
 namespace trainyard {

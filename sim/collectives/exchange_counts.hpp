@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

@@ -11,8 +11,8 @@
 // user's buffer once, read as the second operand of a reduction or written as the result of a gather (1). An LL slot
 // holds as many flag bytes as data, an LL128 slot 8 in 128. A byte that leaves through a NIC is also written to and
 // read from a send slot (2). Slots that stay in the L2 cache cost less than this: the figure is an upper bound.
-#include "sim/collectives/collective.hpp"
-#include "sim/collectives/member_groups.hpp"
+#include "sim/collectives/base/collective.hpp"
+#include "sim/collectives/base/member_groups.hpp"
 
 namespace trainyard {
 

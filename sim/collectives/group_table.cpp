@@ -5,9 +5,10 @@
 #include <charconv>
 
 #include "sim/base/error.hpp"
+#include "sim/collectives/base/max_min.hpp"
 #include "sim/collectives/collective_table.hpp"
 #include "sim/collectives/grouped.hpp"
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/plan.hpp"
 
 namespace trainyard {
 namespace {

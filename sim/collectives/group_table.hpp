@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

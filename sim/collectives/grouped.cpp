@@ -4,8 +4,9 @@
 #include <cmath>
 #include <map>
 
-#include "sim/collectives/max_min.hpp"
-#include "sim/collectives/point_to_point.hpp"
+#include "sim/collectives/base/max_min.hpp"
+#include "sim/collectives/base/point_to_point.hpp"
+#include "sim/collectives/plan.hpp"
 
 namespace trainyard {
 namespace {

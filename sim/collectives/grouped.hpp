@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

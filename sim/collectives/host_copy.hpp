@@ -1,7 +1,7 @@
 #pragma once
 // Copies between a device and the memory of its host. A copy engine moves them: they take no SMs, but memory bandwidth
 // on the device and the links between it and its socket, which NICs and neighbouring devices may share.
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

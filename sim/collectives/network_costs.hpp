@@ -1,6 +1,6 @@
 #pragma once
 // The price of a communication on a fabric: the second of the house's two virtual interfaces.
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

@@ -1,3 +1,5 @@
+#include "sim/collectives/plan.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,13 +8,13 @@
 
 #include "sim/base/error.hpp"
 #include "sim/collectives/algorithms/table.hpp"
+#include "sim/collectives/base/collective.hpp"
+#include "sim/collectives/base/max_min.hpp"
+#include "sim/collectives/base/path_latency.hpp"
+#include "sim/collectives/base/point_to_point.hpp"
 #include "sim/collectives/calibration.hpp"
-#include "sim/collectives/collective.hpp"
 #include "sim/collectives/footprint.hpp"
 #include "sim/collectives/host_copy.hpp"
-#include "sim/collectives/max_min.hpp"
-#include "sim/collectives/path_latency.hpp"
-#include "sim/collectives/point_to_point.hpp"
 #include "sim/collectives/steps.hpp"
 #include "sim/collectives/tuner.hpp"
 

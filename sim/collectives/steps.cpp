@@ -1,6 +1,6 @@
 #include "sim/collectives/steps.hpp"
 
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/base/max_min.hpp"
 
 namespace trainyard {
 

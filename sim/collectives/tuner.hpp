@@ -3,7 +3,7 @@
 // Source: NCCL 2.30 src/graph/tuning.cc and src/enqueue.cc.
 #include <vector>
 
-#include "sim/collectives/tuner_case.hpp"
+#include "sim/collectives/base/tuner_case.hpp"
 
 namespace trainyard {
 

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <variant>
 
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/base/max_min.hpp"
 
 namespace trainyard {
 namespace {

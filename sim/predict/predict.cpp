@@ -11,6 +11,7 @@
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
 #include "sim/collectives/algorithms/table.hpp"
+#include "sim/collectives/plan.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/predict/repetition.hpp"
 #include "sim/predict/timeline_bytes.hpp"

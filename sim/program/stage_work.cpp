@@ -107,8 +107,6 @@ PricedPass price(const std::vector<Operator>& operators, const KernelCosts& cost
   return pricing.finish();
 }
 
-namespace {
-
 // Megatron's sequence-parallel linears always run their backward collectives beside the other GEMM, whatever the
 // setting for plain tensor parallelism. Source: Megatron-LM tensor_parallel/layers.py.
 OperatorOptions operator_options(const Scenario& scenario) {
@@ -119,8 +117,6 @@ OperatorOptions operator_options(const Scenario& scenario) {
   }
   return options;
 }
-
-}  // namespace
 
 std::vector<Operator> half_of(const std::vector<Operator>& operators, BackwardHalf half) {
   const auto belongs = [half](const Operator& op) {

@@ -47,6 +47,9 @@ struct PricedModel {
   PricedBackward head_backward;
 };
 
+// What the framework fuses and overlaps in this layout.
+OperatorOptions operator_options(const Scenario& scenario);
+
 // The operators of one of the two halves of a split backward pass. What ran beside a collective in the fused order and
 // went to the other half no longer does.
 enum class BackwardHalf { kInputs, kWeights };

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "sim/scenario/place.hpp"
 
 namespace trainyard {
 namespace {
@@ -57,13 +58,6 @@ constexpr std::array<IdleKey, 11> kIdleKeys = {{
 bool is_stated(const IdleKey& key, const Json& document) {
   const Json::json_pointer pointer(key.pointer);
   return document.contains(pointer) && (*key.neutral == '\0' || document.at(pointer) != Json::parse(key.neutral));
-}
-
-// "/layout/cp_type" as users write it: "layout.cp_type".
-std::string dotted(std::string_view pointer) {
-  std::string out(pointer.substr(1));
-  std::replace(out.begin(), out.end(), '/', '.');
-  return out;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -6,6 +7,13 @@
 #include "sim/base/error.hpp"
 
 namespace trainyard {
+
+// "/layout/cp_type" as users write it: "layout.cp_type".
+inline std::string dotted(std::string_view pointer) {
+  std::string out(pointer.substr(1));
+  std::replace(out.begin(), out.end(), '/', '.');
+  return out;
+}
 
 // Where a value stands in the document, for errors about combinations of values.
 struct Place {

@@ -12,7 +12,7 @@ using Document = nlohmann::json;
 
 TEST_CASE("help comes from every verb and ends well") {
   for (const std::string line :
-       {"--help", "run --help", "compare --help", "memory --help", "list --help", "list models --help",
+       {"--help", "run --help", "compare --help", "memory --help", "show --help", "list --help", "list models --help",
         "collective --help", "topology --help", "validate --help", "validate runs --help", "calibrate --help"}) {
     CAPTURE(line);
     const Outcome outcome = trainyard_line(line);
@@ -20,6 +20,16 @@ TEST_CASE("help comes from every verb and ends well") {
     CHECK(outcome.out.find("--help") != std::string::npos);
     CHECK(outcome.err.empty());
   }
+}
+
+TEST_CASE("the version is one line, of the whole program alone") {
+  const Outcome outcome = trainyard_line("--version");
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(outcome.out.find("trainyard ") == 0);
+  CHECK(std::count(outcome.out.begin(), outcome.out.end(), '.') == 2);  // major, minor, patch
+  CHECK(outcome.out.back() == '\n');
+  CHECK(trainyard_line("run --version").code == 2);
 }
 
 TEST_CASE("every catalogue is listed, a line and a JSON object for each entry") {

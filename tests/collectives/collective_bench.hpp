@@ -3,8 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "sim/collectives/base/collective.hpp"
 #include "sim/collectives/calibration.hpp"
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/plan.hpp"
 
 namespace trainyard {
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "sim/collectives/algorithms/table.hpp"
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 using namespace trainyard;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/collectives/collective_table.hpp"
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 namespace trainyard {

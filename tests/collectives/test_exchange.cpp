@@ -1,10 +1,11 @@
 #include <doctest/doctest.h>
 
 #include "sim/base/error.hpp"
+#include "sim/collectives/base/max_min.hpp"
 #include "sim/collectives/exchange_counts.hpp"
 #include "sim/collectives/group_table.hpp"
 #include "sim/collectives/grouped.hpp"
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 using namespace trainyard;

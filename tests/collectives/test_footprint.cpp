@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 using namespace trainyard;

@@ -1,7 +1,8 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/base/max_min.hpp"
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 using namespace trainyard;

@@ -1,8 +1,9 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
-#include "sim/collectives/path_latency.hpp"
-#include "sim/collectives/torus_box.hpp"
+#include "sim/collectives/base/path_latency.hpp"
+#include "sim/collectives/base/torus_box.hpp"
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 using namespace trainyard;

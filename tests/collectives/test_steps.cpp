@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
-#include "sim/collectives/algorithms/double_tree.hpp"
 #include "sim/collectives/algorithms/table.hpp"
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/base/double_tree.hpp"
+#include "sim/collectives/base/max_min.hpp"
 #include "sim/collectives/steps.hpp"
 #include "tests/collectives/collective_bench.hpp"
 

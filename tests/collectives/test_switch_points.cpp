@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "sim/base/csv.hpp"
+#include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
 using namespace trainyard;

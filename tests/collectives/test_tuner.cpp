@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
-#include "sim/collectives/channel_search.hpp"
+#include "sim/collectives/base/channel_search.hpp"
+#include "sim/collectives/plan.hpp"
 #include "sim/collectives/tuner.hpp"
 #include "tests/collectives/collective_bench.hpp"
 

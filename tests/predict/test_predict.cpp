@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "sim/collectives/plan.hpp"
 #include "sim/predict/predict.hpp"
 #include "sim/scenario/read_scenario.hpp"
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "sim/scenario/read_scenario.hpp"
 #include "tests/scenario/scenario_checks.hpp"
 
 using namespace trainyard;

@@ -8,6 +8,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/collectives/plan.hpp"
 #include "validation/score/validate_collectives.hpp"
 #include "validation/tables/collective_places.hpp"
 #include "validation/tables/gpu_words.hpp"

@@ -9,6 +9,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/collectives/plan.hpp"
 #include "validation/tables/collective_places.hpp"
 #include "validation/tables/collective_sources.hpp"
 

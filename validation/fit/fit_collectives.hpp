@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/collectives/calibration.hpp"
+#include "sim/collectives/plan.hpp"
 #include "validation/tables/collective_measurements.hpp"
 
 namespace trainyard {

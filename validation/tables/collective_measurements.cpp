@@ -12,8 +12,8 @@
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 #include "sim/base/json_reader.hpp"
+#include "sim/collectives/base/profile.hpp"
 #include "sim/collectives/collective_table.hpp"
-#include "sim/collectives/profile.hpp"
 #include "validation/tables/collective_places.hpp"
 #include "validation/tables/gpu_words.hpp"
 

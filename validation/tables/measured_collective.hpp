@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 
@@ -26,8 +26,8 @@ struct CollectiveMeasurement {
   std::optional<Algorithm> algorithm;  // forced by the measurement; absent: NCCL's choice
   std::optional<Protocol> protocol;    // likewise
   std::vector<Algorithm> excluded;     // those that cannot serve the row's number format
-  std::string dtype;                  // where it is stated
-  std::string why_skipped;            // not empty: the row is not predicted
+  std::string dtype;                   // where it is stated
+  std::string why_skipped;             // not empty: the row is not predicted
   bool misplaced = false;  // it is skipped because its machine is not known or not the one that was asked for
 };
 

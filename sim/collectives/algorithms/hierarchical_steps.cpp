@@ -4,7 +4,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/collectives/algorithms/table.hpp"
-#include "sim/collectives/member_groups.hpp"
+#include "sim/collectives/base/member_groups.hpp"
 
 namespace trainyard {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sim/collectives/algorithms/double_tree.hpp"
 #include "sim/collectives/algorithms/nvls.hpp"
+#include "sim/collectives/base/double_tree.hpp"
 
 namespace trainyard {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "sim/collectives/algorithms/expansions.hpp"
 #include "sim/collectives/algorithms/traffic.hpp"
-#include "sim/collectives/path_latency.hpp"
-#include "sim/collectives/tuner_case.hpp"
+#include "sim/collectives/base/path_latency.hpp"
+#include "sim/collectives/base/tuner_case.hpp"
 
 namespace trainyard {
 

@@ -3,7 +3,7 @@
 // a device's ring volume divided by its links. Source: the multi-dimensional ring of Kumar and Jouppi, "Highly
 // available data parallel ML training on mesh networks", arXiv 2011.03605.
 #include "sim/collectives/algorithms/traffic.hpp"
-#include "sim/collectives/torus_box.hpp"
+#include "sim/collectives/base/torus_box.hpp"
 
 namespace trainyard {
 

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "sim/collectives/channel_search.hpp"
-#include "sim/collectives/collective.hpp"
-#include "sim/collectives/member_groups.hpp"
+#include "sim/collectives/base/channel_search.hpp"
+#include "sim/collectives/base/collective.hpp"
+#include "sim/collectives/base/member_groups.hpp"
 
 namespace trainyard {
 

@@ -7,8 +7,8 @@
 #include <array>
 #include <cmath>
 
-#include "sim/collectives/algorithms/double_tree.hpp"
 #include "sim/collectives/algorithms/table.hpp"
+#include "sim/collectives/base/double_tree.hpp"
 
 namespace trainyard {
 

@@ -5,7 +5,7 @@
 #include "validation/cli/validation_verbs.hpp"
 
 int main(int argc, char** argv) {
-  constexpr std::array<trainyard::AddVerb, 2> kValidation = {trainyard::add_validate_verb,
-                                                             trainyard::add_calibrate_verb};
+  constexpr auto kValidation = std::to_array<trainyard::Verb>(
+      {{"validate", trainyard::add_validate_verb}, {"calibrate", trainyard::add_calibrate_verb}});
   return trainyard::run_command_line(argc, argv, kValidation);
 }

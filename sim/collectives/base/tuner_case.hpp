@@ -1,8 +1,8 @@
 #pragma once
 // What NCCL's tuner knows when it weighs an algorithm. Source: NCCL 2.30 src/graph/tuning.cc and src/enqueue.cc.
 #include "sim/base/work.hpp"
-#include "sim/collectives/channel_search.hpp"
-#include "sim/collectives/profile.hpp"
+#include "sim/collectives/base/channel_search.hpp"
+#include "sim/collectives/base/profile.hpp"
 
 namespace trainyard {
 

@@ -1,4 +1,4 @@
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/base/max_min.hpp"
 
 #include <algorithm>
 #include <limits>

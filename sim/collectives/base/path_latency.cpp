@@ -1,4 +1,4 @@
-#include "sim/collectives/path_latency.hpp"
+#include "sim/collectives/base/path_latency.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "sim/base/error.hpp"
-#include "sim/collectives/algorithms/double_tree.hpp"
-#include "sim/collectives/point_to_point.hpp"
+#include "sim/collectives/base/double_tree.hpp"
+#include "sim/collectives/base/point_to_point.hpp"
 
 namespace trainyard {
 namespace {

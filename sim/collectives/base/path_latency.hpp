@@ -5,8 +5,8 @@
 // summed along the path that the first byte takes through the algorithm; one with faster links gets it back.
 #include <vector>
 
-#include "sim/collectives/collective.hpp"
-#include "sim/collectives/member_groups.hpp"
+#include "sim/collectives/base/collective.hpp"
+#include "sim/collectives/base/member_groups.hpp"
 
 namespace trainyard {
 

@@ -4,9 +4,9 @@
 // NIC.
 #include <span>
 
-#include "sim/collectives/collective.hpp"
-#include "sim/collectives/member_groups.hpp"
-#include "sim/collectives/profile.hpp"
+#include "sim/collectives/base/collective.hpp"
+#include "sim/collectives/base/member_groups.hpp"
+#include "sim/collectives/base/profile.hpp"
 
 namespace trainyard {
 

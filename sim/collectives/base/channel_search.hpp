@@ -2,8 +2,8 @@
 // How many channels of what speed NCCL's graph search finds for a group (from topology to channels).
 #include <vector>
 
-#include "sim/collectives/member_groups.hpp"
-#include "sim/collectives/profile.hpp"
+#include "sim/collectives/base/member_groups.hpp"
+#include "sim/collectives/base/profile.hpp"
 #include "topologies/cluster.hpp"
 
 namespace trainyard {

@@ -1,4 +1,4 @@
-#include "sim/collectives/tuner_case.hpp"
+#include "sim/collectives/base/tuner_case.hpp"
 
 namespace trainyard {
 

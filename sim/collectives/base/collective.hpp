@@ -91,18 +91,6 @@ struct CollectiveEstimate {
   Seconds path{};  // what the fabric's paths add to the latency, whatever the calibration (path_latency.hpp)
 };
 
-// Every candidate the tuner weighs, in table order; point-to-point operations have one.
-std::vector<CollectiveEstimate> collective_candidates(const CollectiveRequest& request, const ClusterSpec& cluster,
-                                                      const Fabric& fabric, const CollectiveOptions& options);
-// The chosen one: smallest time, ties to the first. Throws UserError when the options force what does not exist.
-CollectiveEstimate estimate_collective(const CollectiveRequest& request, const ClusterSpec& cluster,
-                                       const Fabric& fabric, const CollectiveOptions& options);
-
-// Chooses as NCCL would for this cluster and returns the plan. One member or zero bytes: an empty plan of zero latency.
-CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric);
-CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSpec& cluster, const Fabric& fabric,
-                               const CollectiveOptions& options);
-
 // Time of the plan alone on an idle fabric: its flows share links max-min fairly among themselves.
 Seconds uncontended_time(const CollectivePlan& plan, const Fabric& fabric);
 

@@ -1,11 +1,11 @@
-#include "sim/collectives/channel_search.hpp"
+#include "sim/collectives/base/channel_search.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "sim/base/error.hpp"
-#include "sim/collectives/torus_box.hpp"
+#include "sim/collectives/base/torus_box.hpp"
 
 namespace trainyard {
 namespace {

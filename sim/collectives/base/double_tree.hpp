@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <span>
 
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/collectives/collective.hpp"
+#include "sim/collectives/base/collective.hpp"
 
 namespace trainyard {
 

@@ -1,4 +1,4 @@
-#include "sim/collectives/profile.hpp"
+#include "sim/collectives/base/profile.hpp"
 
 #include <mutex>
 

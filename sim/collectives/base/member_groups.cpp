@@ -1,4 +1,4 @@
-#include "sim/collectives/member_groups.hpp"
+#include "sim/collectives/base/member_groups.hpp"
 
 #include <algorithm>
 

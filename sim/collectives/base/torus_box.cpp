@@ -1,4 +1,4 @@
-#include "sim/collectives/torus_box.hpp"
+#include "sim/collectives/base/torus_box.hpp"
 
 #include <set>
 #include <variant>

@@ -1,9 +1,9 @@
-#include "sim/collectives/algorithms/double_tree.hpp"
+#include "sim/collectives/base/double_tree.hpp"
 
 #include <algorithm>
 #include <vector>
 
-#include "sim/collectives/max_min.hpp"
+#include "sim/collectives/base/max_min.hpp"
 
 namespace trainyard {
 
