@@ -7,8 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "sim/base/files.hpp"
 #include "sim/base/json_text.hpp"
+#include "sim/scenario/framework_document.hpp"
 #include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/resolved.hpp"
 
@@ -64,7 +64,7 @@ Source cluster_source(const Scenario& scenario) {
 Source profile_source(const Scenario& scenario) {
   // The scenario's own has been changed where the user says otherwise.
   const FrameworkProfile profile = load_framework(scenario.framework.name);
-  const Json file = read_json_file(home_folder() / "sim/scenario/frameworks" / (profile.name + ".json"));
+  Json file = framework_document(scenario.framework.name).document;
   DataParallelOptions options = profile.data_parallel;
   options.strategy = scenario.training.data_parallel.strategy;
   Json data_parallel = to_json(options);
