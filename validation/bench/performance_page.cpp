@@ -161,8 +161,8 @@ void write_performance_page(const std::string& file) {
     fmt::print("{} {:.3f} s\n", one.name, cost.wall_seconds);
     std::fflush(stdout);
   }
-  page += screening_text();
   page += growth_text();
+  page += screening_text();  // reads a long answer: processes that are started later begin with a larger peak
   page += unfolded_text();
   page += simgrid_text();
   write_file(file, page);

@@ -94,7 +94,7 @@ CollectiveMeasurement read_row(const CsvTable& table, std::size_t row, const std
   }
   exclude_for_type(out, table.text(row, "dtype"));
   const auto forced = [&](const char* column, const auto& names, auto& choice) {
-    const std::string typed = table.text(row, column);
+    const std::string& typed = table.text(row, column);
     for (const auto& [name, value] : names.rows) {
       if (lower(std::string(name)) == lower(typed)) {
         choice = value;
@@ -222,13 +222,13 @@ std::optional<CollectiveOp> collective_op_named(const std::string& name) {
 }
 
 std::string nearest_nccl_version(const std::string& stated) {
-  const auto [major, minor] = version_of(stated);
+  const auto asked = version_of(stated);
   constexpr double kMinors = 1000.0;  // in a major version
   std::vector<std::string> names = nccl_version_names();
   std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return version_of(a) < version_of(b); });
   const auto distance = [&](const std::string& name) {
-    const auto [its_major, its_minor] = version_of(name);
-    return std::abs((its_major - major) * kMinors + its_minor - minor);
+    const auto its = version_of(name);
+    return std::abs((its.first - asked.first) * kMinors + its.second - asked.second);
   };
   return *std::min_element(names.begin(), names.end(),
                            [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
