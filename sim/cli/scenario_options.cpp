@@ -172,7 +172,10 @@ ScenarioOptions::Asked ScenarioOptions::asked() const {
 }
 
 Scenario ScenarioOptions::read() const {
-  const Asked asked = this->asked();
+  return read(asked());
+}
+
+Scenario ScenarioOptions::read(const Asked& asked) const {
   try {
     Scenario scenario = read_scenario(asked.document, asked.file);
     print_notes(scenario.cluster);

@@ -28,15 +28,16 @@ Fault name_flag(Fault fault, const std::vector<Assignment>& assignments);
 class ScenarioOptions {
  public:
   void add_to(CLI::App& verb);
-  // Throws UserError.
-  Scenario read() const;
-
-  // What read() reads, for callers that open the layout: the document, and the file that errors name.
+  // What is asked: the document, and the file that errors name. Reads the file, which may be a pipe: once. Throws
+  // UserError.
   struct Asked {
     Json document;
     std::string file;
   };
   Asked asked() const;
+  // The scenario of what is asked, and of asked() where it is not given. Throws UserError.
+  Scenario read(const Asked& asked) const;
+  Scenario read() const;
   // The error as the one who typed the options knows its values.
   UserError named(const UserError& error) const;
   // The words after `run` that ask the same with `more` on top, as a shell takes them.

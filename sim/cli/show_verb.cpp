@@ -87,7 +87,7 @@ void show(const ShowOptions& options) {
   const auto wants = [part](Part one) { return part == one || part == Part::kAll; };
   options.scenario.note_unused({"--network", "--fold"}, "nothing is simulated");
   const ScenarioOptions::Asked asked = options.scenario.asked();
-  const Scenario scenario = options.scenario.read();
+  const Scenario scenario = options.scenario.read(asked);
   options.json.check();
   const Layout layout = make_layout(scenario);
   std::string text;

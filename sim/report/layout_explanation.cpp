@@ -82,7 +82,7 @@ std::string group_line(const Groups& groups) {
   return out + (groups.ranks.size() > kGroupsShown ? "; ...\n" : "\n");
 }
 
-// "layers 0-11 after the embedding"
+// "embedding, layers 0-11"
 std::string chunk_text(const Chunk& chunk) {
   std::string out = chunk.layers == 0 ? "no layer"
                     : chunk.layers == 1

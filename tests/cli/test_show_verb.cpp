@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
 #include "tests/cli/binary.hpp"
 
@@ -101,4 +104,14 @@ TEST_CASE("show without a part is brief and whole, and its parts are known by na
   const Outcome unknown = trainyard_line("show --part memroy " + kJob);
   CHECK(unknown.code == 2);
   CHECK(unknown.err.find("did you mean: memory") != std::string::npos);
+}
+
+TEST_CASE("show reads a question once, so that it may come through a pipe") {
+  const ScratchFolder scratch;
+  const std::string pipe = scratch.path / "question.json";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const std::jthread writer(
+      [&pipe] { std::ofstream(pipe) << R"({"model": "gpt2-xl", "cluster": "dgx-h100", "gpus": 8})"; });
+  const auto values = values_of(pipe);
+  CHECK(values.at("model").at("from") == pipe);
 }
