@@ -14,7 +14,7 @@ constexpr double kQueryTile = 128.0;
 // Backward over forward arithmetic. Source: FlashAttention's benchmark convention; five products instead of two.
 constexpr double kBackwardWork = 2.5;
 
-constexpr std::array<ParameterField<AttentionParameters>, 7> kFields = {{
+constexpr std::array<ParameterField<AttentionParameters>, 7> kAttentionFields = {{
     {"fixed_time", nullptr, &AttentionParameters::fixed_time, 0.5e-6, 60e-6, 6e-6},
     {"tensor_efficiency", &AttentionParameters::tensor_efficiency, nullptr, 0.02, 1.0, 0.7},
     {"softmax_depth", &AttentionParameters::softmax_depth, nullptr, 0.0, 400.0, 30.0},
@@ -27,7 +27,7 @@ constexpr std::array<ParameterField<AttentionParameters>, 7> kFields = {{
 }  // namespace
 
 std::span<const ParameterField<AttentionParameters>> attention_parameter_fields() {
-  return kFields;
+  return kAttentionFields;
 }
 
 // Tiles of queries are dealt to SMs as these become free, so the kernel ends one part of a tile after the average SM.

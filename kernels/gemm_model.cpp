@@ -16,7 +16,7 @@ constexpr std::array<GemmTile, 8> kTiles = {
 constexpr std::array<GemmTile, 4> kNarrowTiles = {{{128, 32}, {32, 128}, {64, 32}, {32, 64}}};
 constexpr std::array<std::int64_t, 9> kSplits = {1, 2, 3, 4, 6, 8, 12, 16, 32};
 
-constexpr std::array<ParameterField<GemmParameters>, 9> kFields = {{
+constexpr std::array<ParameterField<GemmParameters>, 9> kGemmFields = {{
     {"fixed_time", nullptr, &GemmParameters::fixed_time, 0.5e-6, 40e-6, 3e-6},
     {"tensor_efficiency", &GemmParameters::tensor_efficiency, nullptr, 0.05, 1.0, 0.95},
     {"operand_load", &GemmParameters::operand_load, nullptr, 0.0, 0.1, 0.004},
@@ -45,7 +45,7 @@ double joined(double a, double b, double exponent) {
 }  // namespace
 
 std::span<const ParameterField<GemmParameters>> gemm_parameter_fields() {
-  return kFields;
+  return kGemmFields;
 }
 
 std::vector<GemmTile> gemm_tiles(Precision precision) {

@@ -6,7 +6,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<ParameterField<MemoryBoundParameters>, 5> kFields = {{
+constexpr std::array<ParameterField<MemoryBoundParameters>, 5> kMemoryBoundFields = {{
     {"fixed_time", nullptr, &MemoryBoundParameters::fixed_time, 0.5e-6, 30e-6, 3e-6},
     {"memory_efficiency", &MemoryBoundParameters::memory_efficiency, nullptr, 0.05, 1.0, 0.8},
     {"cache_efficiency", &MemoryBoundParameters::cache_efficiency, nullptr, 0.05, 4.0, 1.2},
@@ -17,7 +17,7 @@ constexpr std::array<ParameterField<MemoryBoundParameters>, 5> kFields = {{
 }  // namespace
 
 std::span<const ParameterField<MemoryBoundParameters>> memory_bound_parameter_fields() {
-  return kFields;
+  return kMemoryBoundFields;
 }
 
 Seconds memory_bound_time(const MemoryBound& work, const GpuSpec& gpu, const MemoryBoundParameters& parameters,

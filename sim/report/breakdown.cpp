@@ -7,7 +7,7 @@
 namespace trainyard {
 namespace {
 
-struct Interval {
+struct CommunicationSpan {
   double begin;
   double end;
   Seconds Breakdown::*cause;
@@ -41,15 +41,15 @@ Seconds Breakdown::*cause_of(Category category) {
 // What a rank's communications do while none of its kernels runs. Asked for one gap after the other.
 class Gaps {
  public:
-  explicit Gaps(std::vector<Interval> communications) : communications_(std::move(communications)) {
+  explicit Gaps(std::vector<CommunicationSpan> communications) : communications_(std::move(communications)) {
     std::stable_sort(communications_.begin(), communications_.end(),
-                     [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+                     [](const CommunicationSpan& a, const CommunicationSpan& b) { return a.begin < b.begin; });
   }
 
   // Attributes [begin, end) to the communication that moves or waits then, else to the host.
   void attribute(double begin, double end, Breakdown& sum) {
     for (double now = begin; now < end;) {
-      const Interval* best = best_at(now);
+      const CommunicationSpan* best = best_at(now);
       double until = best == nullptr ? end : std::min(end, best->end);
       if (next_ < communications_.size()) {
         until = std::min(until, communications_[next_].begin);
@@ -61,7 +61,7 @@ class Gaps {
 
  private:
   // Of those that have begun and are not over the one of the lowest rank, the earliest where several are.
-  const Interval* best_at(double now) {
+  const CommunicationSpan* best_at(double now) {
     const auto later = [this](std::size_t a, std::size_t b) {
       return std::pair(communications_[a].rank, a) > std::pair(communications_[b].rank, b);
     };
@@ -76,14 +76,14 @@ class Gaps {
     return begun_.empty() ? nullptr : &communications_[begun_.front()];
   }
 
-  std::vector<Interval> communications_;
+  std::vector<CommunicationSpan> communications_;
   std::size_t next_ = 0;            // of them: has not begun
   std::vector<std::size_t> begun_;  // a heap, the best in front; those that are over leave it when they come there
 };
 
 Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   const RankProgram& program = whole.classes[rank.program_class.index()];
-  std::vector<Interval> communications;
+  std::vector<CommunicationSpan> communications;
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
     if (operation.kind != OperationKind::kCommunication) {

@@ -143,7 +143,6 @@ class TraceWriter {
 
   // A counter track, one series for every use of memory that the rank ever has, in GiB.
   void write_memory(const RankTimeline& rank) {
-    constexpr double kGib = 1073741824.0;
     const auto found = std::find_if(memories_.begin(), memories_.end(),
                                     [&rank](const RankMemory& memory) { return memory.rank == rank.rank; });
     if (found == memories_.end()) {
@@ -153,8 +152,7 @@ class TraceWriter {
       std::string values;
       for (const auto& [name, use] : kMemoryUseNames.rows) {
         if (found->peak.uses[use] > Bytes{} || sample.uses[use] > Bytes{}) {
-          values +=
-              fmt::format("{}{}:{:.3f}", values.empty() ? "" : ",", quoted_text(name), sample.uses[use].value / kGib);
+          values += fmt::format("{}{}:{:.3f}", values.empty() ? "" : ",", quoted_text(name), sample.uses[use] / 1_GiB);
         }
       }
       out_.counter(process_of(rank), "memory (GiB)", nanoseconds(sample.time.value), values);

@@ -9,8 +9,6 @@
 namespace trainyard {
 namespace {
 
-constexpr std::string_view kFolder = "sim/scenario/frameworks";
-
 constexpr NameTable<GroupedKernel, 2> kGroupedKernelNames{
     {{{"one-kernel", GroupedKernel::kOneKernel}, {"many-streams", GroupedKernel::kManyStreams}}}};
 constexpr NameTable<StageSplit, 2> kStageSplitNames{{{{"even", StageSplit::kEven}, {"by-cost", StageSplit::kByCost}}}};
@@ -157,7 +155,7 @@ FrameworkProfile without_run(FrameworkProfile profile, std::string_view table, s
 }
 
 std::vector<std::string> framework_names() {
-  return catalogue_names(kFolder);
+  return catalogue_names(kFrameworkFolder);
 }
 
 FrameworkProfile load_framework(std::string_view name_or_path, std::string_view file, std::string_view pointer) {

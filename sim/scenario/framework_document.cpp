@@ -12,7 +12,6 @@
 namespace trainyard {
 namespace {
 
-constexpr std::string_view kFolder = "sim/scenario/frameworks";
 constexpr std::string_view kWhat = "framework profile";
 
 bool is_path(std::string_view name) {
@@ -29,7 +28,7 @@ Json on_base(const std::filesystem::path& path, std::vector<std::string> above) 
     }
     return document;
   }
-  const auto below = catalogue_path(kFolder, kWhat, base->text(), base->file(), base->pointer());
+  const auto below = catalogue_path(kFrameworkFolder, kWhat, base->text(), base->file(), base->pointer());
   const std::string name = below.stem().string();
   if (std::find(above.begin(), above.end(), name) != above.end()) {
     above.push_back(name);
@@ -53,7 +52,7 @@ FrameworkDocument framework_document(std::string_view name, std::string_view fil
     const std::filesystem::path path(name);
     return {.name = path.string(), .file = path.string(), .document = on_base(path, {})};
   }
-  const auto path = catalogue_path(kFolder, kWhat, name, file, pointer);
+  const auto path = catalogue_path(kFrameworkFolder, kWhat, name, file, pointer);
   const std::string entry = path.stem().string();
   return {.name = entry, .file = path.string(), .document = on_base(path, {entry})};
 }

@@ -7,6 +7,9 @@
 
 namespace trainyard {
 
+// Where the profiles of the catalogue lie.
+inline constexpr std::string_view kFrameworkFolder = "sim/scenario/frameworks";
+
 struct FrameworkDocument {
   std::string name;  // of the catalogue's entry; of a user's file its path
   std::string file;

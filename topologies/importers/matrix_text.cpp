@@ -14,7 +14,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::string_view, 6> kWords = {"X", "PIX", "PXB", "PHB", "NODE", "SYS"};
+constexpr std::array<std::string_view, 6> kLinkWords = {"X", "PIX", "PXB", "PHB", "NODE", "SYS"};
 constexpr std::size_t kMostDevices = 512;
 
 [[noreturn]] void fail_line(const std::string& file, std::size_t line, std::string found, std::string allowed,
@@ -59,7 +59,7 @@ std::string without_escapes(std::string_view text) {
 }
 
 bool is_cell(std::string_view word) {
-  return std::find(kWords.begin(), kWords.end(), word) != kWords.end() || nvlinks_in(word) > 0;
+  return std::find(kLinkWords.begin(), kLinkWords.end(), word) != kLinkWords.end() || nvlinks_in(word) > 0;
 }
 
 // "0", "0-47,96-143": numbers and ranges that do not run backwards.

@@ -13,9 +13,9 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<const char*, 5> kWords{"one switch away from", "a few switches away from",
-                                            "behind the host bridge of", "in the NUMA node of",
-                                            "in another NUMA node than"};
+constexpr std::array<const char*, 5> kDistanceWords{"one switch away from", "a few switches away from",
+                                                    "behind the host bridge of", "in the NUMA node of",
+                                                    "in another NUMA node than"};
 
 std::vector<std::string> names_of(const NicCandidates& candidates, const NicGroup& group) {
   std::vector<std::string> out;
@@ -199,7 +199,7 @@ std::vector<NicGroup> choose_nics(const NicCandidates& candidates, std::vector<s
       closest = std::min(closest, candidates.affinity[gpu][nic]);
     }
     if (gpus.empty()) {
-      const char* where = kWords[static_cast<std::size_t>(closest)];
+      const char* where = kDistanceWords[static_cast<std::size_t>(closest)];
       const std::string rate = candidates.rates[nic] ? to_text(*candidates.rates[nic]) + ", " : "";
       left_out[fmt::format("{}{} {}", rate, where, closest == Affinity::kSystem ? "every GPU" : "some GPU")].push_back(
           candidates.names[nic]);

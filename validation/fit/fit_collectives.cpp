@@ -27,7 +27,7 @@ using Terms = std::array<double, kTerms>;
 
 // Belief before any row: a curve of the general kind lies within these of the next more general one, and rows scatter
 // about a curve by kScatter. Rows of large sizes only then leave the latency as the tuner has it.
-constexpr Terms kSpread = {20.0, 1.0, 0.3, 0.5, 1.0};
+constexpr Terms kTermSpread = {20.0, 1.0, 0.3, 0.5, 1.0};
 constexpr double kScatter = 0.05;
 // Rates above three times the tuner's are not believed.
 constexpr Terms kSmallest = {-1e9, 0.0, 0.3, 0.0, 0.0};
@@ -55,7 +55,7 @@ TimeCurve fit_curve(std::span<const CollectiveSample* const> samples, const Time
   Terms c = centre;
   Terms pull{};
   for (std::size_t j = 0; j < kTerms; ++j) {
-    pull[j] = kScatter * kScatter / (kSpread[j] * kSpread[j]);
+    pull[j] = kScatter * kScatter / (kTermSpread[j] * kTermSpread[j]);
   }
   std::vector<Terms> rows;
   std::vector<double> rest;  // of the measured time, once the fabric's paths are paid for

@@ -29,7 +29,7 @@ double evaluate(const std::vector<double>& values, std::vector<double>& /*gradie
 }
 
 // Starting points beyond the first: the stated starts times these, dealt out in turn.
-constexpr std::array<double, 4> kSpread = {1.0, 0.6, 1.5, 0.8};
+constexpr std::array<double, 4> kStartFactors = {1.0, 0.6, 1.5, 0.8};
 
 }  // namespace
 
@@ -51,7 +51,8 @@ double minimise(std::span<const Knob> knobs, const std::function<double()>& loss
     std::vector<double> values;
     std::vector<double> steps;
     for (std::size_t i = 0; i < knobs.size(); ++i) {
-      const double factor = start == 0 ? 1.0 : kSpread[(i + static_cast<std::size_t>(start)) % kSpread.size()];
+      const double factor =
+          start == 0 ? 1.0 : kStartFactors[(i + static_cast<std::size_t>(start)) % kStartFactors.size()];
       values.push_back(std::clamp(knobs[i].start * factor, lower[i], upper[i]));
       steps.push_back(std::max(0.2 * std::abs(values[i]), 0.02 * (upper[i] - lower[i])));
     }

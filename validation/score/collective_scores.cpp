@@ -20,7 +20,7 @@ std::string what_of(const Json& row) {
 }  // namespace
 
 ScoreSection score_collective_tables(const CollectiveValidation& validation) {
-  constexpr const char* kFolds = "5 folds by configuration, within the system";
+  constexpr const char* kFoldsNote = "5 folds by configuration, within the system";
   ScoreSection out{.name = "collectives", .measure = "time of one call in seconds"};
   std::vector<ScoredRow> shipped;
   std::map<std::string, std::size_t> skipped;
@@ -56,11 +56,11 @@ ScoreSection score_collective_tables(const CollectiveValidation& validation) {
     out.scores.push_back(score_json(name, fit, rows.size(), rows));
   };
   add("all rows, as users get them", "shipped calibrations, fitted to many of the rows", pointers(shipped, nullptr));
-  add("all rows, held out", kFolds, pointers(out.rows, nullptr));
+  add("all rows, held out", kFoldsNote, pointers(out.rows, nullptr));
   add("systems that no shipped calibration saw, as users get them", "none", pointers(shipped, "unseen"));
   const auto by_score = rows_by_score(out.rows);
   for (const auto& [score, rows] : by_score) {
-    out.scores.push_back(score_json(score, kFolds, rows.size(), rows));
+    out.scores.push_back(score_json(score, kFoldsNote, rows.size(), rows));
   }
   for (const auto& [system, count] : skipped) {
     out.scores.push_back(score_json(system + ", not predicted", "none", count, {}));

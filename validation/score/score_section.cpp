@@ -1,5 +1,7 @@
 #include "validation/score/score_section.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -12,6 +14,14 @@ std::string table_name(const std::string& path) {
 
 Json rounded(std::optional<double> figure) {
   return figure ? Json(std::round(*figure * 1e6) / 1e6) : Json(nullptr);
+}
+
+Json number_or_null(std::optional<double> figure) {
+  return figure ? Json(*figure) : Json(nullptr);
+}
+
+std::string percent_text(const Json& share) {
+  return share.is_null() ? "-" : fmt::format("{:.1f} %", 100.0 * share.get<double>());
 }
 
 Json score_json(const std::string& name, const std::string& fit, std::size_t all,

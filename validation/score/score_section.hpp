@@ -35,6 +35,11 @@ std::string table_name(const std::string& path);
 // Figures as they are committed: to a millionth, so that the file reads well. Nothing becomes null.
 Json rounded(std::optional<double> figure);
 
+// The figure as it is; nothing becomes null.
+Json number_or_null(std::optional<double> figure);
+// A share as a percentage, "12.3 %"; "-" of null.
+std::string percent_text(const Json& share);
+
 // {"name", "fit", "rows", "simulated", median, mean, p90, bias, Spearman} of the rows. `all` counts those that could
 // not be predicted too.
 Json score_json(const std::string& name, const std::string& fit, std::size_t all,

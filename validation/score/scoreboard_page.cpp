@@ -10,6 +10,7 @@
 #include "sim/base/files.hpp"
 #include "sim/base/json_text.hpp"
 #include "validation/score/score_guard.hpp"
+#include "validation/score/score_section.hpp"
 #include "validation/score/scoreboard.hpp"
 
 namespace trainyard {
@@ -20,7 +21,7 @@ constexpr std::size_t kWorstOfTable = 5;  // of each table of runs
 
 std::string percent(const Json& entry, const char* key) {
   const auto found = entry.find(key);
-  return found == entry.end() || found->is_null() ? "-" : fmt::format("{:.1f} %", 100.0 * found->get<double>());
+  return found == entry.end() ? "-" : percent_text(*found);
 }
 
 std::string signed_percent(double fraction) {

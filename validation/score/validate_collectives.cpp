@@ -17,7 +17,7 @@ namespace {
 constexpr double kLarge = 1048576.0;  // bytes: the bar differs from 1 MiB on
 constexpr double kMissed = 0.30;
 
-struct Prediction {
+struct ScoredCollective {
   CollectiveMeasurement row;
   CollectivePlan plan;
   Seconds predicted{};  // with the calibration that ships
@@ -28,7 +28,7 @@ struct Prediction {
   double held_out_error() const { return held_out / row.time - 1.0; }
 };
 
-using Predictions = std::vector<Prediction>;
+using Predictions = std::vector<ScoredCollective>;
 
 struct Score {
   ErrorSummary shipped;
@@ -38,10 +38,10 @@ struct Score {
 };
 
 template <class Keep>
-ErrorSummary summarize(const Predictions& predictions, Seconds Prediction::*time, Keep keep) {
+ErrorSummary summarize(const Predictions& predictions, Seconds ScoredCollective::*time, Keep keep) {
   std::vector<double> measured;
   std::vector<double> predicted;
-  for (const Prediction& p : predictions) {
+  for (const ScoredCollective& p : predictions) {
     if (keep(p)) {
       measured.push_back(p.row.time.value);
       predicted.push_back((p.*time).value);
@@ -51,33 +51,29 @@ ErrorSummary summarize(const Predictions& predictions, Seconds Prediction::*time
 }
 
 Score score_of(const Predictions& predictions) {
-  const auto all = [](const Prediction&) { return true; };
-  const auto large = [](const Prediction& p) { return p.row.size.value >= kLarge; };
-  const auto small = [](const Prediction& p) { return p.row.size.value < kLarge; };
-  return {.shipped = summarize(predictions, &Prediction::predicted, all),
-          .held_out = summarize(predictions, &Prediction::held_out, all),
-          .held_out_large = summarize(predictions, &Prediction::held_out, large),
-          .held_out_small = summarize(predictions, &Prediction::held_out, small)};
+  const auto all = [](const ScoredCollective&) { return true; };
+  const auto large = [](const ScoredCollective& p) { return p.row.size.value >= kLarge; };
+  const auto small = [](const ScoredCollective& p) { return p.row.size.value < kLarge; };
+  return {.shipped = summarize(predictions, &ScoredCollective::predicted, all),
+          .held_out = summarize(predictions, &ScoredCollective::held_out, all),
+          .held_out_large = summarize(predictions, &ScoredCollective::held_out, large),
+          .held_out_small = summarize(predictions, &ScoredCollective::held_out, small)};
 }
 
-std::string percent(const std::optional<double>& share) {
+std::string percent_figure(const std::optional<double>& share) {
   return share ? fmt::format("{:.1f}", *share * 100.0) : std::string("-");
-}
-
-Json number(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
 }
 
 Json summary_json(const ErrorSummary& s) {
   return {{"n", s.count},
-          {"median_abs_error", number(s.median_abs_error)},
-          {"mean_abs_error", number(s.mean_abs_error)},
-          {"p90_abs_error", number(s.p90_abs_error)},
-          {"bias", number(s.bias)},
-          {"spearman", number(s.spearman)}};
+          {"median_abs_error", number_or_null(s.median_abs_error)},
+          {"mean_abs_error", number_or_null(s.mean_abs_error)},
+          {"p90_abs_error", number_or_null(s.p90_abs_error)},
+          {"bias", number_or_null(s.bias)},
+          {"spearman", number_or_null(s.spearman)}};
 }
 
-Json row_json(const Prediction& p) {
+Json row_json(const ScoredCollective& p) {
   return {{"file", p.row.file},
           {"id", p.row.id},
           {"system", p.row.system},
@@ -111,23 +107,23 @@ Json skipped_row_json(const CollectiveMeasurement& row) {
 }
 
 // Whether the source measured a larger message of the same kind in less time: no time that grows with size fits both.
-bool beaten_by_larger(const Prediction& p, const Predictions& all) {
+bool beaten_by_larger(const ScoredCollective& p, const Predictions& all) {
   constexpr double kClearly = 0.85;
-  return std::any_of(all.begin(), all.end(), [&](const Prediction& other) {
+  return std::any_of(all.begin(), all.end(), [&](const ScoredCollective& other) {
     return other.row.op == p.row.op && other.row.ranks == p.row.ranks && other.row.nodes == p.row.nodes &&
            other.row.size > p.row.size && other.row.time < p.row.time * kClearly;
   });
 }
 
 // Whether a smaller message took longer: the same seen from the other side.
-bool beats_smaller(const Prediction& p, const Predictions& all) {
-  return std::any_of(all.begin(), all.end(), [&](const Prediction& other) {
+bool beats_smaller(const ScoredCollective& p, const Predictions& all) {
+  return std::any_of(all.begin(), all.end(), [&](const ScoredCollective& other) {
     return other.row.size < p.row.size && beaten_by_larger(other, {p});
   });
 }
 
 // What is known about a row that is missed by more than 30 %.
-std::string reason_of(const Prediction& p, const Predictions& all) {
+std::string reason_of(const ScoredCollective& p, const Predictions& all) {
   if (!p.row.shared.empty()) {
     return p.row.shared;
   }
@@ -180,11 +176,12 @@ std::string headings() {
 
 std::string line(const std::string& name, const Predictions& predictions, bool seen) {
   const Score score = score_of(predictions);
-  return fmt::format(kLine, name, predictions.size(), percent(score.shipped.median_abs_error),
-                     percent(score.shipped.p90_abs_error) + (seen ? "*" : ""), percent(score.shipped.bias),
-                     percent(score.held_out_large.median_abs_error), percent(score.held_out_large.p90_abs_error),
-                     percent(score.held_out_small.median_abs_error), percent(score.held_out_small.p90_abs_error),
-                     percent(score.held_out.p90_abs_error));
+  return fmt::format(kLine, name, predictions.size(), percent_figure(score.shipped.median_abs_error),
+                     percent_figure(score.shipped.p90_abs_error) + (seen ? "*" : ""),
+                     percent_figure(score.shipped.bias), percent_figure(score.held_out_large.median_abs_error),
+                     percent_figure(score.held_out_large.p90_abs_error),
+                     percent_figure(score.held_out_small.median_abs_error),
+                     percent_figure(score.held_out_small.p90_abs_error), percent_figure(score.held_out.p90_abs_error));
 }
 
 Json system_json(const Predictions& predictions) {
@@ -199,20 +196,22 @@ Json system_json(const Predictions& predictions) {
 }
 
 Json file_json(const std::string& file, std::size_t rows, const Predictions& predictions) {
-  Json out = summary_json(summarize(predictions, &Prediction::predicted, [](const Prediction&) { return true; }));
+  Json out =
+      summary_json(summarize(predictions, &ScoredCollective::predicted, [](const ScoredCollective&) { return true; }));
   out.erase("n");
   out["file"] = file;
   out["rows"] = rows;
   out["simulated"] = predictions.size();
   out["skipped"] = rows - predictions.size();
-  out["held_out"] = summary_json(summarize(predictions, &Prediction::held_out, [](const Prediction&) { return true; }));
+  out["held_out"] =
+      summary_json(summarize(predictions, &ScoredCollective::held_out, [](const ScoredCollective&) { return true; }));
   return out;
 }
 
 // Rows missed by more than 30 % as a user gets them, with what is known about each.
 std::string list_missed(const Predictions& predictions, Json& missed) {
   std::map<std::string, std::size_t> reasons;
-  for (const Prediction& p : predictions) {
+  for (const ScoredCollective& p : predictions) {
     if (std::abs(p.error()) > kMissed) {
       const std::string reason = reason_of(p, predictions);
       ++reasons[reason];
@@ -254,7 +253,7 @@ CollectiveValidation validate_collectives(const CollectiveSources& sources) {
     system_text += line(key.first, predictions, predictions.front().seen);
     systems.push_back(system_json(predictions));
     missed_text += list_missed(predictions, missed);
-    for (const Prediction& p : predictions) {
+    for (const ScoredCollective& p : predictions) {
       row_list.push_back(row_json(p));
     }
     all.insert(all.end(), predictions.begin(), predictions.end());
@@ -263,11 +262,11 @@ CollectiveValidation validate_collectives(const CollectiveSources& sources) {
   for (const std::filesystem::path& file : sources.files) {
     Predictions of_file;
     std::copy_if(all.begin(), all.end(), std::back_inserter(of_file),
-                 [&](const Prediction& p) { return p.row.file == file.string(); });
+                 [&](const ScoredCollective& p) { return p.row.file == file.string(); });
     files.push_back(file_json(file.string(), rows_of_file[file.string()], of_file));
   }
   Predictions unseen;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(unseen), [](const Prediction& p) { return !p.seen; });
+  std::copy_if(all.begin(), all.end(), std::back_inserter(unseen), [](const ScoredCollective& p) { return !p.seen; });
   CollectiveValidation out;
   out.text =
       headings() + line("all rows", all, unseen.size() < all.size()) +

@@ -67,10 +67,6 @@ struct Series {
   std::vector<double> predicted;
 };
 
-Json number_or_null(std::optional<double> value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 Json error_json(const Series& series) {
   const ErrorSummary summary = summarize_errors(series.measured, series.predicted);
   return {{"rows", series.rows},
@@ -169,15 +165,11 @@ Json validate(KernelKind kind, const std::string& what, const std::vector<std::s
   return result;
 }
 
-std::string percent(const Json& value) {
-  return value.is_null() ? "-" : fmt::format("{:.1f} %", 100.0 * value.get<double>());
-}
-
 std::string table_line(std::string_view name, const Json& summary) {
   return fmt::format(
       "{:<52} {:>6} {:>9} {:>8} {:>8} {:>8} {:>9}\n", name, summary.at("rows").get<std::size_t>(),
-      summary.at("simulated").get<std::size_t>(), percent(summary.at("median_abs_error")),
-      percent(summary.at("p90_abs_error")), percent(summary.at("bias")),
+      summary.at("simulated").get<std::size_t>(), percent_text(summary.at("median_abs_error")),
+      percent_text(summary.at("p90_abs_error")), percent_text(summary.at("bias")),
       summary.at("spearman").is_null() ? "-" : fmt::format("{:.3f}", summary.at("spearman").get<double>()));
 }
 

@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-constexpr double kGib = 1073741824.0;
+constexpr double kUnitOfColumns = (1_GiB).value;
 constexpr MeasuredRange kMeasuredPercent{1e-3, 1e6};
 constexpr std::int64_t kMicroBatchesPerStage = 2;  // enough that the pipeline fills
 
@@ -90,12 +90,12 @@ std::vector<ScoredRow> score_row(const Jobs& jobs, const CsvTable& table, std::s
                    .predicted = predicted,
                    .what = fmt::format("{}, {}", table.text(row, "model"), mode.name)});
   };
-  if (const auto activations = table.measurement(row, "activations_gib", kMeasuredBytes.in(1.0 / kGib))) {
-    add("activations, GiB", *activations, uses[MemoryUse::kActivations].value / kGib);
+  if (const auto activations = table.measurement(row, "activations_gib", kMeasuredBytes.in(1.0 / kUnitOfColumns))) {
+    add("activations, GiB", *activations, uses[MemoryUse::kActivations] / 1_GiB);
   }
-  if (const auto states = table.measurement(row, "params_and_optimizer_gib", kMeasuredBytes.in(1.0 / kGib))) {
+  if (const auto states = table.measurement(row, "params_and_optimizer_gib", kMeasuredBytes.in(1.0 / kUnitOfColumns))) {
     const Bytes predicted = uses[MemoryUse::kParameters] + uses[MemoryUse::kGradients] + uses[MemoryUse::kOptimizer];
-    add("model states, GiB", *states, predicted.value / kGib);
+    add("model states, GiB", *states, predicted / 1_GiB);
   }
   // The baseline is 100 % by definition and tests nothing.
   if (const auto percent = table.measurement(row, "percent_of_no_recompute_tp", kMeasuredPercent);

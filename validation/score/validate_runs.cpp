@@ -29,20 +29,13 @@ struct Scored {
   Json breakdown;
 };
 
-Json or_null(std::optional<double> value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-constexpr double kGb = 1e9;
-
 // The figure that the framework's own log would show, in the unit of the table's column.
 double logged_memory_gb(const Scenario& scenario, const MemoryEstimate& memory) {
   if (scenario.framework.memory.measured == MeasuredMemory::kDevicePeak) {
-    return memory.peak.value / kGb;
+    return memory.peak / 1_GB;
   }
-  constexpr double kGib = 1073741824.0;
   const StageMemory& first = memory.stages.front();
-  return (first.total - first.uses[MemoryUse::kContext]).value / kGib;
+  return (first.total - first.uses[MemoryUse::kContext]) / 1_GiB;
 }
 
 Scenario scenario_of(const RunRow& row, std::size_t reading, const std::string& file, Network network) {
@@ -157,10 +150,10 @@ Json group_json(const std::string& name, const std::vector<const Scored*>& rows)
   const ErrorSummary summary = summarize(rows);
   return {{"group", name},
           {"simulated", summary.count},
-          {"median_abs_error", or_null(summary.median_abs_error)},
-          {"mean_abs_error", or_null(summary.mean_abs_error)},
-          {"p90_abs_error", or_null(summary.p90_abs_error)},
-          {"bias", or_null(summary.bias)}};
+          {"median_abs_error", number_or_null(summary.median_abs_error)},
+          {"mean_abs_error", number_or_null(summary.mean_abs_error)},
+          {"p90_abs_error", number_or_null(summary.p90_abs_error)},
+          {"bias", number_or_null(summary.bias)}};
 }
 
 Json by_group(const std::vector<const Scored*>& rows) {
@@ -242,15 +235,15 @@ Json file_json(const std::string& file, const CsvTable& table, const std::vector
           {"open", open},
           {"open_covered", ratio(static_cast<double>(covered), static_cast<double>(open))},
           {"skipped", skipped},
-          {"median_abs_error", or_null(summary.median_abs_error)},
-          {"mean_abs_error", or_null(summary.mean_abs_error)},
-          {"p90_abs_error", or_null(summary.p90_abs_error)},
-          {"bias", or_null(summary.bias)},
-          {"spearman", or_null(summary.spearman)},
-          {"regret_median", or_null(quantile(regret, 0.5))},
-          {"regret_max", or_null(quantile(regret, 1.0))},
+          {"median_abs_error", number_or_null(summary.median_abs_error)},
+          {"mean_abs_error", number_or_null(summary.mean_abs_error)},
+          {"p90_abs_error", number_or_null(summary.p90_abs_error)},
+          {"bias", number_or_null(summary.bias)},
+          {"spearman", number_or_null(summary.spearman)},
+          {"regret_median", number_or_null(quantile(regret, 0.5))},
+          {"regret_max", number_or_null(quantile(regret, 1.0))},
           {"regret_groups", regret.size()},
-          {"memory_median_abs_error", or_null(quantile(memory_errors, 0.5))},
+          {"memory_median_abs_error", number_or_null(quantile(memory_errors, 0.5))},
           {"fit_accuracy", ratio(fits.right, fits.all)},
           {"oom_precision", ratio(fits.hits, fits.predicted)},
           {"oom_recall", ratio(fits.hits, fits.actual)},
@@ -268,23 +261,19 @@ Json row_json(const std::string& file, const Scored& one) {
           {"id", one.row.id},
           {"framework", one.row.framework},
           {"status", status},
-          {"measured", or_null(one.row.step)},
-          {"predicted", or_null(one.predicted)},
+          {"measured", number_or_null(one.row.step)},
+          {"predicted", number_or_null(one.predicted)},
           {"error", scored ? Json(*one.predicted / *one.row.step - 1.0) : Json(nullptr)},
-          {"predicted_low", or_null(one.least)},
-          {"predicted_high", or_null(one.most)},
-          {"measured_memory_gb", or_null(one.row.memory_gb)},
-          {"predicted_memory_gb", or_null(one.predicted_memory_gb)},
+          {"predicted_low", number_or_null(one.least)},
+          {"predicted_high", number_or_null(one.most)},
+          {"measured_memory_gb", number_or_null(one.row.memory_gb)},
+          {"predicted_memory_gb", number_or_null(one.predicted_memory_gb)},
           {"out_of_memory", one.row.out_of_memory},
           {"predicted_oom", !one.predicted_fits},
           {"reason", one.row.skipped.empty() ? Json(nullptr) : Json(one.row.skipped)},
           {"assumed", one.row.assumed},
           {"open", one.row.open},
           {"breakdown_s", one.breakdown}};
-}
-
-std::string percent(const Json& value) {
-  return value.is_null() ? "-" : fmt::format("{:.1f} %", value.get<double>() * 100.0);
 }
 
 std::string file_text(const Json& file) {
@@ -294,18 +283,19 @@ std::string file_text(const Json& file) {
       file["file"].get<std::string>(), file["rows"].get<int>(), file["simulated"].get<int>(),
       file["assumed"].get<int>(), file["open"].get<int>(), file["skipped"].get<int>(),
       file["rows"].get<int>() - file["simulated"].get<int>() - file["skipped"].get<int>());
-  out +=
-      fmt::format("  step time  median {}  mean {}  p90 {}  bias {}  spearman {}\n", percent(file["median_abs_error"]),
-                  percent(file["mean_abs_error"]), percent(file["p90_abs_error"]), percent(file["bias"]),
-                  file["spearman"].is_null() ? "-" : fmt::format("{:.3f}", file["spearman"].get<double>()));
+  out += fmt::format("  step time  median {}  mean {}  p90 {}  bias {}  spearman {}\n",
+                     percent_text(file["median_abs_error"]), percent_text(file["mean_abs_error"]),
+                     percent_text(file["p90_abs_error"]), percent_text(file["bias"]),
+                     file["spearman"].is_null() ? "-" : fmt::format("{:.3f}", file["spearman"].get<double>()));
   out += fmt::format("  regret median {} max {} ({} groups)  memory median {}  fit accuracy {}\n",
-                     percent(file["regret_median"]), percent(file["regret_max"]), file["regret_groups"].get<int>(),
-                     percent(file["memory_median_abs_error"]), percent(file["fit_accuracy"]));
+                     percent_text(file["regret_median"]), percent_text(file["regret_max"]),
+                     file["regret_groups"].get<int>(), percent_text(file["memory_median_abs_error"]),
+                     percent_text(file["fit_accuracy"]));
   if (file["open"].get<int>() > 0) {
     out += fmt::format(
         "  of rows with settings left open {} were measured between what their readings predict, or within 10 % of "
         "it\n",
-        percent(file["open_covered"]));
+        percent_text(file["open_covered"]));
   }
   for (const Json& warning : file["warnings"]) {
     out += fmt::format("  note: {}\n", warning.get<std::string>());

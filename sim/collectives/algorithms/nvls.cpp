@@ -61,11 +61,11 @@ bool serves_nvls(CollectiveOp op, const NcclVersion& version) {
   return serves_all_reduce(op, version) || (version.nvls_gathers && serves_gathers(op, version));
 }
 
-std::vector<Flow> traffic(const TrafficInput& input) {
+std::vector<Flow> traffic_by_nodes(const TrafficInput& input) {
   return input.groups.nodes.size() > 1 ? network_reduction_traffic(input, InsideNode::kSwitch) : nvls_traffic(input);
 }
 
-constexpr TunerModel kModel{
+constexpr TunerModel kNvlsModel{
     .fits =
         [](const TunerInput& input) {
           return input.graphs.nvls.channels >= 2 && (input.nodes == 1 || input.has_network_reduction);
@@ -82,8 +82,8 @@ constinit const CollectiveAlgorithm algorithms::kNvls{
     .name = Algorithm::kNvls,
     .description = "the node's NVSwitch reduces and multicasts (NVLink SHARP); beyond a node with a reducing network",
     .serves = serves_nvls,
-    .tuner = &kModel,
-    .traffic = traffic,
+    .tuner = &kNvlsModel,
+    .traffic = traffic_by_nodes,
     .path = path_over_switch,
     .reducer = Reducer::kSwitch,
 };

@@ -9,24 +9,24 @@
 namespace trainyard {
 namespace {
 
-double latency(const TunerCase& c) {
+double nvls_tree_latency(const TunerCase& c) {
   return c.base() + c.intra() + 2.0 * std::log2(c.nodes()) * c.inter();
 }
 
-double bandwidth(const TunerCase& c) {
+double nvls_tree_bandwidth(const TunerCase& c) {
   const double between = c.input.graphs.nvls.inter * (c.input.nodes <= 2 ? 2.0 : 1.0);
   return nvls_bandwidth(c, std::min(between, c.rates.nvls_tree[c.node_index()])) * c.to_algorithm();
 }
 
 // Into the switch and to the root, up and down.
-Seconds path(const PathInput& input) {
+Seconds nvls_tree_path(const PathInput& input) {
   return (mean_inside(input) + to_root(input)) * 2.0;
 }
 
-constexpr TunerModel kModel{
+constexpr TunerModel kNvlsTreeModel{
     .fits = [](const TunerInput& input) { return input.graphs.nvls.channels >= 2 && input.nodes > 1; },
-    .latency = latency,
-    .bandwidth = bandwidth,
+    .latency = nvls_tree_latency,
+    .bandwidth = nvls_tree_bandwidth,
     .channels = nvls_channels,
     .calls_at_once = calls_of_a_batch,
 };
@@ -37,9 +37,9 @@ constinit const CollectiveAlgorithm algorithms::kNvlsTree{
     .name = Algorithm::kNvlsTree,
     .description = "NVLS inside the nodes, trees over the rails between them; all-reduce",
     .serves = serves_all_reduce,
-    .tuner = &kModel,
+    .tuner = &kNvlsTreeModel,
     .traffic = nvls_traffic,
-    .path = path,
+    .path = nvls_tree_path,
     .least_transfer = busiest_node_time,
     .reducer = Reducer::kSwitch,
 };

@@ -10,16 +10,16 @@ bool serves_pat(CollectiveOp op, const NcclVersion& version) {
   return version.has_pat && serves_gathers(op, version);
 }
 
-double latency(const TunerCase& c) {
+double pat_latency(const TunerCase& c) {
   return c.base() + std::log2(c.nodes()) * c.inter() / 3.5 + 2.8 * c.ranks();
 }
 
-double bandwidth(const TunerCase& c) {
+double pat_bandwidth(const TunerCase& c) {
   return c.ring_bus() * c.input.version->pat_share * c.to_algorithm();
 }
 
 // One node at each distance.
-Seconds path(const PathInput& input) {
+Seconds pat_path(const PathInput& input) {
   Seconds sum{};
   for (std::size_t distance = 1; distance < input.groups.nodes.size(); distance *= 2) {
     sum += between_nodes(input, 0, distance);
@@ -27,10 +27,10 @@ Seconds path(const PathInput& input) {
   return sum;
 }
 
-constexpr TunerModel kModel{
+constexpr TunerModel kPatModel{
     .fits = [](const TunerInput& input) { return input.ranks == input.nodes; },
-    .latency = latency,
-    .bandwidth = bandwidth,
+    .latency = pat_latency,
+    .bandwidth = pat_bandwidth,
     .channels = ring_channels,
     .calls_at_once = calls_of_a_batch,
 };
@@ -41,9 +41,9 @@ constinit const CollectiveAlgorithm algorithms::kPat{
     .name = Algorithm::kPat,
     .description = "parallel aggregated trees: log2 n rounds for one GPU a node; all-gather and reduce-scatter",
     .serves = serves_pat,
-    .tuner = &kModel,
+    .tuner = &kPatModel,
     .traffic = ring_traffic,
-    .path = path,
+    .path = pat_path,
 };
 
 }  // namespace trainyard

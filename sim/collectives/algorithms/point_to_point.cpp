@@ -101,7 +101,7 @@ std::vector<Flow> gather_traffic(const TrafficInput& input) {
 
 namespace {
 
-std::vector<Flow> traffic(const TrafficInput& input) {
+std::vector<Flow> point_to_point_traffic(const TrafficInput& input) {
   switch (input.request.op) {
     case CollectiveOp::kSendRecv:
       return send_traffic(input);
@@ -113,7 +113,7 @@ std::vector<Flow> traffic(const TrafficInput& input) {
   }
 }
 
-Seconds path(const PathInput& input) {
+Seconds point_to_point_path(const PathInput& input) {
   return input.request.op == CollectiveOp::kSendRecv ? farthest_send(input)
          : input.groups.nodes.size() > 1             ? farthest_node(input)
                                                      : mean_inside(input);
@@ -125,8 +125,8 @@ constinit const CollectiveAlgorithm algorithms::kPointToPoint{
     .name = Algorithm::kPointToPoint,
     .description = "each message by itself; send/recv, all-to-all, gather, scatter",
     .serves = [](CollectiveOp op, const NcclVersion& /*version*/) { return is_point_to_point(op); },
-    .traffic = traffic,
-    .path = path,
+    .traffic = point_to_point_traffic,
+    .path = point_to_point_path,
     .user_passes = 2.0,  // read on one side, written on the other
 };
 

@@ -102,7 +102,7 @@ double latency_steps(const TunerCase& c) {
   return c.input.graphs.ring_hops > 0 && !c.is_chain() ? passes * c.input.graphs.ring_hops : c.ring_steps();
 }
 
-double latency(const TunerCase& c) {
+double ring_latency(const TunerCase& c) {
   const NcclVersion& v = *c.input.version;
   // Posting to the network: 1 us, 2 us on AMD processors, three times that with Simple.
   const double post =
@@ -121,7 +121,7 @@ double latency(const TunerCase& c) {
   return plateau ? sum * (c.input.profile->compute_capability < 80 ? 1.9 : 1.4) : sum;
 }
 
-double bandwidth(const TunerCase& c) {
+double ring_bandwidth(const TunerCase& c) {
   double bandwidth = c.ring_bus();
   if (c.protocol == Protocol::kLl) {
     bandwidth = std::min(c.ll_max(), c.input.version->ring_ll_share * bandwidth);
@@ -132,22 +132,22 @@ double bandwidth(const TunerCase& c) {
 }
 
 // What the chunk with the longest way crosses; every pass goes once round.
-Seconds path(const PathInput& input) {
+Seconds ring_path(const PathInput& input) {
   const double passes = input.passes();
   const double nodes = static_cast<double>(input.groups.nodes.size());
   return mean_inside(input) * (passes * (input.ring_hops - (nodes - 1.0))) + once_round(input) * passes;
 }
 
-std::vector<Flow> traffic(const TrafficInput& input) {
+std::vector<Flow> torus_or_ring_traffic(const TrafficInput& input) {
   const auto torus = torus_traffic(input);
   return torus ? *torus : ring_traffic(input);
 }
 
-constexpr TunerModel kModel{
+constexpr TunerModel kRingModel{
     .fits = [](const TunerInput& /*input*/) { return true; },
     .protocols = Protocols::kAll,
-    .latency = latency,
-    .bandwidth = bandwidth,
+    .latency = ring_latency,
+    .bandwidth = ring_bandwidth,
     .channels =
         [](const TunerCase& c) {
           return filled_channels(c.input.graphs.ring_executed, c.protocol, 8.0 * c.input.ranks, c.size);
@@ -161,9 +161,9 @@ constinit const CollectiveAlgorithm algorithms::kRing{
     .name = Algorithm::kRing,
     .description = "n - 1 steps round a cycle of all members; every operation",
     .serves = serves_ring,
-    .tuner = &kModel,
-    .traffic = traffic,
-    .path = path,
+    .tuner = &kRingModel,
+    .traffic = torus_or_ring_traffic,
+    .path = ring_path,
 };
 
 }  // namespace trainyard

@@ -52,11 +52,11 @@ double correction(const TunerCase& c) {
   return index < kCorrections ? kCorrection[static_cast<std::size_t>(c.protocol)][index] : 1.0;
 }
 
-double latency(const TunerCase& c) {
+double tree_latency(const TunerCase& c) {
   return c.base() + 2.0 * ((c.per_node() - 1.0) * c.intra() + std::floor(std::log2(c.nodes())) * c.inter());
 }
 
-double bandwidth(const TunerCase& c) {
+double tree_bandwidth(const TunerCase& c) {
   const ChannelGraph& tree = c.input.graphs.tree;
   const double bus = tree.channels * (c.input.nodes <= 2 ? tree.intra : tree.inter);
   const double channels = tree.channels;
@@ -71,15 +71,15 @@ double bandwidth(const TunerCase& c) {
 }
 
 // Along the chain of a node and to the root, up and down.
-Seconds path(const PathInput& input) {
+Seconds tree_path(const PathInput& input) {
   return (mean_inside(input) * input.chain() + to_root(input)) * 2.0;
 }
 
-constexpr TunerModel kModel{
+constexpr TunerModel kTreeModel{
     .fits = [](const TunerInput& input) { return input.graphs.ring_hops == 0; },  // nobody runs trees on a torus
     .protocols = Protocols::kAll,
-    .latency = latency,
-    .bandwidth = bandwidth,
+    .latency = tree_latency,
+    .bandwidth = tree_bandwidth,
     .channels = ring_channels,
     .calls_at_once = calls_of_a_batch,
 };
@@ -90,9 +90,9 @@ constinit const CollectiveAlgorithm algorithms::kTree{
     .name = Algorithm::kTree,
     .description = "double binary tree over nodes, a chain inside them; all-reduce",
     .serves = serves_all_reduce,
-    .tuner = &kModel,
+    .tuner = &kTreeModel,
     .traffic = tree_traffic,
-    .path = path,
+    .path = tree_path,
     .least_transfer = busiest_node_time,
 };
 
