@@ -2,10 +2,11 @@
 // Adds up what a device holds while passes begin and end.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "sim/base/error.hpp"
-#include "sim/layout/memory.hpp"
+#include "sim/memory/holdings.hpp"
 
 namespace trainyard {
 
@@ -84,6 +85,15 @@ class PassCounter {
   PassesUnderWay now_;
   std::int32_t all_held_ = 0;
   bool has_finished_ = false;  // a backward pass has ended
+};
+
+// The fullest moment of a device of a stage.
+struct StageMemory {
+  MemoryUses uses;
+  Bytes total{};
+  Bytes capacity{};           // of the smallest device of the stage
+  std::optional<Seconds> at;  // since the step began, where a timeline says so
+  MemoryUses host;            // at most, of one rank in its host's memory
 };
 
 // The fullest moment of a device, given what its passes hold.

@@ -1,4 +1,4 @@
-#include "sim/layout/memory_meter.hpp"
+#include "sim/memory/memory_meter.hpp"
 
 namespace trainyard {
 

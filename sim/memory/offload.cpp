@@ -1,9 +1,9 @@
-#include "sim/layout/offload.hpp"
+#include "sim/memory/offload.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 
 namespace trainyard {
 

@@ -1,39 +1,12 @@
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/fullest_moments.hpp"
 
 #include <algorithm>
 #include <functional>
 
-#include "sim/layout/stage_schedule.hpp"
-#include "sim/schedules/schedule.hpp"
+#include "sim/memory/replay.hpp"
 
 namespace trainyard {
 namespace {
-
-// Tells a meter what happens when the passes of a stage run in their order.
-template <class Meter>
-void follow(const PassOrder& order, Meter& meter) {
-  for (const StagePass& pass : order) {
-    const auto chunk = static_cast<std::size_t>(pass.chunk);
-    switch (pass.kind) {
-      case PassKind::kForward:
-        meter.begin_forward(chunk);
-        break;
-      case PassKind::kInputGradient:
-        meter.begin_backward(chunk);
-        meter.end_input_gradient(chunk);
-        break;
-      case PassKind::kWeightGradient:
-        meter.end_weight_gradient(chunk);
-        meter.release_gradients();
-        break;
-      case PassKind::kBackward:
-        meter.begin_backward(chunk);
-        meter.end_backward(chunk);
-        meter.release_gradients();
-        break;
-    }
-  }
-}
 
 // Keeps the moments that no other one covers, in their order.
 class MomentCollector {
@@ -73,22 +46,9 @@ class MomentCollector {
 
 }  // namespace
 
-MemoryEstimate estimate_memory(const Scenario& scenario, const Layout& layout) {
-  const std::vector<PassOrder> orders = pass_orders(scenario);
-  std::vector<StageMemory> stages;
-  for (std::size_t stage = 0; stage < layout.stages.size(); ++stage) {
-    const StageHoldings holdings = stage_holdings(scenario, layout, stage);
-    MemoryMeter meter(holdings);
-    follow(orders[stage], meter);
-    meter.begin_update();
-    stages.push_back(meter.peak());
-  }
-  return make_estimate(std::move(stages), scenario, layout);
-}
-
 std::vector<PassesUnderWay> fullest_moments(const PassOrder& order, const std::vector<std::size_t>& counted_as) {
   MomentCollector collector(counted_as);
-  follow(order, collector);
+  replay(order, collector);
   return collector.take();
 }
 

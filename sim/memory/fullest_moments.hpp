@@ -1,14 +1,11 @@
 #pragma once
-// The quick answer about memory: no operation is priced and nothing is simulated, only the order of passes counts.
+// When a stage can be the fullest, whatever its passes hold: for whoever asks about many layouts of one schedule.
 #include <vector>
 
-#include "sim/layout/memory.hpp"
-#include "sim/layout/memory_meter.hpp"
+#include "sim/memory/memory_meter.hpp"
+#include "sim/schedules/schedule.hpp"
 
 namespace trainyard {
-
-// The fullest moment of every stage when its passes run in the schedule's order.
-MemoryEstimate estimate_memory(const Scenario& scenario, const Layout& layout);
 
 // The moments of a stage among which its fullest is, whatever its passes hold: at every other moment no more of
 // anything is under way than at one of these. Chunks that hold the same may be counted as one: `counted_as` is by

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "sim/layout/model_states.hpp"
+#include "sim/memory/model_states.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/set_key.hpp"
 

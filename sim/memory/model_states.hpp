@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "sim/layout/layout.hpp"
-#include "sim/layout/memory_uses.hpp"
+#include "sim/memory/memory_uses.hpp"
 
 namespace trainyard {
 

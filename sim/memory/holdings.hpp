@@ -1,12 +1,11 @@
 #pragma once
 // Memory of one device of each pipeline stage, by use: what a stage holds for the whole step, and what passes through
-// it take and give back. Who puts the passes in order (sim/program's estimate, sim/report's timeline) meters the peak.
+// it take and give back. The meter adds it up while the passes run in some order.
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "sim/layout/layout.hpp"
-#include "sim/layout/memory_uses.hpp"
+#include "sim/memory/memory_uses.hpp"
 
 namespace trainyard {
 
@@ -45,36 +44,9 @@ StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std
 StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& layout, std::size_t stage);
 ChunkHoldings chunk_holdings(const Scenario& scenario, const Layout& layout, const Chunk& chunk);
 
-// The fullest moment of a device of a stage.
-struct StageMemory {
-  MemoryUses uses;
-  Bytes total{};
-  Bytes capacity{};           // of the smallest device of the stage
-  std::optional<Seconds> at;  // since the step began, where a timeline says so
-  MemoryUses host;            // at most, of one rank in its host's memory
-};
-
-struct MemoryEstimate {
-  std::vector<StageMemory> stages;
-  Bytes peak{};           // of the fullest stage
-  Bytes capacity{};       // of one of its devices
-  Bytes host_peak{};      // of all ranks of the fullest node in its host's memory
-  Bytes host_capacity{};  // of one node; zero: not known
-  bool fits() const { return peak <= capacity && fits_host(); }
-  bool fits_host() const { return host_capacity.value <= 0.0 || host_peak <= host_capacity; }
-  std::size_t fullest() const;  // the first of those with the least to spare
-};
-
-MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity);
-// With what the hosts hold of the scenario's nodes.
-MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& scenario, const Layout& layout);
-
 // What one layer keeps of one micro-batch between a split backward pass's gradients of inputs and of weights: operands
 // of the weight-gradient GEMMs, the linears' inputs and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,
 // section 3.
 Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard);
-
-// Throws UserError (exit code 3) when the estimate does not fit.
-void check_fits(const MemoryEstimate& memory, const Scenario& scenario);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "sim/layout/model_states.hpp"
+#include "sim/memory/model_states.hpp"
 
 #include <algorithm>
 #include <functional>

@@ -1,17 +1,12 @@
-#include "sim/layout/memory.hpp"
+#include "sim/memory/holdings.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
 #include <map>
-#include <utility>
+#include <string_view>
 
 #include "models/activations.hpp"
-#include "sim/base/quantity_text.hpp"
-#include "sim/layout/model_states.hpp"
-#include "sim/layout/offload.hpp"
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/model_states.hpp"
+#include "sim/memory/offload.hpp"
+#include "sim/memory/recompute.hpp"
 
 namespace trainyard {
 
@@ -136,118 +131,6 @@ StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& lay
   }
   out.fragmentation = framework.fragmentation;
   return out;
-}
-
-std::size_t MemoryEstimate::fullest() const {
-  const auto spare = [](const StageMemory& stage) { return stage.capacity - stage.total; };
-  const auto found = std::min_element(stages.begin(), stages.end(),
-                                      [&](const StageMemory& a, const StageMemory& b) { return spare(a) < spare(b); });
-  return static_cast<std::size_t>(found - stages.begin());
-}
-
-namespace {
-
-MemoryEstimate of_stages(std::vector<StageMemory> stages) {
-  MemoryEstimate out{.stages = std::move(stages)};
-  const StageMemory& fullest = out.stages[out.fullest()];
-  out.peak = fullest.total;
-  out.capacity = fullest.capacity;
-  return out;
-}
-
-std::size_t stage_of(const Layout& layout, std::size_t rank) {
-  const auto stage = layout.grid.coordinates(RankId::from(rank))[static_cast<std::size_t>(Dimension::kPipeline)];
-  return static_cast<std::size_t>(stage);
-}
-
-}  // namespace
-
-MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity) {
-  for (StageMemory& stage : stages) {
-    stage.capacity = capacity;
-  }
-  return of_stages(std::move(stages));
-}
-
-MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& scenario, const Layout& layout) {
-  Bytes largest{};
-  for (const GpuSpec& gpu : scenario.different_gpus()) {
-    largest = max(largest, gpu.memory);
-  }
-  for (StageMemory& stage : stages) {
-    stage.capacity = largest;
-  }
-  for (std::size_t rank = 0; rank < scenario.gpu_kind_of.size(); ++rank) {
-    Bytes& capacity = stages[stage_of(layout, rank)].capacity;
-    capacity = min(capacity, scenario.gpu_kinds[scenario.gpu_kind(rank)].memory);
-  }
-  MemoryEstimate out = of_stages(std::move(stages));
-  if (!scenario.training.offload.any()) {
-    return out;
-  }
-  out.host_capacity = scenario.cluster.node.host_memory;
-  const auto of_node = static_cast<std::size_t>(std::max(1, scenario.cluster.gpus_per_node));
-  Bytes node{};
-  for (std::size_t rank = 0; rank < layout.grid.ranks(); ++rank) {
-    node = rank % of_node == 0 ? Bytes{} : node;
-    node += out.stages[stage_of(layout, rank)].host.total();
-    out.host_peak = max(out.host_peak, node);
-  }
-  return out;
-}
-
-namespace {
-
-// What this job has not exhausted yet.
-std::string remedies(const Scenario& scenario) {
-  constexpr std::int64_t kLong = 16384;  // tokens, from which context parallelism is usual
-  const Parallelism& layout = scenario.layout;
-  const Training& training = scenario.training;
-  const bool shards_all = is_fsdp(training.data_parallel.strategy) || training.zero_stage == 3;
-  const std::array<std::pair<bool, const char*>, 9> known = {{
-      {layout.tp < scenario.cluster.gpus_per_node && scenario.model.heads % (2 * layout.tp) == 0, "raise tp"},
-      {layout.pp * layout.vpp < scenario.model.layers && !shards_all, "raise pp"},
-      {layout.cp > 1 || training.seq_len >= kLong, "raise cp"},
-      {scenario.model.experts && layout.ep < scenario.model.experts->count, "raise ep"},
-      {!shards_all && layout.data_ranks() > 1, "raise zero_stage"},
-      {training.recompute != Recompute::kFull, "recompute more"},
-      {training.micro_batch > 1, "lower micro_batch"},
-      {!training.offload.any(), "offload (training.offload)"},
-      {true, "use more GPUs"},
-  }};
-  std::string out;
-  for (const auto& [helps, words] : known) {
-    out += helps ? fmt::format("{}, ", words) : "";
-  }
-  return out + "or ask with --allow-oom";
-}
-
-}  // namespace
-
-void check_fits(const MemoryEstimate& memory, const Scenario& scenario) {
-  if (memory.fits()) {
-    return;
-  }
-  if (memory.peak <= memory.capacity) {
-    throw UserError({.found = fmt::format("{} on the fullest node", to_text(memory.host_peak)),
-                     .allowed = fmt::format("{} of host memory per node", to_text(memory.host_capacity)),
-                     .problem = "what is offloaded does not fit in the memory of the hosts",
-                     .remedy = "lower the fractions of training.offload, or ask with --allow-oom"},
-                    ExitCode::kInfeasible);
-  }
-  const std::size_t fullest = memory.fullest();
-  std::string terms;
-  for (const auto& [name, use] : kMemoryUseNames.rows) {
-    const Bytes bytes = memory.stages[fullest].uses[use];
-    if (bytes > Bytes{}) {
-      terms += fmt::format("{}{} {}", terms.empty() ? "" : ", ", name, to_text(bytes));
-    }
-  }
-  throw UserError({.found = fmt::format("{} on stage {} ({})", to_text(memory.peak), fullest, terms),
-                   .allowed = fmt::format("{} per GPU", to_text(memory.capacity)),
-                   .problem = "the layout does not fit in memory",
-                   .remedy = remedies(scenario)},
-                  ExitCode::kInfeasible);
 }
 
 }  // namespace trainyard

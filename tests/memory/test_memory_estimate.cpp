@@ -4,7 +4,8 @@
 #include <algorithm>
 
 #include "sim/layout/stage_schedule.hpp"
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/check_fits.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/set_key.hpp"
 #include "sim/schedules/schedule.hpp"

@@ -1,7 +1,7 @@
 // What a split backward pass keeps for the gradients of the weights.
 #include <doctest/doctest.h>
 
-#include "sim/layout/memory.hpp"
+#include "sim/memory/holdings.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;

@@ -3,7 +3,7 @@
 
 #include "models/activations.hpp"
 #include "sim/layout/layout.hpp"
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 #include "tests/layout/layout_checks.hpp"
 
 using namespace trainyard;
