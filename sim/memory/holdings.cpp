@@ -1,7 +1,6 @@
 #include "sim/memory/holdings.hpp"
 
 #include <map>
-#include <string_view>
 
 #include "models/activations.hpp"
 #include "sim/memory/model_states.hpp"
@@ -9,26 +8,6 @@
 #include "sim/memory/recompute.hpp"
 
 namespace trainyard {
-
-Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard) {
-  // Experts keep the same operands in one kernel or in many; as one they do not look like projections of one input.
-  OperatorOptions options = scenario.framework.operators;
-  options.grouped_gemm = Fusion::kOn;
-  std::int64_t elements = 0;
-  std::string_view last;
-  for (const Operator& op : layer_backward(scenario.model, kind, shard, options)) {
-    if (op.pass != Pass::kWgrad) {
-      continue;
-    }
-    if (const auto* gemm = std::get_if<Gemm>(&op.work)) {
-      elements += gemm->k * (gemm->m + (op.name == last ? 0 : gemm->n));
-      last = op.name;
-    } else if (const auto* grouped = std::get_if<GroupedGemm>(&op.work)) {
-      elements += grouped->total_tokens() * (grouped->k + grouped->n);
-    }
-  }
-  return shard.activation_element * static_cast<double>(elements);
-}
 
 namespace {
 
@@ -46,7 +25,7 @@ ChunkHoldings holdings_of_rank(const Scenario& scenario, const ShardShape& shard
     const LayerKind kind = layer_kind(scenario.model, chunk.first_layer + i);
     const auto [entry, is_new] = of_kind.try_emplace(kind);
     if (is_new) {
-      entry->second = weight_gradient_bytes(scenario, kind, shard);
+      entry->second = weight_gradient_bytes(scenario.model, kind, shard, options);
     }
     out.for_weights += entry->second;
   }

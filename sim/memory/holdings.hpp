@@ -44,9 +44,4 @@ StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std
 StageHoldings holdings_beside_chunks(const Scenario& scenario, const Layout& layout, std::size_t stage);
 ChunkHoldings chunk_holdings(const Scenario& scenario, const Layout& layout, const Chunk& chunk);
 
-// What one layer keeps of one micro-batch between a split backward pass's gradients of inputs and of weights: operands
-// of the weight-gradient GEMMs, the linears' inputs and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,
-// section 3.
-Bytes weight_gradient_bytes(const Scenario& scenario, const LayerKind& kind, const ShardShape& shard);
-
 }  // namespace trainyard

@@ -1,7 +1,8 @@
 // What a split backward pass keeps for the gradients of the weights.
 #include <doctest/doctest.h>
 
-#include "sim/memory/holdings.hpp"
+#include "models/activations.hpp"
+#include "sim/layout/layout.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
@@ -20,7 +21,8 @@ TEST_CASE("a GPT layer keeps 32 s b h bytes for the gradients of its weights") {
   const Scenario scenario = scenario_of(R"({"model": "gpt2-medium", "cluster": "dgx-a100", "gpus": 1})");
   const Layout layout = make_layout(scenario);
   const double tokens = 1024.0;
-  CHECK(weight_gradient_bytes(scenario, {}, layout.shard).value == doctest::Approx(32.0 * tokens * 1024.0));
+  CHECK(weight_gradient_bytes(scenario.model, {}, layout.shard, scenario.framework.operators).value ==
+        doctest::Approx(32.0 * tokens * 1024.0));
 }
 
 TEST_CASE("experts keep the operands of their grouped GEMMs, in one kernel or in many") {
@@ -32,7 +34,9 @@ TEST_CASE("experts keep the operands of their grouped GEMMs, in one kernel or in
   const double f = 14336.0;
   // Attention with 8 of 32 key and value heads; the router; two experts a token: up to 2 f and down from f.
   const double numbers = (h + (h + 2.0 * h / 4.0)) + 2.0 * h + (h + 8.0) + 2.0 * ((h + 2.0 * f) + (f + h));
-  CHECK(weight_gradient_bytes(scenario, kind, layout.shard).value == doctest::Approx(2.0 * 4096.0 * numbers));
+  CHECK(weight_gradient_bytes(scenario.model, kind, layout.shard, scenario.framework.operators).value ==
+        doctest::Approx(2.0 * 4096.0 * numbers));
   scenario.framework.operators.grouped_gemm = Fusion::kOff;
-  CHECK(weight_gradient_bytes(scenario, kind, layout.shard).value == doctest::Approx(2.0 * 4096.0 * numbers));
+  CHECK(weight_gradient_bytes(scenario.model, kind, layout.shard, scenario.framework.operators).value ==
+        doctest::Approx(2.0 * 4096.0 * numbers));
 }

@@ -1,9 +1,10 @@
-// What a rank holds of a model, and the guard against tensors whose elements 64 bits cannot count.
+// Sizes of a rank, and the guard against tensors whose elements 64 bits cannot count.
+#include "models/blocks/shard.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "models/operator_list.hpp"
 #include "sim/base/error.hpp"
 
 namespace trainyard {
@@ -33,6 +34,13 @@ std::int64_t countable_tokens(const ModelSpec& model, const ShardShape& shape) {
   return shape.micro_batch * shape.local_seq_len();
 }
 
+ShardShape shape_of(const ModelSpec& model, const LayerKind& kind, ShardShape shape) {
+  if (kind.stack == Stack::kDecoder) {
+    shape.seq_len = model.decoder_seq_len;
+  }
+  return shape;
+}
+
 }  // namespace
 
 Shard::Shard(const ModelSpec& model, const ShardShape& shape)
@@ -47,5 +55,14 @@ Shard::Shard(const ModelSpec& model, const ShardShape& shape)
       context_width(heads * (model.latent ? model.latent->value_dim : model.head_dim)),
       ffn(divide_up(model.ffn, shape.tp)),
       vocab(divide_up(shape.padded_vocab > 0 ? shape.padded_vocab : model.vocab, shape.tp)) {}
+
+ShardContext::ShardContext(const ModelSpec& model, const ShardShape& shape, const OperatorOptions& options,
+                           const LayerKind& kind)
+    : model_(model),
+      shape_(shape_of(model, kind, shape)),
+      options_(options),
+      kind_(kind),
+      shard_(model, shape_),
+      encoder_seq_len_(shape.local_seq_len()) {}
 
 }  // namespace trainyard

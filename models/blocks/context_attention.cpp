@@ -1,6 +1,6 @@
 // Core attention of sequences that several ranks share (context parallelism). Fused kernels only, as in Transformer
 // Engine. A rank holds an early and a late piece of the sequence when attention is causal, so all have the same work.
-#include "models/operator_list.hpp"
+#include "models/blocks/attention.hpp"
 #include "sim/base/error.hpp"
 
 namespace trainyard {
@@ -25,14 +25,15 @@ std::int64_t value_dim(const Attention& attention) {
   return attention.value_dim > 0 ? attention.value_dim : attention.head_dim;
 }
 
-Ring ring_of(const OperatorList& list, ParallelGroup group, std::int64_t ranks, Attention whole) {
+Ring ring_of(const ShardContext& context, ParallelGroup group, std::int64_t ranks, Attention whole) {
   const std::int64_t local = divide_up(whole.seq_q, ranks);
-  return {.group = group,
-          .ranks = ranks,
-          .local = local,
-          .whole = whole,
-          .keys_and_values = elements(whole, local, whole.kv_heads, whole.head_dim + value_dim(whole)) * list.element(),
-          .output = elements(whole, local, whole.heads, value_dim(whole)) * list.element()};
+  return {
+      .group = group,
+      .ranks = ranks,
+      .local = local,
+      .whole = whole,
+      .keys_and_values = elements(whole, local, whole.kv_heads, whole.head_dim + value_dim(whole)) * context.element(),
+      .output = elements(whole, local, whole.heads, value_dim(whole)) * context.element()};
 }
 
 // One step's kernel. The rank's own pieces are causal among themselves; of another rank's keys either the earlier half
@@ -105,25 +106,15 @@ struct Exchange {
   Bytes output{};
 };
 
-Exchange exchange_of(const OperatorList& list, ParallelGroup group) {
-  const Attention whole = flash_attention(list, Direction::kForward);
-  const std::int64_t tokens = list.shape().local_seq_len();
-  const Bytes e = list.element();
+Exchange exchange_of(const ShardContext& context, ParallelGroup group) {
+  const Attention whole = flash_attention(context, Direction::kForward);
+  const std::int64_t tokens = context.shape().local_seq_len();
+  const Bytes e = context.element();
   return {.group = group,
           .queries = elements(whole, tokens, whole.heads, whole.head_dim) * e,
           .keys = elements(whole, tokens, whole.kv_heads, whole.head_dim) * e,
           .values = elements(whole, tokens, whole.kv_heads, value_dim(whole)) * e,
           .output = elements(whole, tokens, whole.heads, value_dim(whole)) * e};
-}
-
-void trade_inputs(OperatorList& list, Pass pass, const Exchange& exchange) {
-  for (const Bytes size : {exchange.queries, exchange.keys, exchange.values}) {
-    list.collective(exchange.group, "cp_all_to_all", CollectiveOp::kAllToAll, pass, size);
-  }
-}
-
-void trade_output(OperatorList& list, Pass pass, const Exchange& exchange) {
-  list.collective(exchange.group, "cp_all_to_all", CollectiveOp::kAllToAll, pass, exchange.output);
 }
 
 // Heads that a rank has after trading with `ranks`; fewer keys than ranks are replicated.
@@ -133,75 +124,91 @@ Attention with_fewer_heads(Attention attention, std::int64_t ranks) {
   return attention;
 }
 
-Ring outer_ring(const OperatorList& list, Direction direction) {
-  const std::int64_t inner = list.shape().context_inner;
-  TY_ASSERT(inner > 0 && list.shape().cp % inner == 0);
-  return ring_of(list, ParallelGroup::kContextOuter, list.shape().cp / inner,
-                 with_fewer_heads(flash_attention(list, direction), inner));
+Ring outer_ring(const ShardContext& context, Direction direction) {
+  const std::int64_t inner = context.shape().context_inner;
+  TY_ASSERT(inner > 0 && context.shape().cp % inner == 0);
+  return ring_of(context, ParallelGroup::kContextOuter, context.shape().cp / inner,
+                 with_fewer_heads(flash_attention(context, direction), inner));
+}
+
+// Heads go out and come back: what is traded forward is traded backward, in the order of the names.
+void trade(Description& description, ParallelGroup group, std::vector<Bytes> sizes) {
+  const auto exchange = [=](OperatorList& list, Pass pass) {
+    for (const Bytes size : sizes) {
+      list.collective(group, "cp_all_to_all", CollectiveOp::kAllToAll, pass, size);
+    }
+  };
+  description.step({.forward = [=](OperatorList& list) { exchange(list, Pass::kForward); },
+                    .backward = [=](OperatorList& list) { exchange(list, Pass::kDgrad); }});
+}
+
+void trade_inputs(Description& description, const Exchange& exchange) {
+  trade(description, exchange.group, {exchange.queries, exchange.keys, exchange.values});
+}
+
+void trade_output(Description& description, const Exchange& exchange) {
+  trade(description, exchange.group, {exchange.output});
+}
+
+void ring_attention(Description& description, const Ring& forward, const Ring& backward) {
+  description.step({.forward = [=](OperatorList& list) { ring_forward(list, forward); },
+                    .backward = [=](OperatorList& list) { ring_backward(list, backward); }});
+}
+
+// Keys and values are gathered again backward, and their gradients summed and scattered.
+void gathered_attention(Description& description, const Ring& forward, const Ring& backward) {
+  const Bytes gathered = static_cast<double>(forward.ranks) * forward.keys_and_values;
+  const auto gather = [=](OperatorList& list, Pass pass) {
+    list.collective(ParallelGroup::kContext, "cp_all_gather", CollectiveOp::kAllGather, pass, gathered);
+  };
+  description.step({.forward =
+                        [=](OperatorList& list) {
+                          gather(list, Pass::kForward);
+                          gathered_kernels(list, Pass::kForward, forward);
+                        },
+                    .backward =
+                        [=](OperatorList& list) {
+                          gather(list, Pass::kDgrad);
+                          gathered_kernels(list, Pass::kDgrad, backward);
+                          list.collective(ParallelGroup::kContext, "cp_reduce_scatter", CollectiveOp::kReduceScatter,
+                                          Pass::kDgrad, gathered);
+                        }});
 }
 
 }  // namespace
 
-void context_attention_forward(OperatorList& list) {
-  const std::int64_t cp = list.shape().cp;
-  const Attention whole = flash_attention(list, Direction::kForward);
-  switch (list.shape().context_parallel) {
+void context_attention(Description& description) {
+  const std::int64_t cp = description.shape().cp;
+  const Attention forward = flash_attention(description, Direction::kForward);
+  const Attention backward = flash_attention(description, Direction::kBackward);
+  const auto ring = [&](const Attention& whole) { return ring_of(description, ParallelGroup::kContext, cp, whole); };
+  switch (description.shape().context_parallel) {
     case ContextParallel::kRing:
-      ring_forward(list, ring_of(list, ParallelGroup::kContext, cp, whole));
+      ring_attention(description, ring(forward), ring(backward));
       return;
-    case ContextParallel::kAllGather: {
-      const Ring ring = ring_of(list, ParallelGroup::kContext, cp, whole);
-      list.collective(ParallelGroup::kContext, "cp_all_gather", CollectiveOp::kAllGather, Pass::kForward,
-                      static_cast<double>(cp) * ring.keys_and_values);
-      gathered_kernels(list, Pass::kForward, ring);
+    case ContextParallel::kAllGather:
+      gathered_attention(description, ring(forward), ring(backward));
       return;
-    }
     case ContextParallel::kUlysses: {
-      const Exchange exchange = exchange_of(list, ParallelGroup::kContext);
-      trade_inputs(list, Pass::kForward, exchange);
-      list.attention("core_attention", Pass::kForward, with_fewer_heads(whole, cp));
-      trade_output(list, Pass::kForward, exchange);
+      const Exchange exchange = exchange_of(description, ParallelGroup::kContext);
+      trade_inputs(description, exchange);
+      description.step({.forward =
+                            [=](OperatorList& list) {
+                              list.attention("core_attention", Pass::kForward, with_fewer_heads(forward, cp));
+                            },
+                        .backward =
+                            [=](OperatorList& list) {
+                              list.attention("core_attention", Pass::kDgrad, with_fewer_heads(backward, cp));
+                            }});
+      trade_output(description, exchange);
       return;
     }
     case ContextParallel::kHierarchical: {
-      const Exchange exchange = exchange_of(list, ParallelGroup::kContextInner);
-      trade_inputs(list, Pass::kForward, exchange);
-      ring_forward(list, outer_ring(list, Direction::kForward));
-      trade_output(list, Pass::kForward, exchange);
-      return;
-    }
-  }
-}
-
-void context_attention_backward(OperatorList& list) {
-  const std::int64_t cp = list.shape().cp;
-  const Attention whole = flash_attention(list, Direction::kBackward);
-  switch (list.shape().context_parallel) {
-    case ContextParallel::kRing:
-      ring_backward(list, ring_of(list, ParallelGroup::kContext, cp, whole));
-      return;
-    case ContextParallel::kAllGather: {
-      // Keys and values are gathered again, their gradients summed and scattered.
-      const Ring ring = ring_of(list, ParallelGroup::kContext, cp, whole);
-      const Bytes gathered = static_cast<double>(cp) * ring.keys_and_values;
-      list.collective(ParallelGroup::kContext, "cp_all_gather", CollectiveOp::kAllGather, Pass::kDgrad, gathered);
-      gathered_kernels(list, Pass::kDgrad, ring);
-      list.collective(ParallelGroup::kContext, "cp_reduce_scatter", CollectiveOp::kReduceScatter, Pass::kDgrad,
-                      gathered);
-      return;
-    }
-    case ContextParallel::kUlysses: {
-      const Exchange exchange = exchange_of(list, ParallelGroup::kContext);
-      trade_output(list, Pass::kDgrad, exchange);
-      list.attention("core_attention", Pass::kDgrad, with_fewer_heads(whole, cp));
-      trade_inputs(list, Pass::kDgrad, exchange);
-      return;
-    }
-    case ContextParallel::kHierarchical: {
-      const Exchange exchange = exchange_of(list, ParallelGroup::kContextInner);
-      trade_output(list, Pass::kDgrad, exchange);
-      ring_backward(list, outer_ring(list, Direction::kBackward));
-      trade_inputs(list, Pass::kDgrad, exchange);
+      const Exchange exchange = exchange_of(description, ParallelGroup::kContextInner);
+      trade_inputs(description, exchange);
+      ring_attention(description, outer_ring(description, Direction::kForward),
+                     outer_ring(description, Direction::kBackward));
+      trade_output(description, exchange);
       return;
     }
   }

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/operator_list.hpp"
+#include "models/blocks/shard.hpp"
 
 namespace trainyard {
 
@@ -19,8 +19,8 @@ struct ExpertTokens {
 };
 
 ExpertTokens expert_tokens(const ModelSpec& model, const ShardShape& shape);
-inline ExpertTokens expert_tokens(const OperatorList& list) {
-  return expert_tokens(list.model(), list.shape());
+inline ExpertTokens expert_tokens(const ShardContext& context) {
+  return expert_tokens(context.model(), context.shape());
 }
 
 }  // namespace trainyard

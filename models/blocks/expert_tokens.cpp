@@ -1,4 +1,4 @@
-#include "models/expert_tokens.hpp"
+#include "models/blocks/expert_tokens.hpp"
 
 #include <algorithm>
 #include <cmath>
