@@ -23,6 +23,11 @@ Bytes total_bytes(const std::vector<ActivationTerm>& terms);
 // output; full recomputation keeps the layer's input.
 std::vector<ActivationTerm> activation_bytes(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
                                              const OperatorOptions& options, const RecomputePlan& recompute);
+// What one layer keeps of one micro-batch between a split backward pass's gradients of inputs and of weights: operands
+// of the weight-gradient GEMMs, the linears' inputs and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,
+// section 3.
+Bytes weight_gradient_bytes(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
+                            const OperatorOptions& options);
 // Of the first stage, beside its layers.
 std::vector<ActivationTerm> embedding_activation_bytes(const ModelSpec& model, const ShardShape& shape,
                                                        const OperatorOptions& options);

@@ -1,4 +1,4 @@
-// Which layer of a model is of which kind.
+// Which layer of a model is of which kind, and what its queries see.
 #include <algorithm>
 
 #include "models/model.hpp"
@@ -26,6 +26,18 @@ LayerKind layer_kind(const ModelSpec& model, std::int64_t index) {
   return {.feed_forward = has_experts(model, index) ? FeedForward::kExperts : FeedForward::kDense,
           .span = has_window(model, index) ? AttentionSpan::kWindow : AttentionSpan::kGlobal,
           .stack = stack};
+}
+
+Mask mask_of(const ModelSpec& model, const LayerKind& kind) {
+  switch (kind.stack) {
+    case Stack::kDecoderOnly:
+      break;
+    case Stack::kEncoder:
+      return Mask::kFull;
+    case Stack::kDecoder:
+      return Mask::kCausal;
+  }
+  return model.mask;
 }
 
 std::vector<LayerKind> layer_kinds(const ModelSpec& model) {

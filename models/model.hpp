@@ -137,6 +137,8 @@ struct ModelSpec {
 // The kind of layer `index` (0 to layers - 1), and all kinds of a model in order of first appearance.
 LayerKind layer_kind(const ModelSpec& model, std::int64_t index);
 std::vector<LayerKind> layer_kinds(const ModelSpec& model);
+// The encoder sees everything, a decoder beside it what came before, and other models as they say.
+Mask mask_of(const ModelSpec& model, const LayerKind& kind);
 
 // Families of the catalogue's keys, and the model_types of Hugging Face's config.json that are read.
 std::vector<std::string> model_families();

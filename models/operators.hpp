@@ -68,7 +68,7 @@ struct ShardShape {
   SequenceParallel sequence_parallel = SequenceParallel::kOff;
   Precision precision = Precision::kBf16;  // of GEMM operands
   Bytes activation_element{2.0};           // bytes per stored activation element
-  Bytes parameter_element{2.0};            // and per stored parameter, see OperatorList::is_autocast
+  Bytes parameter_element{2.0};            // and per stored parameter; wider than activations: autocast
   Bytes gradient_element{2.0};             // bytes per element of the buffer that weight gradients accumulate into
   std::int64_t padded_vocab = 0;           // vocabulary after the framework's padding
   std::int64_t cp = 1;
@@ -174,9 +174,9 @@ struct Operator {
 // FLOPs that the list's GEMMs and attention kernels execute.
 Flops executed_flops(std::span<const Operator> operators);
 
-// One transformer layer of a kind. The backward list is in execution order: for each linear its dgrad, then its wgrad,
-// with the collectives between them (with sequence parallelism the all-gather of the input for wgrad is a collective of
-// the list).
+// One transformer layer of a kind, read off its description (models/blocks). The backward list is in execution order:
+// for each linear its dgrad, then its wgrad, with the collectives between them (with sequence parallelism the
+// all-gather of the input for wgrad is a collective of the list).
 std::vector<Operator> layer_forward(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
                                     const OperatorOptions& options);
 std::vector<Operator> layer_backward(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,

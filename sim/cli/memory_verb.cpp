@@ -5,8 +5,8 @@
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/predict/predict.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "sim/report/report.hpp"
 
 namespace trainyard {

@@ -7,8 +7,8 @@
 #include "sim/base/files.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/memory/check_fits.hpp"
 #include "sim/predict/predict.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "sim/report/timeline_svg.hpp"
 #include "sim/report/trace.hpp"
 

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "sim/base/error.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/predict/inserted_operations.hpp"
-#include "sim/program/memory_estimate.hpp"
 
 namespace trainyard {
 namespace {

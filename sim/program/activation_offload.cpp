@@ -1,6 +1,6 @@
 #include "sim/program/activation_offload.hpp"
 
-#include "sim/layout/offload.hpp"
+#include "sim/memory/offload.hpp"
 
 namespace trainyard {
 

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 #include "sim/program/stage_work.hpp"
 
 namespace trainyard {

@@ -1,6 +1,6 @@
 #include "sim/program/optimizer_step.hpp"
 
-#include "sim/layout/model_states.hpp"
+#include "sim/memory/model_states.hpp"
 
 namespace trainyard {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 
 namespace trainyard {
 namespace {

@@ -1,19 +1,14 @@
 #pragma once
-// Memory over the step: allocations and frees follow the operations of the simulated ranks.
+// Memory over the step of every simulated rank: its operations say when the passes ran.
 #include <cstddef>
 #include <vector>
 
 #include "sim/engine/timeline.hpp"
-#include "sim/layout/memory.hpp"
+#include "sim/memory/memory_estimate.hpp"
+#include "sim/memory/memory_over_time.hpp"
 #include "sim/program/program.hpp"
 
 namespace trainyard {
-
-// What a device holds from a moment on.
-struct MemorySample {
-  Seconds time{};
-  MemoryUses uses;
-};
 
 struct RankMemory {
   RankId rank;

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "models/operators.hpp"
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 
 namespace trainyard {
 namespace {

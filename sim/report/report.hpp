@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "sim/engine/timeline.hpp"
-#include "sim/layout/memory.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/program/program.hpp"
 #include "sim/report/breakdown.hpp"
 #include "sim/report/critical_path.hpp"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/layout/stage_schedule.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/schedules/schedule.hpp"
 
 namespace trainyard {

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "sim/layout/layout.hpp"
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/fullest_moments.hpp"
+#include "sim/memory/holdings.hpp"
 #include "sim/studies/layout_choice.hpp"
 
 namespace trainyard {

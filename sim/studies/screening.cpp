@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sim/layout/recompute.hpp"
+#include "sim/memory/recompute.hpp"
 #include "sim/program/communicators.hpp"
 #include "sim/program/optimizer_step.hpp"
 #include "sim/program/stage_work.hpp"

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "sim/base/error.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/predict/predict.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "tests/laws/random_job.hpp"
 

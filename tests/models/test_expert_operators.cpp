@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "models/expert_tokens.hpp"
+#include "models/blocks/expert_tokens.hpp"
 #include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "models/blocks/shard.hpp"
 #include "models/load_model.hpp"
-#include "models/operator_list.hpp"
 #include "sim/base/error.hpp"
 #include "tests/models/operator_checks.hpp"
 

@@ -3,9 +3,10 @@
 
 #include <optional>
 
-#include "sim/layout/offload.hpp"
+#include "sim/memory/check_fits.hpp"
+#include "sim/memory/memory_estimate.hpp"
+#include "sim/memory/offload.hpp"
 #include "sim/program/assembly/build_program.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "sim/base/json_reader.hpp"
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/fullest_moments.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "sim/studies/search.hpp"

@@ -8,7 +8,7 @@
 
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_reader.hpp"
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/studies/search.hpp"
 

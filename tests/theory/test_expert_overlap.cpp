@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "sim/engine/simulate.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/program/assembly/build_program.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;

@@ -1,7 +1,7 @@
 // Memory on the timeline of whole jobs, against the quick estimate that only replays the order of passes.
 #include <fmt/format.h>
 
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;

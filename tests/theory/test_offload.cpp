@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "sim/engine/simulate.hpp"
-#include "sim/layout/offload.hpp"
+#include "sim/memory/offload.hpp"
 #include "sim/program/assembly/build_program.hpp"
 #include "sim/program/state_offload.hpp"
 #include "sim/scenario/read_scenario.hpp"

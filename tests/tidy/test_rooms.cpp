@@ -20,7 +20,7 @@ struct RoomRule {
 };
 
 // In the order of the pipe: a room names only rooms above it in this table, so nothing flows back up.
-constexpr std::array<RoomRule, 20> kRooms = {{
+constexpr std::array<RoomRule, 21> kRooms = {{
     {"sim/base", ""},
     {"kernels", "sim/base"},
     {"models", "sim/base"},
@@ -28,8 +28,9 @@ constexpr std::array<RoomRule, 20> kRooms = {{
     {"sim/schedules", "sim/base"},
     {"sim/scenario", "sim/schedules sim/base kernels models topologies"},
     {"sim/layout", "sim/scenario sim/schedules models"},
+    {"sim/memory", "sim/layout"},
     {"sim/collectives", "topologies"},
-    {"sim/program", "sim/layout kernels"},
+    {"sim/program", "sim/memory kernels"},
     {"sim/engine", "sim/program sim/collectives topologies"},
     {"sim/report", "sim/engine"},
     {"sim/predict", "sim/report"},
@@ -99,6 +100,8 @@ TEST_CASE("the table of rooms allows the arrows of the plan and no others") {
   CHECK_FALSE(may_include("kernels", "models"));
   CHECK_FALSE(may_include("models", "topologies"));
   CHECK_FALSE(may_include("sim/layout", "sim/collectives"));
+  CHECK_FALSE(may_include("sim/layout", "sim/memory"));
+  CHECK_FALSE(may_include("sim/memory", "sim/program"));
   CHECK_FALSE(may_include("sim/collectives", "sim/layout"));
   CHECK_FALSE(may_include("sim/collectives", "models"));
   CHECK_FALSE(may_include("sim/program", "sim/collectives"));

@@ -6,7 +6,7 @@
 
 #include "sim/base/csv.hpp"
 #include "sim/base/files.hpp"
-#include "sim/program/memory_estimate.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/scenario.hpp"
 

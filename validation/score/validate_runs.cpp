@@ -8,8 +8,8 @@
 
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "sim/predict/predict.hpp"
-#include "sim/program/memory_estimate.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "validation/score/score_section.hpp"
 #include "validation/tables/run_columns.hpp"

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "sim/layout/recompute.hpp"
 #include "sim/layout/stage_schedule.hpp"
+#include "sim/memory/recompute.hpp"
 #include "sim/program/activation_offload.hpp"
 #include "sim/program/data_parallel/strategy.hpp"
 #include "sim/program/gradient_sums.hpp"

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "sim/base/error.hpp"
-#include "sim/layout/model_states.hpp"
+#include "sim/memory/model_states.hpp"
 
 namespace trainyard {
 namespace {
