@@ -5,9 +5,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kSingle{4.0};
-constexpr Bytes kMask{1.0};  // a dropout mask is one byte per element
-
 // Every product in terms of its own shape: scores [s, s], queries and keys [s, d], values and context [s, dv].
 struct Scores {
   std::int64_t elements = 0;  // of all score matrices

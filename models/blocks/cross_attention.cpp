@@ -7,9 +7,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kSingle{4.0};
-constexpr Bytes kMask{1.0};  // a dropout mask is one byte per element
-
 Attention kernel(const ShardContext& context, Direction direction) {
   Attention work = flash_attention(context, direction);
   work.seq_kv = context.encoder_seq_len();

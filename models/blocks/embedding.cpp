@@ -6,8 +6,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kMask{1.0};  // a dropout mask is one byte per element
-
 // Megatron adds position and segment tables after it has the full tokens, so only models without them can scatter the
 // token embeddings over the sequence. Source: Megatron-LM, core/models/common/embeddings/language_model_embedding.py,
 // reduce_scatter_embeddings.

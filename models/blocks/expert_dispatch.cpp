@@ -5,8 +5,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kSingle{4.0};
-
 // Copies between token order and expert order: `from` rows read, `to` rows written, or the statements that an index
 // computation, a gather and a scatter take.
 void permute(OperatorList& list, std::string_view name, Pass pass, std::int64_t from, std::int64_t to) {

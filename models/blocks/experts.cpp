@@ -11,9 +11,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kSingle{4.0};
-constexpr Bytes kMask{1.0};
-
 const Experts& experts_of(const ShardContext& context) {
   return *context.model().experts;
 }

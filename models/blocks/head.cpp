@@ -6,8 +6,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kSingle{4.0};
-
 Bytes per_token(const OperatorList& list) {
   return static_cast<double>(list.shard().tokens) * kSingle;
 }

@@ -3,8 +3,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kSingle{4.0};  // an fp32 element: eager RMSNorm computes in fp32
-
 // Statement by statement as PyTorch runs weight * (x.float() * rsqrt(mean(x.float()^2) + eps)).to(x.dtype).
 void eager_rms_forward(OperatorList& list, const Norm& norm) {
   const std::int64_t elements = norm.rows * norm.width;

@@ -3,8 +3,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kMask{1.0};  // a dropout mask is one byte per element
-
 void forward(OperatorList& list, Presence bias) {
   const Bytes residual = list.residual_element();
   const Bytes e = list.element();

@@ -23,6 +23,9 @@ struct Shard {
   std::int64_t qkv_width() const { return query_width + 2 * key_value_width; }
 };
 
+inline constexpr Bytes kSingle{4.0};  // an fp32 element: what eager kernels compute in
+inline constexpr Bytes kMask{1.0};    // a dropout mask is one byte per element
+
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }

@@ -11,8 +11,6 @@ namespace trainyard {
 
 namespace {
 
-constexpr Bytes kFp32{4.0};
-
 ChunkHoldings holdings_of_rank(const Scenario& scenario, const ShardShape& shard, const Chunk& chunk) {
   const OperatorOptions& options = scenario.framework.operators;
   const ChunkActivations layers = chunk_activations(scenario, shard, chunk);
@@ -38,7 +36,8 @@ ChunkHoldings holdings_of_rank(const Scenario& scenario, const ShardShape& shard
     out.logits = total_bytes(head_activation_bytes(scenario.model, shard, options));
     const std::int64_t vocab = shard.padded_vocab / shard.tp;
     const auto logits = static_cast<double>(shard.micro_batch * shard.local_seq_len() * vocab);
-    out.logits += kFp32 * (logits * static_cast<double>(scenario.framework.memory.loss_copies));
+    out.logits +=
+        bytes_per_element(Precision::kFp32) * (logits * static_cast<double>(scenario.framework.memory.loss_copies));
   }
   return out;
 }

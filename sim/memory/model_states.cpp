@@ -7,8 +7,6 @@
 namespace trainyard {
 namespace {
 
-constexpr Bytes kFp32{4.0};
-
 // What every strategy's formula is made of.
 struct States {
   const Training& training;
@@ -163,7 +161,7 @@ ModelStates offloaded(ModelStates states, const States& s) {
       is_fsdp(strategy) || (strategy == DataParallelName::kDeepspeed && s.training.zero_stage >= 2);
   states.on_host[MemoryUse::kParameters] = states.parameters * offload.weights;
   states.on_host[MemoryUse::kGradients] =
-      kFp32 * ((is_sharded ? s.sharded_trainable : s.trainable) * offload.optimizer);
+      bytes_per_element(Precision::kFp32) * ((is_sharded ? s.sharded_trainable : s.trainable) * offload.optimizer);
   states.on_host[MemoryUse::kOptimizer] = states.optimizer * offload.optimizer;
   states.parameters *= 1.0 - offload.weights;
   states.gradients *= moves_gradients ? 1.0 - offload.optimizer : 1.0;
