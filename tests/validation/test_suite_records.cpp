@@ -248,6 +248,8 @@ TEST_CASE("what no parameter is fitted to is checked beside the fit") {
       "\n"
       R"({"record":"train_step","model":"llama-3-8b","layers":4,"seq_len":4096,"micro_batch":1,"recipe":"bf16",)"
       R"("launch":"eager","time_s":{"median":0.2}})"
+      "\n"
+      R"({"record":"convolution","kernel":"cuDNN","dtype":"bf16","batch":256,"time_s":{"median":1e-4}})"
       "\n";
   const Json suite = fit_kernels("a100-80", {SuiteFile(text).path.string()}).report.at("suite");
   CHECK(suite.at("launch").at("host_time_of_a_stream_launch, 500 calls") == 2e-6);
@@ -260,6 +262,7 @@ TEST_CASE("what no parameter is fitted to is checked beside the fit") {
   CHECK(overlap.at("predicted").get<double>() >= 108.0 / 108.0);
   CHECK(overlap.at("predicted").get<double>() < 1.5);
   CHECK(suite.at("train_steps").at(0).at("measured_s") == 0.2);
+  CHECK(suite.at("skipped").at("no model prices a convolution") == 1);
 }
 
 TEST_CASE("what an H100 recorded is read whole, below its peaks, and says what its clock gives way") {
