@@ -265,6 +265,38 @@ TEST_CASE("what no parameter is fitted to is checked beside the fit") {
   CHECK(suite.at("skipped").at("no model prices a convolution") == 1);
 }
 
+TEST_CASE("every measurement of the project's own is read, and nothing of it is wrong or faster than its GPU") {
+  std::size_t files = 0;
+  std::size_t steps = 0;
+  std::size_t convolutions = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TRAINYARD_SOURCE_DIR) + "/validation/measurements")) {
+    const std::string name = entry.path().filename().string();
+    if (!is_suite_output(name)) {
+      continue;
+    }
+    CAPTURE(name);
+    ++files;
+    const SuiteRecords records = read_suite(entry.path().string(), nullptr);
+    CHECK_FALSE(records.machines.empty());
+    const GpuSpec gpu = load_gpu(name.starts_with("h200") ? "h200" : "h100-sxm");
+    for (const KernelMeasurement& row : read_suite(entry.path().string(), &gpu).kernels) {
+      CAPTURE(row.id);
+      CHECK(row.skipped.find("faster") == std::string::npos);
+      CHECK(row.skipped.find("wrong") == std::string::npos);
+    }
+    for (const Json& other : records.others) {
+      steps += other.at("record") == "train_step" ? 1 : 0;
+    }
+    if (const auto found = records.unpriced.find("convolution"); found != records.unpriced.end()) {
+      convolutions += found->second;
+    }
+  }
+  CHECK(files == 10);
+  CHECK(steps == 27 + 21 + 21 + 39 + 25);
+  CHECK(convolutions == 672);
+}
+
 TEST_CASE("what an H100 recorded is read whole, below its peaks, and says what its clock gives way") {
   const GpuSpec gpu = load_gpu("h100-sxm");
   const std::string file = std::string(TRAINYARD_SOURCE_DIR) + "/validation/measurements/h100-sxm-20261126-quick.jsonl";
