@@ -248,6 +248,8 @@ TEST_CASE("what no parameter is fitted to is checked beside the fit") {
       "\n"
       R"({"record":"train_step","model":"llama-3-8b","layers":4,"seq_len":4096,"micro_batch":1,"recipe":"bf16",)"
       R"("launch":"eager","time_s":{"median":0.2}})"
+      "\n"
+      R"({"record":"convolution","kernel":"cuDNN","dtype":"bf16","batch":256,"time_s":{"median":1e-4}})"
       "\n";
   const Json suite = fit_kernels("a100-80", {SuiteFile(text).path.string()}).report.at("suite");
   CHECK(suite.at("launch").at("host_time_of_a_stream_launch, 500 calls") == 2e-6);
@@ -260,6 +262,39 @@ TEST_CASE("what no parameter is fitted to is checked beside the fit") {
   CHECK(overlap.at("predicted").get<double>() >= 108.0 / 108.0);
   CHECK(overlap.at("predicted").get<double>() < 1.5);
   CHECK(suite.at("train_steps").at(0).at("measured_s") == 0.2);
+  CHECK(suite.at("skipped").at("no model prices a convolution") == 1);
+}
+
+TEST_CASE("every measurement of the project's own is read, and nothing of it is wrong or faster than its GPU") {
+  std::size_t files = 0;
+  std::size_t steps = 0;
+  std::size_t convolutions = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(TRAINYARD_SOURCE_DIR) + "/validation/measurements")) {
+    const std::string name = entry.path().filename().string();
+    if (!is_suite_output(name)) {
+      continue;
+    }
+    CAPTURE(name);
+    ++files;
+    const SuiteRecords records = read_suite(entry.path().string(), nullptr);
+    CHECK_FALSE(records.machines.empty());
+    const GpuSpec gpu = load_gpu(name.starts_with("h200") ? "h200" : "h100-sxm");
+    for (const KernelMeasurement& row : read_suite(entry.path().string(), &gpu).kernels) {
+      CAPTURE(row.id);
+      CHECK(row.skipped.find("faster") == std::string::npos);
+      CHECK(row.skipped.find("wrong") == std::string::npos);
+    }
+    for (const Json& other : records.others) {
+      steps += other.at("record") == "train_step" ? 1 : 0;
+    }
+    if (const auto found = records.unpriced.find("convolution"); found != records.unpriced.end()) {
+      convolutions += found->second;
+    }
+  }
+  CHECK(files == 10);
+  CHECK(steps == 27 + 21 + 21 + 39 + 25);
+  CHECK(convolutions == 672);
 }
 
 TEST_CASE("what an H100 recorded is read whole, below its peaks, and says what its clock gives way") {

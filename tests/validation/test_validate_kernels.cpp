@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "kernels/gpu.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 #include "validation/score/validate_kernels.hpp"
@@ -21,7 +22,7 @@ TEST_CASE("a hand-made table is scored row by row and summed up") {
                                    "a,a100-80,bf16,4096,4096,4096,1,,514,,,\n"
                                    "b,a100-80,bf16,2048,2048,2048,1,,108.5,,,\n"
                                    "c,gaudi2,bf16,2048,2048,2048,1,,100,,,\n");
-  const Json result = validate_gemm({file});
+  const Json result = validate_gemm({file}, nullptr);
   const Json& summary = result.at("files").at(0);
   CHECK(summary.at("rows") == 3);
   CHECK(summary.at("simulated") == 2);
@@ -44,7 +45,7 @@ TEST_CASE("the answer has every key of the contract") {
   const std::string file = written("trainyard_validate_attention.csv",
                                    "id,gpu,dtype,batch,seq,heads,kv_heads,head_dim,causal,direction,time_us,notes\n"
                                    "a,a100-80,bf16,1,4096,32,8,128,1,fwd,1000,\n");
-  const Json result = validate_attention({file});
+  const Json result = validate_attention({file}, nullptr);
   for (const char* key : {"file", "rows", "simulated", "assumed", "skipped", "median_abs_error", "mean_abs_error",
                           "p90_abs_error", "bias", "spearman", "regret_median", "regret_max", "regret_groups",
                           "memory_median_abs_error", "fit_accuracy", "oom_precision", "oom_recall", "by_group"}) {
@@ -56,8 +57,35 @@ TEST_CASE("the answer has every key of the contract") {
     CAPTURE(key);
     CHECK(result.at("rows").at(0).contains(key));
   }
-  CHECK(result.at("files").at(0).at("spearman").is_null());  // one pair has no order
-  CHECK_THROWS_AS(validate_gemm({file}), UserError);         // attention is no GEMM
+  CHECK(result.at("files").at(0).at("spearman").is_null());    // one pair has no order
+  CHECK_THROWS_AS(validate_gemm({file}, nullptr), UserError);  // attention is no GEMM
+  std::filesystem::remove(file);
+}
+
+TEST_CASE("the suite's output is scored by kinds of kernel, on the GPU that is named") {
+  const std::string file = written(
+      "trainyard_validate_suite.jsonl",
+      R"({"record":"machine","gpu":"NVIDIA H200","compute_capability":"9.0","multiprocessors":132,"sm_clock_max_hz":1.98e9}
+{"record":"gemm","dtype":"bf16","m":8192,"n":8192,"k":8192,"batch":1,"layout":"TN","out_dtype":"bf16","accumulate":false,"cache":"cold","mode":"burst","time_s":{"median":0.0014}}
+{"record":"gemm","dtype":"bf16","m":8192,"n":8192,"k":8192,"batch":1,"layout":"TN","out_dtype":"bf16","accumulate":false,"cache":"cold","mode":"sustained","time_s":{"median":0.0017}}
+{"record":"attention","kernel":"FlashAttention-2","dtype":"bf16","batch":4,"seq":4096,"heads":32,"kv_heads":8,"head_dim":128,"causal":true,"direction":"fwd","time_s":{"median":0.0014}}
+{"record":"membound","kernel":"gelu","kind":"elementwise","dtype":"bf16","shape":"8192x8192","cache":"cold","traffic_bytes":268435456,"time_s":{"median":0.00007}}
+{"record":"convolution","kernel":"cuDNN","time_s":{"median":0.001}}
+)");
+  const GpuSpec gpu = load_gpu("h200");
+  const Json gemms = validate_gemm({file}, &gpu);
+  REQUIRE(gemms.at("rows").size() == 2);
+  const Json& burst = gemms.at("rows").at(0);
+  const Json& sustained = gemms.at("rows").at(1);
+  CHECK(burst.at("measured") == 0.0014);
+  CHECK(burst.at("fit") == "none, priced by h200");
+  CHECK(sustained.at("predicted").get<double>() > burst.at("predicted").get<double>());  // at a lower clock
+  CHECK(kernel_validation_text(gemms).find("h200 bf16 sustained") != std::string::npos);
+  CHECK(validate_attention({file}, &gpu).at("rows").size() == 1);
+  const Json bound = validate_memory_bound({file}, &gpu);
+  REQUIRE(bound.at("rows").size() == 1);
+  CHECK(bound.at("rows").at(0).at("group") == "h200 gelu");
+  CHECK_THROWS_WITH_AS(validate_gemm({file}, nullptr), doctest::Contains("--gpu"), UserError);
   std::filesystem::remove(file);
 }
 
@@ -65,7 +93,7 @@ TEST_CASE("the answer has every key of the contract") {
 TEST_CASE("published kernel times are met within the project's bars") {
   const auto folder = home_folder() / "validation/published/kernels";
   const auto score = [&](const auto& validate, const char* file) {
-    return validate({(folder / file).string()}).at("files").at(0);
+    return validate({(folder / file).string()}, nullptr).at("files").at(0);
   };
   for (const char* file : {"gemm_aiconfigurator_a100-80.csv", "gemm_aiconfigurator_h100-sxm.csv",
                            "gemm_aiconfigurator_b200.csv", "gemm_simumax.csv", "gemm_xla.csv"}) {

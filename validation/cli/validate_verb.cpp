@@ -29,6 +29,7 @@ struct ValidateOptions {
   std::string accuracy;  // where to write it
   std::string write;     // the scoreboard's page
   std::string check;     // committed scores
+  std::string gpu;       // that files which do not name one were measured on
   MeasuredCollectivesOptions collectives;
   JsonOutput json;
 
@@ -152,9 +153,10 @@ void score_all(const ValidateOptions& options) {
   }
 }
 
-template <Json (*validate)(const std::vector<std::string>&)>
+template <Json (*validate)(const std::vector<std::string>&, const GpuSpec*)>
 void score_kernels(const ValidateOptions& options) {
-  const Json scores = validate(options.files);
+  const std::optional<GpuSpec> gpu = options.gpu.empty() ? std::nullopt : std::optional(load_gpu(options.gpu));
+  const Json scores = validate(options.files, gpu ? &*gpu : nullptr);
   refuse_nothing_predicted(scores, "rows with a GPU of the catalogue, an operand format, a shape and a time",
                            "see validation/published/kernels/README.md for what a row states");
   publish(options.json, kernel_validation_text(scores), scores);
@@ -175,6 +177,12 @@ std::pair<CLI::App*, std::shared_ptr<ValidateOptions>> add_kind(CLI::App& verb, 
   return {kind, options};
 }
 
+void add_kernels(CLI::App& verb, const char* name, const char* help, Score score) {
+  const auto [kind, options] = add_kind(verb, name, help, score);
+  kind->get_option("files")->description("tables (CSV), output of the microbenchmark suite (.jsonl)");
+  kind->add_option("--gpu", options->gpu, "GPU of the catalogue that files without a column gpu were measured on");
+}
+
 }  // namespace
 
 void add_validate_verb(CLI::App& app) {
@@ -187,10 +195,10 @@ void add_validate_verb(CLI::App& app) {
   const auto [collectives, measured] = add_kind(
       *verb, "collectives", "collective benchmarks: tables, nccl-tests logs, output of the suite", score_collectives);
   measured->collectives.add_to(*collectives, "cluster that was measured, whatever tables say");
-  add_kind(*verb, "gemm", "matrix multiplication benchmarks", score_kernels<validate_gemm>);
-  add_kind(*verb, "attention", "attention benchmarks", score_kernels<validate_attention>);
+  add_kernels(*verb, "gemm", "matrix multiplication benchmarks", score_kernels<validate_gemm>);
+  add_kernels(*verb, "attention", "attention benchmarks", score_kernels<validate_attention>);
   add_kind(*verb, "memory", "published figures of activations and model states", score_memory);
-  add_kind(*verb, "membound", "benchmarks of kernels bound by memory", score_kernels<validate_memory_bound>);
+  add_kernels(*verb, "membound", "benchmarks of kernels bound by memory", score_kernels<validate_memory_bound>);
   const auto [all, everything] =
       add_kind(*verb, "all", "every table of validation/published, as a scoreboard (minutes)", score_all);
   all->get_option("files")->required(false);

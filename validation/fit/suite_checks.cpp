@@ -67,6 +67,10 @@ class Checks {
         take_step(record);
       }
     }
+    for (const auto& [kind, count] : records.unpriced) {
+      const std::string why = fmt::format("no model prices a {}", kind);
+      skipped_[why] = skipped_.value(why, std::size_t{0}) + count;
+    }
   }
 
   Json report() const {
@@ -125,7 +129,7 @@ class Checks {
 
   void take_step(const JsonReader& record) {
     Json out = Json::object();
-    for (const char* key : {"model", "layers", "seq_len", "micro_batch", "recipe", "launch", "recompute"}) {
+    for (const char* key : {"model", "layers", "seq_len", "micro_batch", "recipe", "layout", "launch", "recompute"}) {
       if (const auto value = record.find(key)) {
         out[key] = value->value();
       }

@@ -70,6 +70,7 @@ print(":".join(dict.fromkeys(folder for base in bases if base for folder in sort
 libraries=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${libraries:+$libraries:}/usr/local/cuda/lib64
 failures=0
 torch_parts=steps,attention,kernels,experts
+[ -n "$quick" ] || torch_parts=$torch_parts,networks,convolutions,image_kernels,more_steps
 
 # ended NAME STATUS: says what became of a part.
 ended() {

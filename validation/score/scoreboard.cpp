@@ -111,11 +111,11 @@ std::vector<Work> tasks_for(const std::map<std::string, Paths>& by_section) {
   add("memory", [](const Paths& paths) { return validate_memory(paths).section; });
   add("collectives",
       [](const Paths& paths) { return score_collective_tables(validate_collectives({.files = paths})); });
-  add("gemm", [](const Paths& paths) { return score_kernel_tables("gemm", validate_gemm(texts(paths))); });
+  add("gemm", [](const Paths& paths) { return score_kernel_tables("gemm", validate_gemm(texts(paths), nullptr)); });
   add("attention",
-      [](const Paths& paths) { return score_kernel_tables("attention", validate_attention(texts(paths))); });
+      [](const Paths& paths) { return score_kernel_tables("attention", validate_attention(texts(paths), nullptr)); });
   add("membound",
-      [](const Paths& paths) { return score_kernel_tables("membound", validate_memory_bound(texts(paths))); });
+      [](const Paths& paths) { return score_kernel_tables("membound", validate_memory_bound(texts(paths), nullptr)); });
   return tasks;
 }
 

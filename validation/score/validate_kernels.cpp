@@ -12,6 +12,7 @@
 #include "validation/score/score_section.hpp"
 #include "validation/tables/kernel_measurements.hpp"
 #include "validation/tables/statistics.hpp"
+#include "validation/tables/suite_records.hpp"
 
 namespace trainyard {
 namespace {
@@ -25,6 +26,10 @@ class Fits {
       std::vector<FittedKernels> fits = load_folds(row.gpu->calibration);
       if (fits.empty()) {
         fits.assign(kFolds, FittedKernels{.calibration = calibration_for(*row.gpu)});
+      }
+      for (FittedKernels& fit : fits) {
+        fit.harnesses[{std::string(kSuiteSustained), PrecisionFamily::kHalf}].clock_ratio =
+            row.gpu->sustained_clock_ratio;
       }
       found = fits_.emplace(row.gpu->name, std::move(fits)).first;
     }
@@ -98,8 +103,9 @@ struct FileScore {
   std::map<std::string, Series> groups;
 
   void add(const KernelMeasurement& row, std::optional<Seconds> predicted) {
-    const std::string by_size = fmt::format("{}, {}", row.group, size_class(row));
-    for (Series* series : {&all, &groups[row.group], &groups[by_size]}) {
+    const std::string group = row.source == kSuiteSustained ? row.group + " sustained" : row.group;
+    const std::string by_size = fmt::format("{}, {}", group, size_class(row));
+    for (Series* series : {&all, &groups[group], &groups[by_size]}) {
       series->rows += 1;
       if (predicted) {
         series->measured.push_back(row.measured.value);
@@ -129,18 +135,49 @@ struct FileScore {
   }
 };
 
-Json validate(KernelKind kind, const std::string& what, const std::vector<std::string>& files) {
+// The rows of a file that are to be scored as `kind`; grouped GEMMs are GEMMs.
+std::vector<KernelMeasurement> rows_of(const std::string& file, KernelKind kind, const std::string& what,
+                                       const GpuSpec* measured) {
+  const bool suite = is_suite_output(file);
+  if (suite && measured == nullptr) {
+    throw UserError({.file = file,
+                     .found = "output of the microbenchmark suite, which does not name a GPU of the catalogue",
+                     .allowed = "such output with the GPU that it was measured on",
+                     .problem = "nothing says which GPU's predictions to compare with",
+                     .remedy = "name it with --gpu"});
+  }
+  std::vector<KernelMeasurement> rows = read_kernel_measurements({file}, measured);
+  // A table of GEMMs may have those of experts among them.
+  const auto other = [kind](const KernelMeasurement& row) {
+    return row.kind() != kind && !(kind == KernelKind::kGemm && row.kind() == KernelKind::kGroupedGemm);
+  };
+  if (suite) {
+    std::erase_if(rows, other);
+  } else if (std::any_of(rows.begin(), rows.end(), other)) {
+    throw UserError({.file = file, .problem = fmt::format("this is not a table of {} measurements", what)});
+  }
+  const auto of_another = std::find_if(rows.begin(), rows.end(), [measured](const KernelMeasurement& row) {
+    return measured != nullptr && row.gpu_name != measured->name;
+  });
+  if (of_another != rows.end()) {
+    throw UserError({.file = file,
+                     .pointer = of_another->id,
+                     .found = fmt::format("GPU \"{}\"", of_another->gpu_name),
+                     .allowed = fmt::format("rows of {}, which --gpu names", measured->name),
+                     .problem = "this table says itself which GPUs it was measured on",
+                     .remedy = "leave --gpu out"});
+  }
+  return rows;
+}
+
+Json validate(KernelKind kind, const std::string& what, const std::vector<std::string>& files,
+              const GpuSpec* measured) {
   Json result = {{"files", Json::array()}, {"rows", Json::array()}};
   Fits fits;
   std::map<std::string, std::size_t> skipped;
   for (const std::string& file : files) {
     FileScore score;
-    for (KernelMeasurement& row : read_kernel_measurements({file})) {
-      // A table of GEMMs may have those of experts among them.
-      const bool expected = row.kind() == kind || (kind == KernelKind::kGemm && row.kind() == KernelKind::kGroupedGemm);
-      if (!expected) {
-        throw UserError({.file = file, .problem = fmt::format("this is not a table of {} measurements", what)});
-      }
+    for (KernelMeasurement& row : rows_of(file, kind, what, measured)) {
       std::optional<Seconds> predicted;
       std::string fit;
       if (row.skipped.empty()) {
@@ -175,16 +212,16 @@ std::string table_line(std::string_view name, const Json& summary) {
 
 }  // namespace
 
-Json validate_gemm(const std::vector<std::string>& files) {
-  return validate(KernelKind::kGemm, "GEMM", files);
+Json validate_gemm(const std::vector<std::string>& files, const GpuSpec* measured) {
+  return validate(KernelKind::kGemm, "GEMM", files, measured);
 }
 
-Json validate_attention(const std::vector<std::string>& files) {
-  return validate(KernelKind::kAttention, "attention", files);
+Json validate_attention(const std::vector<std::string>& files, const GpuSpec* measured) {
+  return validate(KernelKind::kAttention, "attention", files, measured);
 }
 
-Json validate_memory_bound(const std::vector<std::string>& files) {
-  return validate(KernelKind::kMemoryBound, "memory-bound kernel", files);
+Json validate_memory_bound(const std::vector<std::string>& files, const GpuSpec* measured) {
+  return validate(KernelKind::kMemoryBound, "memory-bound kernel", files, measured);
 }
 
 std::string kernel_validation_text(const Json& result) {

@@ -76,6 +76,8 @@ class SuiteReader {
         take_copy(record);
       }
       out_.others.push_back(record.value());
+    } else if (kind == "convolution") {
+      ++out_.unpriced[kind];
     }
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 // The microbenchmark suite's output (validation/microbench/README.md: JSON lines) as rows that can be fitted.
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct SuiteRecords {
   std::vector<KernelMeasurement> kernels;
   std::vector<CollectiveMeasurement> collectives;  // their cluster is not known yet
   std::vector<Json> others;                        // launch, copy, overlap, train_step: as recorded
+  std::map<std::string, std::size_t> unpriced;     // records by kind that no model prices: convolution
 };
 
 // Names under which a harness knows the suite's ways of measuring.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The PyTorch parts of the microbenchmark suite, the most valuable first, until a deadline.
 
-  python3 quick.py --out FILE.jsonl [--deadline SECONDS] [--parts steps,gemms,attention,kernels,experts] [--device N]
+  python3 quick.py --out FILE.jsonl [--deadline SECONDS] [--parts steps,networks,...] [--device N]
 
 Needs PyTorch with a GPU and says so (exit code 77) where there is none. Records are appended, each as soon as it is there.
 """
@@ -11,22 +11,32 @@ import importlib
 import sys
 import time
 
-# Share of the time that a part may take at most; what one leaves over the next may use.
-SHARES = {"steps": 0.42, "gemms": 0.30, "attention": 0.30, "kernels": 0.40, "experts": 1.0}
-MODULES = {"steps": "steps", "gemms": "gemms", "attention": "attention", "kernels": "framework_kernels", "experts": "experts"}
+# Each part in the order of --parts' default: the share of the time that it may take at most (what one leaves over the
+# next may use), its module, and the function of the module that measures it.
+PARTS = {
+    "steps": (0.42, "steps", "measure"),
+    "gemms": (0.30, "gemms", "measure"),
+    "attention": (0.30, "attention", "measure"),
+    "kernels": (0.40, "framework_kernels", "measure"),
+    "experts": (0.50, "experts", "measure"),
+    "networks": (0.60, "networks", "measure"),
+    "convolutions": (0.60, "convolutions", "measure"),
+    "image_kernels": (0.50, "image_kernels", "measure"),
+    "more_steps": (1.0, "steps", "measure_more"),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="-", help="file to append JSON lines to (default: standard output)")
     parser.add_argument("--deadline", type=float, default=300.0, help="seconds after which no case is started")
-    parser.add_argument("--parts", default=",".join(SHARES), help=f"of {', '.join(SHARES)}, in this order")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}, in this order")
     parser.add_argument("--device", type=int, default=0)
     options = parser.parse_args()
     parts = options.parts.split(",")
     for part in parts:
-        if part not in SHARES:
-            parser.error(f"--parts: {part!r} is none of {', '.join(SHARES)}")
+        if part not in PARTS:
+            parser.error(f"--parts: {part!r} is none of {', '.join(PARTS)}")
     end = time.monotonic() + options.deadline
     try:
         import torch
@@ -44,8 +54,11 @@ def main():
     suite.write(shared.machine_record(suite.device))
     failed = 0
     for part in parts:
-        with suite.part(f"torch {part}", max(0.0, suite.seconds_left()) * SHARES[part]):
-            importlib.import_module(MODULES[part]).measure(suite)
+        share, module, function = PARTS[part]
+        if part == parts[-1]:
+            share = 1.0
+        with suite.part(f"torch {part}", max(0.0, suite.seconds_left()) * share):
+            getattr(importlib.import_module(module), function)(suite)
         failed += suite.failed
         print(f"{part}: {suite.failed} failed, {suite.left} left out for time", file=sys.stderr, flush=True)
     return 1 if failed else 0

@@ -48,6 +48,22 @@ CASES = [case if len(case) == 7 else (*case, "none") for case in [
     ("gpt2-xl", 48, 1024, 4, "fsdp2", "eager"),
     ("gpt2-xl", 48, 1024, 16, "autocast", "eager", "full"),
 ]]
+# A part of its own, not in the quick run: other models, lengths and batches of the same kinds of step
+MORE_CASES = [case if len(case) == 7 else (*case, "none") for case in [
+    ("llama-3-8b", 2, 16384, 1, "bf16", "eager"),
+    ("gpt2-medium", 24, 1024, 8, "autocast", "eager"),
+    ("llama-2-7b", 4, 4096, 2, "autocast", "eager"),
+    ("llama-3-70b", 2, 4096, 1, "bf16", "eager"),
+    ("gpt2-large", 36, 1024, 4, "bf16", "eager"),
+    ("llama-3-8b", 2, 16384, 1, "fsdp2", "compiled", "full"),
+    ("llama-3-8b", 2, 8192, 1, "fsdp2", "eager"),
+    ("llama-2-13b", 4, 4096, 1, "fsdp2", "eager", "full"),
+    ("llama-2-7b", 4, 4096, 4, "bf16", "eager", "full"),
+    ("gpt2-large", 36, 1024, 8, "autocast", "compiled"),
+    ("gpt2-medium", 24, 1024, 16, "bf16", "graph"),
+    ("llama-3-8b", 4, 2048, 8, "fsdp2", "eager"),
+    ("llama-3-8b", 2, 32768, 1, "bf16", "eager", "full"),
+]]
 WARM_UP = 3
 REPEATS = 8
 KERNELS_WRITTEN = 80  # of one step: the longest kinds of kernel; the rest is summed
@@ -96,6 +112,10 @@ class Step:
         if launch == "graph":
             self.run = self.capture()
 
+    def described(self):
+        return {"of_layers": self.of_layers, "parameters": self.parameters, "optimizer": "AdamW fused, gradients clipped",
+                "attention": "torch sdpa"}
+
     def launch(self):
         context = torch.autocast("cuda", dtype=torch.bfloat16) if self.autocast else contextlib.nullcontext()
         self.optimizer.zero_grad(set_to_none=True)
@@ -143,6 +163,18 @@ def time_steps(step):
     return seconds, host, alone
 
 
+def trace_events(profiler):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        return json.loads(path.read_text())["traceEvents"]
+
+
+def on_device(events):
+    """What of a trace ran on the device, in the order it began."""
+    return sorted((e for e in events if e.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")), key=lambda e: e["ts"])
+
+
 def profile(step):
     """What one step's trace says: every kind of kernel, the device's busy time and gaps, the host's launches."""
     steps = 2
@@ -150,11 +182,8 @@ def profile(step):
         for _ in range(steps):
             step.run()
         torch.cuda.synchronize()
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "trace.json"
-        profiler.export_chrome_trace(str(path))
-        events = json.loads(path.read_text())["traceEvents"]
-    device = sorted((e for e in events if e.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")), key=lambda e: e["ts"])
+    events = trace_events(profiler)
+    device = on_device(events)
     if not device:
         raise RuntimeError("the profiler saw nothing on the device")
     kinds = collections.defaultdict(lambda: [0, 0.0])
@@ -206,52 +235,67 @@ def memory_of(step, keep_actions):
         "segments": sorted(((s["total_size"], s["allocated_size"]) for s in snapshot["segments"]), reverse=True)[:400],
     }
     if keep_actions:
-        names = {}
+        names = {}  # of the blocks that stand: addresses come again
+        taken = 0
         actions = []
         for entry in snapshot["device_traces"][0]:
             if entry["action"] == "alloc":
-                names[entry["addr"]] = len(names)
-                actions.append([names[entry["addr"]], entry["size"]])
+                names[entry["addr"]] = taken
+                actions.append([taken, entry["size"]])
+                taken += 1
             elif entry["action"] == "free_completed" and entry["addr"] in names:
-                actions.append([names[entry["addr"]], 0])
+                actions.append([names.pop(entry["addr"]), 0])
         out["blocks"] = actions  # [block, bytes] when it is taken, [block, 0] when it is given back
     return out
 
 
-def measure(suite):
-    for name, layers, seq_len, micro_batch, recipe, launch, recompute in CASES:
+def measured(suite, make, keep_actions):
+    """The record of a step: make() builds it; it is warmed up, timed, profiled, and its memory is followed."""
+    # What earlier cases of this process left behind: buckets of DistributedDataParallel, pools of graphs.
+    left_over = {"left_over_bytes": torch.cuda.memory_allocated(), "left_over_reserved_bytes": torch.cuda.memory_reserved()}
+    began = time.perf_counter()
+    step = make()
+    for _ in range(WARM_UP):
+        step.run()
+    torch.cuda.synchronize()
+    ready = time.perf_counter() - began
+    with Sampler(suite.device) as sampler:
+        since = time.monotonic()
+        seconds, host, alone = time_steps(step)
+        clocks = sampler.record(since)
+    record = {
+        "record": "train_step",
+        **step.described(),
+        "ready_s": ready,
+        "time_s": spread(seconds),
+        "host_s": spread(host),
+        "host_alone_s": spread(alone),
+        **clocks,
+        "loss": float(step.loss),
+    }
+    try:
+        record["profile"] = profile(step)
+    except Exception as error:
+        record["profile"] = {"why_not": str(error)[:300]}
+    record.update(left_over, **memory_of(step, keep_actions))
+    return record
+
+
+def run_cases(suite, cases):
+    for name, layers, seq_len, micro_batch, recipe, launch, recompute in cases:
         def run():
-            began = time.perf_counter()
-            step = Step(suite, name, layers, seq_len, micro_batch, recipe, launch, recompute)
-            for _ in range(WARM_UP):
-                step.run()
-            torch.cuda.synchronize()
-            ready = time.perf_counter() - began
-            with Sampler(suite.device) as sampler:
-                since = time.monotonic()
-                seconds, host, alone = time_steps(step)
-                clocks = sampler.record(since)
-            record = {
-                "record": "train_step",
-                "of_layers": step.of_layers,
-                "parameters": step.parameters,
-                "optimizer": "AdamW fused, gradients clipped",
-                "attention": "torch sdpa",
-                "ready_s": ready,
-                "time_s": spread(seconds),
-                "host_s": spread(host),
-                "host_alone_s": spread(alone),
-                **clocks,
-                "loss": float(step.loss),
-            }
-            try:
-                record["profile"] = profile(step)
-            except Exception as error:
-                record["profile"] = {"why_not": str(error)[:300]}
-            record.update(memory_of(step, keep_actions=launch != "graph" and layers <= 12))
-            return record
+            return measured(suite, lambda: Step(suite, name, layers, seq_len, micro_batch, recipe, launch, recompute),
+                            keep_actions=launch != "graph" and layers <= 12)
 
         suite.case(run, needs_s=40.0 if launch == "compiled" else 6.0, model=name, layers=layers, seq_len=seq_len,
                    micro_batch=micro_batch, recipe=recipe, launch=launch, recompute=recompute)
         if launch == "compiled":
             torch._dynamo.reset()
+
+
+def measure(suite):
+    run_cases(suite, CASES)
+
+
+def measure_more(suite):
+    run_cases(suite, MORE_CASES)
