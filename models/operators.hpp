@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "models/model.hpp"
+#include "sim/base/parallel_group.hpp"
 #include "sim/base/work.hpp"
 
 namespace trainyard {
@@ -142,10 +143,6 @@ inline constexpr NameTable<RecomputeModule, 6> kRecomputeModuleNames{
       {"latent_up", RecomputeModule::kLatentUp},
       {"mlp", RecomputeModule::kMlp},
       {"experts", RecomputeModule::kExperts}}}};
-
-// The groups that layers communicate in. The inner and the outer context groups are those of
-// ContextParallel::kHierarchical: neighbours that exchange heads, and one member of each that form a ring.
-enum class ParallelGroup { kTensor, kContext, kContextInner, kContextOuter, kExpert, kExpertTensor };
 
 // A collective over one group of this rank. Size as nccl-tests counts it; kSendRecv is one step of a ring: every member
 // sends `size` to the next and receives as much from the one before.

@@ -111,4 +111,39 @@ std::vector<std::vector<RankId>> across_blocks(const std::vector<std::vector<Ran
   return out;
 }
 
+std::int64_t members_of(const Parallelism& layout, ParallelGroup group) {
+  switch (group) {
+    case ParallelGroup::kTensor:
+      return layout.tp;
+    case ParallelGroup::kContext:
+      return layout.cp;
+    case ParallelGroup::kContextInner:
+      return layout.context_inner;
+    case ParallelGroup::kContextOuter:
+      return layout.cp / layout.context_inner;
+    case ParallelGroup::kExpert:
+      return layout.ep;
+    case ParallelGroup::kExpertTensor:
+      return layout.etp;
+    case ParallelGroup::kData:
+      return layout.data_ranks();
+    case ParallelGroup::kShard:
+      return layout.hsdp_shard;
+    case ParallelGroup::kReplica:
+      return layout.data_ranks() / layout.hsdp_shard;
+    case ParallelGroup::kExpertData:
+      return layout.expert_dp();
+    case ParallelGroup::kExpertShard:
+      return layout.expert_shard();
+    case ParallelGroup::kExpertReplica:
+      return layout.expert_dp() / layout.expert_shard();
+    case ParallelGroup::kModel:
+      return layout.tp * layout.pp;
+    case ParallelGroup::kEmbedding:
+    case ParallelGroup::kMirror:
+      break;
+  }
+  return 2;
+}
+
 }  // namespace trainyard

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/base/id.hpp"
+#include "sim/base/parallel_group.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
@@ -44,6 +45,9 @@ class RankGrid {
   std::array<std::int64_t, kDimensions> strides_{};
   std::size_t ranks_ = 0;
 };
+
+// How many ranks a group has.
+std::int64_t members_of(const Parallelism& layout, ParallelGroup group);
 
 // Cuts every group into blocks of `size` consecutive members (shard groups), and collects the members that stand alike
 // in the blocks of one group (replica groups). `size` divides the size of the groups.

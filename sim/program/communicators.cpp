@@ -9,21 +9,6 @@
 namespace trainyard {
 namespace {
 
-constexpr NameTable<GroupKind, 15> kGroupKindNames{{{{"tensor", GroupKind::kTensor},
-                                                     {"context", GroupKind::kContext},
-                                                     {"inner context", GroupKind::kContextInner},
-                                                     {"outer context", GroupKind::kContextOuter},
-                                                     {"data", GroupKind::kData},
-                                                     {"shard", GroupKind::kShard},
-                                                     {"replica", GroupKind::kReplica},
-                                                     {"expert", GroupKind::kExpert},
-                                                     {"expert tensor", GroupKind::kExpertTensor},
-                                                     {"expert data", GroupKind::kExpertData},
-                                                     {"expert shard", GroupKind::kExpertShard},
-                                                     {"expert replica", GroupKind::kExpertReplica},
-                                                     {"model", GroupKind::kModel},
-                                                     {"embedding", GroupKind::kEmbedding},
-                                                     {"mirror", GroupKind::kMirror}}}};
 constexpr std::int32_t kEveryStage = -1;
 constexpr int kMessageKey = 100;  // beyond the group kinds
 constexpr int kRingKey = 200;     // plus the group kind
@@ -56,37 +41,37 @@ std::int32_t Communicators::stage_of_rank(RankId rank) const {
   return static_cast<std::int32_t>(layout_->grid.coordinates(rank)[static_cast<std::size_t>(Dimension::kPipeline)]);
 }
 
-std::vector<std::vector<RankId>> Communicators::groups(GroupKind kind) const {
+std::vector<std::vector<RankId>> Communicators::groups(ParallelGroup kind) const {
   switch (kind) {
-    case GroupKind::kTensor:
+    case ParallelGroup::kTensor:
       return layout_->grid.groups({Dimension::kTensor});
-    case GroupKind::kData:
+    case ParallelGroup::kData:
       return layout_->grid.groups({Dimension::kContext, Dimension::kData});
-    case GroupKind::kContext:
+    case ParallelGroup::kContext:
       return layout_->grid.groups({Dimension::kContext});
-    case GroupKind::kContextInner:
+    case ParallelGroup::kContextInner:
       return blocks_of(layout_->grid.groups({Dimension::kContext}), context_inner_);
-    case GroupKind::kContextOuter:
+    case ParallelGroup::kContextOuter:
       return across_blocks(layout_->grid.groups({Dimension::kContext}), context_inner_);
-    case GroupKind::kExpert:
+    case ParallelGroup::kExpert:
       return layout_->expert_grid.groups({Dimension::kExpert});
-    case GroupKind::kExpertTensor:
+    case ParallelGroup::kExpertTensor:
       return layout_->expert_grid.groups({Dimension::kTensor});
-    case GroupKind::kExpertData:
+    case ParallelGroup::kExpertData:
       return layout_->expert_grid.groups({Dimension::kData});
-    case GroupKind::kExpertShard:
-      return blocks_of(groups(GroupKind::kExpertData), expert_shard_);
-    case GroupKind::kExpertReplica:
-      return across_blocks(groups(GroupKind::kExpertData), expert_shard_);
-    case GroupKind::kShard:
-      return blocks_of(groups(GroupKind::kData), shard_);
-    case GroupKind::kReplica:
-      return across_blocks(groups(GroupKind::kData), shard_);
-    case GroupKind::kModel:
+    case ParallelGroup::kExpertShard:
+      return blocks_of(groups(ParallelGroup::kExpertData), expert_shard_);
+    case ParallelGroup::kExpertReplica:
+      return across_blocks(groups(ParallelGroup::kExpertData), expert_shard_);
+    case ParallelGroup::kShard:
+      return blocks_of(groups(ParallelGroup::kData), shard_);
+    case ParallelGroup::kReplica:
+      return across_blocks(groups(ParallelGroup::kData), shard_);
+    case ParallelGroup::kModel:
       return layout_->grid.groups({Dimension::kTensor, Dimension::kPipeline});
-    case GroupKind::kMirror:
+    case ParallelGroup::kMirror:
       return mirrors();
-    case GroupKind::kEmbedding:
+    case ParallelGroup::kEmbedding:
       break;
   }
   std::vector<std::vector<RankId>> pairs = layout_->grid.groups({Dimension::kPipeline});
@@ -113,18 +98,18 @@ CommunicationId Communicators::add(const Key& key, Communication communication) 
   return id;
 }
 
-CommunicationId Communicators::collective(GroupKind kind, CollectiveOp op, Bytes size) {
+CommunicationId Communicators::collective(ParallelGroup kind, CollectiveOp op, Bytes size) {
   const Key key{static_cast<int>(kind), kEveryStage, 0, static_cast<int>(op), size.value};
   if (const auto found = known_.find(key); found != known_.end()) {
     return found->second;
   }
-  return add(key, {.name = fmt::format("{} {}", kGroupKindNames.name_of(kind), kCollectiveOpNames.name_of(op)),
+  return add(key, {.name = fmt::format("{} {}", kParallelGroupNames.name_of(kind), kCollectiveOpNames.name_of(op)),
                    .op = op,
                    .size = size,
                    .groups = groups(kind)});
 }
 
-CommunicationId Communicators::stage_collective(GroupKind kind, std::int32_t stage, CollectiveOp op, Bytes size) {
+CommunicationId Communicators::stage_collective(ParallelGroup kind, std::int32_t stage, CollectiveOp op, Bytes size) {
   const Key key{static_cast<int>(kind), stage, 0, static_cast<int>(op), size.value};
   if (const auto found = known_.find(key); found != known_.end()) {
     return found->second;
@@ -135,19 +120,19 @@ CommunicationId Communicators::stage_collective(GroupKind kind, std::int32_t sta
       of_stage.push_back(std::move(group));
     }
   }
-  return add(key, {.name = fmt::format("{} {} of stage {}", kGroupKindNames.name_of(kind),
+  return add(key, {.name = fmt::format("{} {} of stage {}", kParallelGroupNames.name_of(kind),
                                        kCollectiveOpNames.name_of(op), stage),
                    .op = op,
                    .size = size,
                    .groups = std::move(of_stage)});
 }
 
-CommunicationId Communicators::ring_step(GroupKind kind, Bytes size) {
+CommunicationId Communicators::ring_step(ParallelGroup kind, Bytes size) {
   const Key key{kRingKey + static_cast<int>(kind), kEveryStage, 0, 0, size.value};
   if (const auto found = known_.find(key); found != known_.end()) {
     return found->second;
   }
-  Communication step{.name = fmt::format("{} ring step", kGroupKindNames.name_of(kind)),
+  Communication step{.name = fmt::format("{} ring step", kParallelGroupNames.name_of(kind)),
                      .op = CollectiveOp::kAllToAllV,
                      .size = size,
                      .groups = groups(kind)};

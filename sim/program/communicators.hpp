@@ -5,29 +5,12 @@
 #include <tuple>
 #include <vector>
 
+#include "sim/base/parallel_group.hpp"
 #include "sim/layout/layout.hpp"
 #include "sim/program/program.hpp"
 #include "sim/schedules/schedule.hpp"
 
 namespace trainyard {
-
-enum class GroupKind {
-  kTensor,
-  kContext,
-  kContextInner,  // neighbours within a context group
-  kContextOuter,  // one of each such neighbourhood
-  kData,          // ranks that hold the same dense parameters: data and context parallel ones
-  kShard,         // of those, the ones that share out one copy
-  kReplica,       // and the ones that hold the same shard
-  kExpert,
-  kExpertTensor,
-  kExpertData,     // ranks that hold the same experts
-  kExpertShard,    // of those, the ones that share out one copy
-  kExpertReplica,  // and the ones that hold the same shard
-  kModel,
-  kEmbedding,
-  kMirror  // stages s and pp - 1 - s, which hold the same layers of a bidirectional pipeline
-};
 
 // How long a host issues a communication among `members` ranks, its library's checks of collectives included.
 Seconds issue_time(const Scenario& scenario, CollectiveOp op, std::size_t members);
@@ -37,11 +20,11 @@ class Communicators {
   Communicators(const Scenario& scenario, const Layout& layout);
 
   // A collective over all groups of a kind. kModel is tp x pp; kEmbedding pairs first and last stage.
-  CommunicationId collective(GroupKind kind, CollectiveOp op, Bytes size);
+  CommunicationId collective(ParallelGroup kind, CollectiveOp op, Bytes size);
   // The same for the groups of one stage only; collectives of different stages may differ in size.
-  CommunicationId stage_collective(GroupKind kind, std::int32_t stage, CollectiveOp op, Bytes size);
+  CommunicationId stage_collective(ParallelGroup kind, std::int32_t stage, CollectiveOp op, Bytes size);
   // One step of a ring within the groups: every member sends `size` to the next and receives as much.
-  CommunicationId ring_step(GroupKind kind, Bytes size);
+  CommunicationId ring_step(ParallelGroup kind, Bytes size);
   // A copy between every rank of a stage and its host.
   CommunicationId host_copy(std::int32_t stage, HostWay way, Bytes size);
   // How long the host of a member issues it; of a collective or a message.
@@ -54,7 +37,7 @@ class Communicators {
  private:
   using Key = std::tuple<int, std::int32_t, std::int32_t, int, double>;
   CommunicationId add(const Key& key, Communication communication);
-  std::vector<std::vector<RankId>> groups(GroupKind kind) const;
+  std::vector<std::vector<RankId>> groups(ParallelGroup kind) const;
   std::vector<std::vector<RankId>> mirrors() const;
   std::int32_t stage_of_rank(RankId rank) const;
 

@@ -20,7 +20,7 @@ void sum_over_replicas(const GradientSite& site) {
   }
   const auto mirror = static_cast<std::int32_t>(site.scenario.layout.pp) - 1 - site.stage;
   const CommunicationId id = site.communicators.stage_collective(
-      GroupKind::kMirror, std::min(site.stage, mirror), CollectiveOp::kAllReduce,
+      ParallelGroup::kMirror, std::min(site.stage, mirror), CollectiveOp::kAllReduce,
       gradients(site, site.layout.stage_parameters[static_cast<std::size_t>(site.stage)]));
   all_reduce(site, Category::kPipeline, StreamName::kPipeline, "reduce gradients of both replicas", id);
 }
@@ -44,7 +44,7 @@ void sum_over_tensor_ranks(const GradientSite& site) {
   const Bytes size = gradients(site, share.alike);
   site.builder.kernels(Category::kTensor, "join gradients held alike", copies(site, 1, size * 2.0));
   all_reduce(site, Category::kTensor, StreamName::kTensor, "reduce gradients held alike",
-             site.communicators.stage_collective(GroupKind::kTensor, site.stage, CollectiveOp::kAllReduce, size));
+             site.communicators.stage_collective(ParallelGroup::kTensor, site.stage, CollectiveOp::kAllReduce, size));
   site.builder.kernels(Category::kTensor, "copy gradients held alike", copies(site, share.alike_tensors, size * 2.0));
 }
 
@@ -55,7 +55,7 @@ void sum_over_tied_stages(const GradientSite& site) {
       (site.stage == 0 || site.stage == scenario.layout.pp - 1) && scenario.placement() == Placement::kLooped;
   if (scenario.layout.pp > 1 && is_end && scenario.model.tied_embeddings == Presence::kPresent) {
     all_reduce(site, Category::kPipeline, StreamName::kPipeline, "reduce embedding gradients",
-               site.communicators.collective(GroupKind::kEmbedding, CollectiveOp::kAllReduce,
+               site.communicators.collective(ParallelGroup::kEmbedding, CollectiveOp::kAllReduce,
                                              gradients(site, tied_embedding_parameters(scenario))));
   }
 }

@@ -10,7 +10,6 @@ namespace {
 
 // How a layer's collective of a group appears in the program.
 struct GroupUse {
-  GroupKind kind;
   Category category;
   StreamName stream;
 };
@@ -18,19 +17,19 @@ struct GroupUse {
 constexpr GroupUse use_of(ParallelGroup group) {
   switch (group) {
     case ParallelGroup::kContext:
-      return {GroupKind::kContext, Category::kContext, StreamName::kContext};
+      return {Category::kContext, StreamName::kContext};
     case ParallelGroup::kContextInner:
-      return {GroupKind::kContextInner, Category::kContext, StreamName::kContext};
+      return {Category::kContext, StreamName::kContext};
     case ParallelGroup::kContextOuter:
-      return {GroupKind::kContextOuter, Category::kContext, StreamName::kContext};
+      return {Category::kContext, StreamName::kContext};
     case ParallelGroup::kExpert:
-      return {GroupKind::kExpert, Category::kExpert, StreamName::kExpert};
+      return {Category::kExpert, StreamName::kExpert};
     case ParallelGroup::kExpertTensor:
-      return {GroupKind::kExpertTensor, Category::kExpert, StreamName::kTensor};
+      return {Category::kExpert, StreamName::kTensor};
     case ParallelGroup::kTensor:
       break;
   }
-  return {GroupKind::kTensor, Category::kTensor, StreamName::kTensor};
+  return {Category::kTensor, StreamName::kTensor};
 }
 
 }  // namespace
@@ -57,8 +56,8 @@ const PassRunner::Appearance& PassRunner::appearance(const GroupCollective& coll
   if (is_new) {
     const GroupUse use = use_of(collective.group);
     const CommunicationId id = collective.op == CollectiveOp::kSendRecv
-                                   ? communicators_.ring_step(use.kind, collective.size)
-                                   : communicators_.collective(use.kind, collective.op, collective.size);
+                                   ? communicators_.ring_step(collective.group, collective.size)
+                                   : communicators_.collective(collective.group, collective.op, collective.size);
     const std::string name =
         fmt::format("{} {}", kCategoryNames.name_of(use.category), kCollectiveOpNames.name_of(collective.op));
     known->second = {.name = builder_.name(name), .category = use.category, .stream = use.stream, .communication = id};

@@ -55,7 +55,7 @@ StreamName PipelineMessages::stream_of(const Message& message) const {
 
 void PipelineMessages::gather_received() {
   const CommunicationId gather =
-      communicators_.collective(GroupKind::kTensor, CollectiveOp::kAllGather, hidden_states());
+      communicators_.collective(ParallelGroup::kTensor, CollectiveOp::kAllGather, hidden_states());
   builder_.communicate(Category::kPipeline, StreamName::kTensor, "gather received", communicators_.issue_time(gather),
                        {&gather, 1});
 }

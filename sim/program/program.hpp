@@ -13,6 +13,7 @@
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
 #include "sim/program/variation.hpp"
+#include "sim/schedules/pipeline.hpp"
 #include "topologies/fabric/routing.hpp"
 
 namespace trainyard {
@@ -133,15 +134,12 @@ enum class OperationKind {
   kHostWait        // the host waits for the operations it names, or for everything issued so far
 };
 
-// What kind of pass of a stage an operation belongs to; a split backward pass has two.
-enum class PassRole : std::int8_t { kNone, kForward, kBackward, kInputGradient, kWeightGradient };
-
 struct Operation {
   OperationKind kind = OperationKind::kKernels;
   Category category = Category::kCompute;
   StreamName stream = StreamName::kCompute;
-  std::int16_t chunk = -1;  // model chunk of the stage; -1 where it has no meaning
-  PassRole role = PassRole::kNone;
+  std::int16_t chunk = -1;        // model chunk of the stage; -1 where it has no meaning
+  std::optional<PassKind> pass;   // that it belongs to
   std::int32_t micro_batch = -1;  // likewise
   std::int32_t name = 0;          // index into Program::names
   KernelRun run;                  // of kKernels; of the others only `host` counts

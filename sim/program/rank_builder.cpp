@@ -14,7 +14,7 @@ OperationId RankBuilder::add(const Operation& described) {
   Operation& operation = program_.operations.emplace_back(described);
   operation.micro_batch = label_.micro_batch;
   operation.chunk = label_.chunk;
-  operation.role = label_.role;
+  operation.pass = label_.pass;
   operation.first_wait = static_cast<std::uint32_t>(program_.waits.size());
   for (const OperationId earlier : frontier_) {
     // Within a stream order alone is enough.

@@ -2,6 +2,7 @@
 // Builds the operations of one rank class in program order and keeps the dependencies between streams.
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,7 +27,7 @@ class NameIndex {
 struct PassLabel {
   std::int32_t micro_batch = -1;
   std::int16_t chunk = -1;
-  PassRole role = PassRole::kNone;
+  std::optional<PassKind> pass;
 };
 
 // The data flow runs through the "frontier": the operations that the next one must wait for. A blocking operation

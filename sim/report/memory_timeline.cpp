@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-using PassKey = std::tuple<PassRole, std::int32_t, std::int32_t>;  // and micro-batch and chunk
+using PassKey = std::tuple<PassKind, std::int32_t, std::int32_t>;  // and micro-batch and chunk
 
 // Of the passes that have kernels.
 std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline& rank) {
@@ -21,11 +21,10 @@ std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline&
   auto latest = spans.end();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
-    if (operation.role == PassRole::kNone || operation.kind != OperationKind::kKernels ||
-        operation.stream != StreamName::kCompute) {
+    if (!operation.pass || operation.kind != OperationKind::kKernels || operation.stream != StreamName::kCompute) {
       continue;
     }
-    const PassKey key{operation.role, operation.micro_batch, operation.chunk};
+    const PassKey key{operation.pass, operation.micro_batch, operation.chunk};
     if (latest == spans.end() || latest->first != key) {
       latest = spans.try_emplace(key, Span{.start = {rank.start[i]}}).first;
     }
@@ -38,7 +37,7 @@ std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline&
 std::vector<std::optional<Span>> in_order(const std::map<PassKey, Span>& spans, const PassOrder& order) {
   std::vector<std::optional<Span>> out;
   for (const StagePass& pass : order) {
-    const auto span = spans.find({role_of(pass.kind), pass.micro_batch, pass.chunk});
+    const auto span = spans.find({pass.kind, pass.micro_batch, pass.chunk});
     out.push_back(span != spans.end() ? std::optional(span->second) : std::nullopt);
   }
   return out;
@@ -49,7 +48,7 @@ std::optional<Span> update_time(const RankProgram& program, const RankTimeline& 
   std::optional<Span> out;
   for (std::size_t i = program.operations.size(); i-- > 0;) {
     const Operation& operation = program.operations[i];
-    if (operation.role != PassRole::kNone && operation.kind == OperationKind::kKernels) {
+    if (operation.pass && operation.kind == OperationKind::kKernels) {
       break;
     }
     if (operation.category == Category::kOptimizer && operation.kind == OperationKind::kKernels) {

@@ -11,13 +11,6 @@
 
 namespace trainyard {
 
-inline constexpr NameTable<ParallelGroup, 6> kParallelGroupNames{{{{"tp", ParallelGroup::kTensor},
-                                                                   {"cp", ParallelGroup::kContext},
-                                                                   {"inner cp", ParallelGroup::kContextInner},
-                                                                   {"outer cp", ParallelGroup::kContextOuter},
-                                                                   {"ep", ParallelGroup::kExpert},
-                                                                   {"etp", ParallelGroup::kExpertTensor}}}};
-
 struct ExplainedClass {
   std::string name;
   std::size_t stage = 0;

@@ -78,7 +78,7 @@ Kind kind_of(const Operation& operation) {
     case Category::kCompute:
       break;
   }
-  return operation.role == PassRole::kForward || operation.role == PassRole::kNone ? Kind::kForward : Kind::kBackward;
+  return operation.pass == PassKind::kForward || !operation.pass ? Kind::kForward : Kind::kBackward;
 }
 
 // Appends to the last block when it is the same pass (or the same kind of communication, less than `gap` later).

@@ -68,7 +68,7 @@ struct ScheduleTraits {
 };
 
 // Backward either gives the gradients of inputs and weights in one pass, or is split into two (dgrad and wgrad).
-enum class PassKind { kForward, kBackward, kInputGradient, kWeightGradient };
+enum class PassKind : std::int8_t { kForward, kBackward, kInputGradient, kWeightGradient };
 enum class Joined { kNo, kWithNext };
 
 // One micro-batch through one chunk of a stage.

@@ -45,15 +45,16 @@ Seconds Screen::collective(CollectiveOp op, Bytes size, std::int64_t members, st
 
 // Ranks of the faster dimensions stand between the members, in the layout's order.
 Screen::Members Screen::members_of(const Parallelism& layout, ParallelGroup group) {
+  const std::int64_t members = trainyard::members_of(layout, group);
   switch (group) {
     case ParallelGroup::kTensor:
-      return {layout.tp, RankGrid::dense(layout).stride(Dimension::kTensor)};
+      return {members, RankGrid::dense(layout).stride(Dimension::kTensor)};
     case ParallelGroup::kExpertTensor:
-      return {layout.etp, RankGrid::experts(layout).stride(Dimension::kTensor)};
+      return {members, RankGrid::experts(layout).stride(Dimension::kTensor)};
     case ParallelGroup::kExpert:
-      return {layout.ep, RankGrid::experts(layout).stride(Dimension::kExpert)};
+      return {members, RankGrid::experts(layout).stride(Dimension::kExpert)};
     default:
-      return {layout.cp, RankGrid::dense(layout).stride(Dimension::kContext)};
+      return {members, RankGrid::dense(layout).stride(Dimension::kContext)};
   }
 }
 

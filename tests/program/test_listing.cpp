@@ -66,7 +66,7 @@ Seconds passes_by_listing(const Listed& job, std::size_t stage) {
 Seconds passes_of_program(const RankProgram& program) {
   Seconds time{};
   for (const Operation& operation : program.operations) {
-    if (operation.kind == OperationKind::kKernels && operation.role != PassRole::kNone) {
+    if (operation.kind == OperationKind::kKernels && operation.pass) {
       time += operation.run.device;
     }
   }

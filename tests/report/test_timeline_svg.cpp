@@ -72,10 +72,10 @@ TEST_CASE("a block has the colour of its pass, whatever its kernels are called")
     return std::string(blocks_of(rows_of(document).front()).front().attribute("fill").value());
   };
   made.program.names[0] = "head backward";
-  made.program.classes[0].operations[0].role = PassRole::kForward;
+  made.program.classes[0].operations[0].pass = PassKind::kForward;
   const std::string forward = colour();
-  for (const PassRole role : {PassRole::kBackward, PassRole::kInputGradient, PassRole::kWeightGradient}) {
-    made.program.classes[0].operations[0].role = role;
+  for (const PassKind role : {PassKind::kBackward, PassKind::kInputGradient, PassKind::kWeightGradient}) {
+    made.program.classes[0].operations[0].pass = role;
     CHECK(colour() != forward);
   }
 }

@@ -121,7 +121,7 @@ class StageProgram {
 
   static PassFlow empty_flow(const StagePass& pass) {
     return PassFlow(
-        {.micro_batch = pass.micro_batch, .chunk = static_cast<std::int16_t>(pass.chunk), .role = role_of(pass.kind)});
+        {.micro_batch = pass.micro_batch, .chunk = static_cast<std::int16_t>(pass.chunk), .pass = pass.kind});
   }
 
   PassFlow forward(const StagePass& pass) {
@@ -211,7 +211,7 @@ class StageProgram {
     }
     if (scenario_.layout.tp * scenario_.layout.pp > 1) {
       // The norm (and whether a gradient overflowed) is known only when every stage has contributed.
-      const CommunicationId norm = communicators_.collective(GroupKind::kModel, CollectiveOp::kAllReduce, 4_B);
+      const CommunicationId norm = communicators_.collective(ParallelGroup::kModel, CollectiveOp::kAllReduce, 4_B);
       builder_.communicate(Category::kOptimizer, StreamName::kTensor, "reduce gradient norm",
                            communicators_.issue_time(norm), {&norm, 1});
     }
@@ -243,20 +243,6 @@ class StageProgram {
 };
 
 }  // namespace
-
-PassRole role_of(PassKind kind) {
-  switch (kind) {
-    case PassKind::kForward:
-      return PassRole::kForward;
-    case PassKind::kBackward:
-      return PassRole::kBackward;
-    case PassKind::kInputGradient:
-      return PassRole::kInputGradient;
-    case PassKind::kWeightGradient:
-      break;
-  }
-  return PassRole::kWeightGradient;
-}
 
 RankProgram build_stage_program(const Scenario& scenario, const Layout& layout, const PricedModel& model,
                                 const KernelCosts& costs, std::int32_t stage, const StageActionList& actions,

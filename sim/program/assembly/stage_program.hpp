@@ -13,7 +13,4 @@ RankProgram build_stage_program(const Scenario& scenario, const Layout& layout, 
                                 const KernelCosts& costs, std::int32_t stage, const StageActionList& actions,
                                 Communicators& communicators, NameIndex& names);
 
-// What the operations of a pass say of it.
-PassRole role_of(PassKind kind);
-
 }  // namespace trainyard

@@ -19,8 +19,8 @@ class Ddp final : public DataParallel {
       return;
     }
     buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
-      last_ = site_.launch(Among::kAll, CollectiveOp::kAllReduce, site_.gradient_element(), bucket, StreamName::kData,
-                           "reduce gradient bucket", site_.builder.frontier());
+      last_ = site_.launch(ParallelGroup::kData, CollectiveOp::kAllReduce, site_.gradient_element(), bucket,
+                           StreamName::kData, "reduce gradient bucket", site_.builder.frontier());
     });
   }
   void after_last_backward() override { site_.join(last_); }

@@ -86,7 +86,7 @@ class Fsdp final : public DataParallel {
   UpdateShare update_share() const override {
     UpdateShare share = master_shards_update(site_);
     if (shard() > 1) {
-      share.norm_over = GroupKind::kShard;
+      share.norm_over = ParallelGroup::kShard;
     }
     return share;
   }
@@ -107,7 +107,7 @@ class Fsdp final : public DataParallel {
       after = std::move(freed_.front());
       freed_.pop_front();
     }
-    group.gather = site_.gather(Among::kShards, group.stored, gather_stream(), after);
+    group.gather = site_.gather(ParallelGroup::kShard, group.stored, gather_stream(), after);
     group.is_whole = true;
     group.is_unpacked = false;
   }
@@ -152,13 +152,13 @@ class Fsdp final : public DataParallel {
     // A flat gradient is put together from those of its tensors, then cast; without one the copy casts as well.
     const Bytes cast = reduced == model ? Bytes{} : model + reduced;
     site_.kernel("pack gradients", (is_flat() ? model * 2.0 + cast : model + reduced) * group.trainable.total());
-    last_scatter_ = site_.launch(Among::kShards, CollectiveOp::kReduceScatter, reduced, group.trainable,
+    last_scatter_ = site_.launch(ParallelGroup::kShard, CollectiveOp::kReduceScatter, reduced, group.trainable,
                                  StreamName::kData, "reduce-scatter gradients", site_.builder.frontier());
     // Without a scatter the sum follows the gradients themselves.
     const std::vector<OperationId> before = last_scatter_.empty() ? site_.builder.frontier() : last_scatter_;
     const Elements owned{.shared = site_.shard_of({.shared = group.trainable.shared}),
                          .experts = site_.shard_of({.experts = group.trainable.experts})};
-    last_sum_ = site_.launch(Among::kReplicas, CollectiveOp::kAllReduce, reduced, owned, StreamName::kReplica,
+    last_sum_ = site_.launch(ParallelGroup::kReplica, CollectiveOp::kAllReduce, reduced, owned, StreamName::kReplica,
                              "reduce gradient shards", before);
     site_.send_gradients(group.trainable, last_sum_.empty() ? before : last_sum_);
   }

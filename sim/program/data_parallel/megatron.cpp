@@ -74,8 +74,8 @@ class Megatron final : public DataParallel {
   }
   void after_update() override {
     if (shards() && !gathers_before_use()) {
-      site_.join(site_.launch(Among::kAll, CollectiveOp::kAllGather, site_.parameter_element(), site_.trainable(),
-                              StreamName::kData, "gather parameters", site_.builder.frontier()));
+      site_.join(site_.launch(ParallelGroup::kData, CollectiveOp::kAllGather, site_.parameter_element(),
+                              site_.trainable(), StreamName::kData, "gather parameters", site_.builder.frontier()));
     }
   }
   UpdateShare update_share() const override {
@@ -93,14 +93,14 @@ class Megatron final : public DataParallel {
   }
   void reduce(const Bucket& bucket) {
     const bool scatters = shards() && site_.options().shard_gradients == ShardGradients::kReduceScatter;
-    last_ = site_.launch(Among::kAll, scatters ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
+    last_ = site_.launch(ParallelGroup::kData, scatters ? CollectiveOp::kReduceScatter : CollectiveOp::kAllReduce,
                          site_.gradient_element(), bucket.elements, StreamName::kData, "reduce gradient bucket",
                          site_.builder.frontier());
   }
   void gather_next() {
     Bucket& bucket = buckets_[buckets_.size() - ++gathered_];
-    bucket.gather = site_.launch(Among::kAll, CollectiveOp::kAllGather, site_.parameter_element(), bucket.elements,
-                                 StreamName::kData, "gather parameter bucket", {});
+    bucket.gather = site_.launch(ParallelGroup::kData, CollectiveOp::kAllGather, site_.parameter_element(),
+                                 bucket.elements, StreamName::kData, "gather parameter bucket", {});
     bucket.is_launched = true;
   }
 

@@ -70,47 +70,25 @@ double StrategySite::sharded() const {
   return shard_of(trainable());
 }
 
-std::vector<OperationId> StrategySite::launch(Among among, CollectiveOp op, Bytes element, const Elements& elements,
-                                              StreamName stream, const std::string& name,
+std::vector<OperationId> StrategySite::launch(ParallelGroup group, CollectiveOp op, Bytes element,
+                                              const Elements& elements, StreamName stream, const std::string& name,
                                               std::span<const OperationId> after) const {
   std::vector<OperationId> launched;
-  const auto add = [&](GroupKind group, double count) {
-    const CommunicationId id = communicators.stage_collective(group, stage, op, element * count);
-    launched.push_back(builder.launch(Category::kData, stream, name, communicators.issue_time(id), id, after));
-  };
-  // Ranks that hold the same elements, and how many of them share out a copy.
-  struct Holders {
-    std::int64_t ranks;
-    std::int64_t shard;
-    GroupKind all;
-    GroupKind shards;
-    GroupKind replicas;
-  };
-  const auto add_among = [&](const Holders& holders, double count) {
-    if (count <= 0.0) {
-      return;
-    }
-    if (among == Among::kAll && holders.ranks > 1) {
-      add(holders.all, count);
-    } else if (among == Among::kShards && holders.shard > 1) {
-      add(holders.shards, count);
-    } else if (among == Among::kReplicas && holders.shard < holders.ranks) {
-      add(holders.replicas, count);
+  const auto add = [&](ParallelGroup among, double count) {
+    if (count > 0.0 && members_of(scenario.layout, among) > 1) {
+      const CommunicationId id = communicators.stage_collective(among, stage, op, element * count);
+      launched.push_back(builder.launch(Category::kData, stream, name, communicators.issue_time(id), id, after));
     }
   };
-  const Parallelism& degrees = scenario.layout;
-  add_among({degrees.data_ranks(), degrees.hsdp_shard, GroupKind::kData, GroupKind::kShard, GroupKind::kReplica},
-            elements.shared);
-  add_among({degrees.expert_dp(), degrees.expert_shard(), GroupKind::kExpertData, GroupKind::kExpertShard,
-             GroupKind::kExpertReplica},
-            elements.experts);
+  add(group, elements.shared);
+  add(of_experts(group), elements.experts);
   return launched;
 }
 
-std::vector<OperationId> StrategySite::gather(Among among, const Elements& elements, StreamName stream,
+std::vector<OperationId> StrategySite::gather(ParallelGroup group, const Elements& elements, StreamName stream,
                                               std::span<const OperationId> after) const {
   const auto launch_after = [&](std::span<const OperationId> before) {
-    return launch(among, CollectiveOp::kAllGather, parameter_element(), elements, stream, "gather parameters", before);
+    return launch(group, CollectiveOp::kAllGather, parameter_element(), elements, stream, "gather parameters", before);
   };
   if (!offload.holds_weights()) {
     return launch_after(after);

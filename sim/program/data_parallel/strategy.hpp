@@ -34,10 +34,6 @@ struct Elements {
   }
 };
 
-// Which of the ranks that hold the same elements take part: all, or with hybrid sharding those that share out a copy
-// or those that hold the same shard.
-enum class Among { kAll, kShards, kReplicas };
-
 enum class MicroBatch { kEarlier, kLast };
 
 // A pass through one unit. Small: with the object that it is handed to it fits into a std::function without an
@@ -50,8 +46,8 @@ struct UnitPass {
 // What the optimizer of one rank works on.
 struct UpdateShare {
   OptimizerShard shard;
-  double gradient_buffer = 0.0;        // parameters whose gradients are set to zero before the step
-  std::optional<GroupKind> norm_over;  // the norm of the gradients is summed over these ranks too
+  double gradient_buffer = 0.0;            // parameters whose gradients are set to zero before the step
+  std::optional<ParallelGroup> norm_over;  // the norm of the gradients is summed over these ranks too
 };
 
 class DataParallel {
@@ -89,13 +85,14 @@ struct StrategySite {
   Bytes parameter_element() const { return bytes_per_element(scenario.training.param_dtype); }
   // What one rank keeps of `elements` that are shared out.
   double shard_of(const Elements& elements) const;
-  // Collectives of this stage's groups beside the data flow, after `after`: one for the shared elements and one for the
-  // experts where there are any and where more than one rank holds them.
-  std::vector<OperationId> launch(Among among, CollectiveOp op, Bytes element, const Elements& elements,
+  // Collectives of this stage's groups beside the data flow, after `after`: one over `group` (kData, kShard or
+  // kReplica) for the shared elements and one over its like for the experts, where there are any and the group has
+  // several ranks.
+  std::vector<OperationId> launch(ParallelGroup group, CollectiveOp op, Bytes element, const Elements& elements,
                                   StreamName stream, const std::string& name, std::span<const OperationId> after) const;
   // An all-gather of parameters among those that share them out, after each has fetched its shard where the host holds
   // that.
-  std::vector<OperationId> gather(Among among, const Elements& elements, StreamName stream,
+  std::vector<OperationId> gather(ParallelGroup group, const Elements& elements, StreamName stream,
                                   std::span<const OperationId> after) const;
   // The rank's shard of reduced gradients goes to the host where that updates; it is reduced when `after` is over.
   void send_gradients(const Elements& elements, const std::vector<OperationId>& after) const;

@@ -24,7 +24,7 @@ class Zero final : public DataParallel {
       return;
     }
     buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
-      last_ = site_.launch(Among::kAll, stage_ == 0 ? CollectiveOp::kAllReduce : CollectiveOp::kReduceScatter,
+      last_ = site_.launch(ParallelGroup::kData, stage_ == 0 ? CollectiveOp::kAllReduce : CollectiveOp::kReduceScatter,
                            site_.gradient_element(), bucket, StreamName::kData, "reduce gradient bucket",
                            site_.builder.frontier());
       if (stage_ > 0) {
@@ -43,7 +43,7 @@ class Zero final : public DataParallel {
     const Elements all = site_.trainable();
     const double pieces = std::max(1.0, std::ceil(all.total() / std::max(1.0, site_.options().allgather_bucket_size)));
     for (double piece = 0.0; piece < pieces; ++piece) {
-      last_ = site_.launch(Among::kAll, CollectiveOp::kAllGather, site_.parameter_element(),
+      last_ = site_.launch(ParallelGroup::kData, CollectiveOp::kAllGather, site_.parameter_element(),
                            {all.shared / pieces, all.experts / pieces}, StreamName::kData, "gather parameters",
                            site_.builder.frontier());
     }
@@ -54,7 +54,7 @@ class Zero final : public DataParallel {
     share.gradient_buffer = 0.0;  // zero_grad() drops the gradients
     if (stage_ > 0) {
       share.shard.parameters = site_.sharded();
-      share.norm_over = GroupKind::kData;
+      share.norm_over = ParallelGroup::kData;
     }
     return share;
   }

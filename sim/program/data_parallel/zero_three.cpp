@@ -28,7 +28,7 @@ class ZeroThree final : public DataParallel {
   void after_backward(const UnitPass& pass) override {
     release(pass.unit);
     buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
-      last_ = site_.launch(Among::kAll, CollectiveOp::kReduceScatter, site_.gradient_element(), bucket,
+      last_ = site_.launch(ParallelGroup::kData, CollectiveOp::kReduceScatter, site_.gradient_element(), bucket,
                            StreamName::kData, "reduce gradient bucket", site_.builder.frontier());
       site_.send_gradients(bucket, last_);
       if (site_.options().overlap_comm == CommunicationOverlap::kOff) {
@@ -43,7 +43,7 @@ class ZeroThree final : public DataParallel {
       persistent.shared += static_cast<double>(unit.persistent);
     }
     if (persistent.total() > 0.0) {
-      site_.join(site_.launch(Among::kAll, CollectiveOp::kAllGather, site_.parameter_element(), persistent,
+      site_.join(site_.launch(ParallelGroup::kData, CollectiveOp::kAllGather, site_.parameter_element(), persistent,
                               StreamName::kData, "gather small parameters", site_.builder.frontier()));
     }
   }
@@ -51,7 +51,7 @@ class ZeroThree final : public DataParallel {
     UpdateShare share = unsharded_update(site_);
     share.shard.parameters = site_.sharded();
     share.gradient_buffer = 0.0;
-    share.norm_over = GroupKind::kData;
+    share.norm_over = ParallelGroup::kData;
     return share;
   }
 
@@ -95,7 +95,7 @@ class ZeroThree final : public DataParallel {
 
   void gather(std::size_t unit) {
     if (!gathered_[unit]) {
-      gathered_[unit] = site_.gather(Among::kAll, sharded(unit), StreamName::kData, {});
+      gathered_[unit] = site_.gather(ParallelGroup::kData, sharded(unit), StreamName::kData, {});
       live_ += elements(unit);
     }
   }
