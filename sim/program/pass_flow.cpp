@@ -17,19 +17,16 @@ struct GroupUse {
 constexpr GroupUse use_of(ParallelGroup group) {
   switch (group) {
     case ParallelGroup::kContext:
-      return {Category::kContext, StreamName::kContext};
     case ParallelGroup::kContextInner:
-      return {Category::kContext, StreamName::kContext};
     case ParallelGroup::kContextOuter:
       return {Category::kContext, StreamName::kContext};
     case ParallelGroup::kExpert:
       return {Category::kExpert, StreamName::kExpert};
     case ParallelGroup::kExpertTensor:
       return {Category::kExpert, StreamName::kTensor};
-    case ParallelGroup::kTensor:
-      break;
+    default:  // layers communicate in no group of data parallelism or of the pipeline
+      return {Category::kTensor, StreamName::kTensor};
   }
-  return {Category::kTensor, StreamName::kTensor};
 }
 
 }  // namespace

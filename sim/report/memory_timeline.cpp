@@ -24,7 +24,7 @@ std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline&
     if (!operation.pass || operation.kind != OperationKind::kKernels || operation.stream != StreamName::kCompute) {
       continue;
     }
-    const PassKey key{operation.pass, operation.micro_batch, operation.chunk};
+    const PassKey key{*operation.pass, operation.micro_batch, operation.chunk};
     if (latest == spans.end() || latest->first != key) {
       latest = spans.try_emplace(key, Span{.start = {rank.start[i]}}).first;
     }

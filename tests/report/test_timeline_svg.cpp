@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_timeline_svg {
+
 namespace {
 
 pugi::xml_document parsed(const std::string& svg) {
@@ -74,8 +76,8 @@ TEST_CASE("a block has the colour of its pass, whatever its kernels are called")
   made.program.names[0] = "head backward";
   made.program.classes[0].operations[0].pass = PassKind::kForward;
   const std::string forward = colour();
-  for (const PassKind role : {PassKind::kBackward, PassKind::kInputGradient, PassKind::kWeightGradient}) {
-    made.program.classes[0].operations[0].pass = role;
+  for (const PassKind pass : {PassKind::kBackward, PassKind::kInputGradient, PassKind::kWeightGradient}) {
+    made.program.classes[0].operations[0].pass = pass;
     CHECK(colour() != forward);
   }
 }
@@ -87,3 +89,5 @@ TEST_CASE("runs of kernels of one pass are one block, those of another micro-bat
   receiver.operations[2].micro_batch = 8;
   CHECK(blocks_of(rows_of(parsed(timeline_svg("step", made.program, made.timeline)))[1]).size() == 2);
 }
+
+}  // namespace test_timeline_svg
