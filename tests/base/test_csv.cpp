@@ -10,7 +10,7 @@
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 
-namespace trainyard {
+namespace trainyard::test_csv {
 namespace {
 
 using namespace std::string_literals;
@@ -149,4 +149,4 @@ TEST_CASE("what csv_field writes is read back") {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_csv

@@ -10,6 +10,9 @@
 #include "sim/base/xml_text.hpp"
 
 using namespace trainyard;
+
+namespace test_files {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -135,3 +138,5 @@ TEST_CASE("a home folder without catalogues says so, instead of calling every na
   }
   before == nullptr ? ::unsetenv("TRAINYARD_HOME") : ::setenv("TRAINYARD_HOME", kept.c_str(), 1);
 }
+
+}  // namespace test_files

@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_fork_pool {
+
 TEST_CASE("tasks answer in order, whatever the number of workers") {
   for (const std::size_t workers : {1, 2, 7}) {
     const auto results = run_in_children(20, workers, [](std::size_t task) { return std::to_string(task * task); });
@@ -55,3 +57,5 @@ TEST_CASE("no task, no answer") {
   CHECK(run_in_children(0, 2, [](std::size_t /*task*/) { return std::string(); }).empty());
   CHECK(available_processors() >= 1);
 }
+
+}  // namespace test_fork_pool

@@ -6,6 +6,8 @@
 
 using namespace trainyard;
 
+namespace test_json_reader {
+
 namespace {
 
 template <class Action>
@@ -79,3 +81,5 @@ TEST_CASE("rates divide: zero, denormal, infinite and absurd ones are refused wh
   CHECK_FALSE(refused("0 us", [](const JsonReader& json) { json.seconds(); }));
   CHECK(refused("1e300 TiB", [](const JsonReader& json) { json.bytes(); }));
 }
+
+}  // namespace test_json_reader

@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_quantity {
+
 template <class A, class B>
 concept Addable = requires(A a, B b) {
   a + b;
@@ -55,3 +57,5 @@ TEST_CASE("text for people keeps one to three digits before the point") {
   CHECK(to_text(Bytes{45.5 * 1073741824.0}) == "45.5 GiB");
   CHECK(to_text(Seconds{0.0}) == "0 ns");
 }
+
+}  // namespace test_quantity

@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_random {
+
 namespace {
 
 constexpr std::uint64_t kDraws = 200'000;
@@ -70,3 +72,5 @@ TEST_CASE("a draw depends on its whole path and on nothing else") {
   CHECK(seen.size() == std::size_t{20} * 20 * 20);
   CHECK(Draw(1).of(2).of(3).normal() == Draw(1).of(2).of(3).normal());
 }
+
+}  // namespace test_random

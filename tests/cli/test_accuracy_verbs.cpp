@@ -7,6 +7,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_accuracy_verbs {
+
 using Document = nlohmann::json;
 
 namespace {
@@ -124,3 +127,5 @@ TEST_CASE("the scoreboard's guard passes equal scores and fails worse ones, sayi
   CHECK(worse.err.find("mean_abs_error was 0.0000") != std::string::npos);
   CHECK(worse.err.find("--write validation/SCOREBOARD.md") != std::string::npos);
 }
+
+}  // namespace test_accuracy_verbs

@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_bad_input {
+
 namespace {
 
 const std::string kSmall = "run --model gpt2 --cluster dgx-a100 --gpus 8 --network analytic ";
@@ -261,3 +263,5 @@ TEST_CASE("superfluous and valueless words are usage errors that point to the he
   expect_fault(trainyard_line("validate runs"), 2, {"files is required", "remedy: see trainyard validate"});
   expect_fault(trainyard_line("calibrate x.csv"), 2, {"exactly one", "remedy: "});
 }
+
+}  // namespace test_bad_input

@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_deadlock {
+
 TEST_CASE("a schedule table that deadlocks ends with exit code 4 and names who waits for what") {
   const ScratchFolder scratch;
   // Stage 0 wants the first micro-batch back before it sends the second; stage 1 wants the second first.
@@ -35,3 +37,5 @@ TEST_CASE("the same passes in an order that works end well") {
   CAPTURE(outcome.err);
   CHECK(outcome.code == 0);
 }
+
+}  // namespace test_deadlock

@@ -9,6 +9,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_imports {
+
 using Document = nlohmann::json;
 
 namespace {
@@ -129,3 +132,5 @@ TEST_CASE("a topology needs a cluster that it is like, and a cluster none") {
   CHECK(trainyard_line("topology dgx-h100 --like dgx-a100 --import " + file).code == 2);
   CHECK(trainyard_line("topology").code == 2);
 }
+
+}  // namespace test_imports

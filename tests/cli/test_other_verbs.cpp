@@ -8,6 +8,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_other_verbs {
+
 using Document = nlohmann::json;
 
 TEST_CASE("help comes from every verb and ends well") {
@@ -155,3 +158,5 @@ TEST_CASE("compare explains the slower layouts against the fastest") {
   const std::string same = trainyard_line("compare " + deep + " " + deep).out;
   CHECK(same.find(deep + " and " + deep + " are equally fast") != std::string::npos);
 }
+
+}  // namespace test_other_verbs

@@ -9,7 +9,7 @@
 
 namespace fs = std::filesystem;
 
-namespace trainyard {
+namespace trainyard::test_outputs {
 namespace {
 
 const std::string kRun = "run --model gpt2-xl --cluster dgx-a100 --gpus 8 --network analytic";
@@ -139,4 +139,4 @@ TEST_CASE("a signal ends the process and leaves neither workers nor temporary fi
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_outputs

@@ -12,6 +12,9 @@
 #include "tests/tidy/pages.hpp"
 
 using namespace trainyard;
+
+namespace test_readme {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -76,3 +79,5 @@ TEST_CASE("the scenario that its room shows runs") {
   CAPTURE(outcome.err);
   CHECK(outcome.code == 0);
 }
+
+}  // namespace test_readme

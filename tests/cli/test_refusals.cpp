@@ -5,7 +5,7 @@
 
 #include "tests/cli/binary.hpp"
 
-namespace trainyard {
+namespace trainyard::test_refusals {
 namespace {
 
 const std::string kJob = " --model gpt3-175b --cluster dgx-h100 --tp 8 --pp 8 ";
@@ -152,4 +152,4 @@ TEST_CASE("scores to compare with are scores") {
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_refusals

@@ -9,6 +9,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_run_verb {
+
 using Document = nlohmann::json;
 
 namespace {
@@ -183,3 +186,5 @@ TEST_CASE("a forced collective algorithm is the one that runs, or the answer say
   CHECK(sends.at("step_time_s") == free.at("step_time_s"));
   CHECK(trainyard_line(kTwoStages + "--collective-algorithm p2p").out.find("  note      " + idle) != std::string::npos);
 }
+
+}  // namespace test_run_verb

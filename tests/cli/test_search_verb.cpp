@@ -8,6 +8,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_search_verb {
+
 using Document = nlohmann::json;
 
 namespace {
@@ -104,3 +107,5 @@ TEST_CASE("what the user fixes holds in every row") {
     CHECK(scenario.at("training").at("global_batch") == 16);
   }
 }
+
+}  // namespace test_search_verb

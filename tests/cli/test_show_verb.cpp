@@ -11,6 +11,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_show_verb {
+
 using Document = nlohmann::json;
 
 namespace {
@@ -115,3 +118,5 @@ TEST_CASE("show reads a question once, so that it may come through a pipe") {
   const auto values = values_of(pipe);
   CHECK(values.at("model").at("from") == pipe);
 }
+
+}  // namespace test_show_verb

@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_algorithms {
+
 namespace {
 
 CollectiveOptions forced(Algorithm algorithm, Unserved unserved) {
@@ -87,3 +89,5 @@ TEST_CASE("rounds do not know unequal counts") {
   CHECK(plan(Unserved::kOwnChoice).algorithm == Algorithm::kPointToPoint);
   CHECK_THROWS_AS(plan(Unserved::kRefused), UserError);
 }
+
+}  // namespace test_algorithms

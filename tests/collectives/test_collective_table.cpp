@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_collective_table {
+
 TEST_CASE("sizes double from the first to the last") {
   CHECK(parse_sizes("8:16G").size() == 32);  // 2^3 to 2^34
   CHECK(parse_sizes("1M").front().value == 1048576.0);
@@ -54,3 +56,5 @@ TEST_CASE("forced algorithm, protocol and channels are used") {
   CHECK(sweep.rows.front().protocol == Protocol::kLl128);
   CHECK(sweep.rows.front().channels == 4);
 }
+
+}  // namespace test_collective_table

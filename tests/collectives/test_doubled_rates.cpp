@@ -9,7 +9,7 @@
 #include "sim/collectives/plan.hpp"
 #include "tests/collectives/collective_bench.hpp"
 
-namespace trainyard {
+namespace trainyard::test_doubled_rates {
 namespace {
 
 constexpr std::array<const char*, 4> kRates = {"nics", "nvlink", "pcie", "cpus"};
@@ -102,4 +102,4 @@ TEST_CASE("a NIC below the slowest speed of NCCL's list leaves one channel, as f
   CHECK(sweep.rows.front().time.value > 67108864.0 / (8 * 5e6));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_doubled_rates

@@ -10,6 +10,8 @@
 
 using namespace trainyard;
 
+namespace test_exchange {
+
 namespace {
 
 CollectivePlan exchange(const CollectiveBench& bench, const std::string& counts, double bytes) {
@@ -171,3 +173,5 @@ TEST_CASE("a group is parsed call by call") {
     CHECK_THROWS_AS(parse_group(bad, 8), UserError);
   }
 }
+
+}  // namespace test_exchange

@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_footprint {
+
 namespace {
 
 CollectivePlan with_buffers(const CollectiveBench& bench, CollectiveOp op, double bytes, BufferUse buffers,
@@ -43,3 +45,5 @@ TEST_CASE("registered buffers and copy engines take fewer SMs and less memory tr
   CHECK(engines.sms == 0);
   CHECK(engines.memory_traffic.value == doctest::Approx(2.0 * 7.0 / 8.0 * 1e9));
 }
+
+}  // namespace test_footprint

@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_laws {
+
 namespace {
 
 const std::vector<CollectiveOp> kOps = {
@@ -163,3 +165,5 @@ TEST_CASE("forcing what does not exist says what does") {
   options.algorithm = Algorithm::kBruck;
   CHECK_THROWS_AS(bench.plan(CollectiveOp::kAllReduce, 1e6, options), UserError);
 }
+
+}  // namespace test_laws

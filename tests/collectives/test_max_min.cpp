@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_max_min {
+
 namespace {
 
 Flow flow_on(const Fabric& fabric, int from, int to, double bytes, double limit = 0.0) {
@@ -105,3 +107,5 @@ TEST_CASE("max-min rates fill a link of every flow or its limit, and overfill no
     }
   }));
 }
+
+}  // namespace test_max_min

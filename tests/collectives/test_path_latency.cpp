@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_path_latency {
+
 namespace {
 
 const std::vector<CollectiveOp> kOps = {
@@ -115,3 +117,5 @@ TEST_CASE("a group that fills a box of a torus has its sides") {
   const CollectiveBench switched("dgx-h100", 8);
   CHECK(torus_box(switched.members, switched.fabric).sides.empty());
 }
+
+}  // namespace test_path_latency

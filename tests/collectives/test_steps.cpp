@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_steps {
+
 namespace {
 
 // The fluid form of a forced algorithm with nothing but the links in its way.
@@ -144,3 +146,5 @@ TEST_CASE("groups that are no power of two fold first") {
   // 6 = 4 + 2: a round in, 2 + 2 rounds among four, a round out.
   CHECK(halving_doubling_steps(CollectiveOp::kAllReduce, {1.0}, bench.members, bench.fabric).size() == 6);
 }
+
+}  // namespace test_steps

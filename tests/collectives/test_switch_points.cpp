@@ -10,6 +10,8 @@
 
 using namespace trainyard;
 
+namespace test_switch_points {
+
 namespace {
 
 constexpr double kKink = 1.08;  // how much more a doubling costs than the next one where a protocol ends
@@ -89,3 +91,5 @@ TEST_CASE("NVLS takes over from LL on eight H200 between 1 and 2 MiB") {
   CHECK(bench.plan(CollectiveOp::kAllReduce, predicted, CollectiveBench::own_model("2.30")).algorithm ==
         Algorithm::kNvls);
 }
+
+}  // namespace test_switch_points

@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_tuner {
+
 namespace {
 
 struct Golden {
@@ -212,3 +214,5 @@ TEST_CASE("forcing fewer channels slows a collective in proportion") {
   CHECK(uncontended_time(held, bench.fabric).value - held.latency.value ==
         doctest::Approx(4.0 * (uncontended_time(free, bench.fabric).value - free.latency.value)));
 }
+
+}  // namespace test_tuner

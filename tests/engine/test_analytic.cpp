@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_analytic {
+
 TEST_CASE("kernels start when they are issued and their stream is free") {
   const Fabric fabric = star(1, 1_GBps);
   const PencilCosts costs(fabric, 0_us);
@@ -125,3 +127,5 @@ TEST_CASE("groups of one program in unequal places cost each what it costs") {
   CHECK(timeline.ranks[0].end[0] == doctest::Approx(0.11));
   CHECK(timeline.ranks[1].end[0] == doctest::Approx(0.12));
 }
+
+}  // namespace test_analytic

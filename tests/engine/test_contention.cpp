@@ -7,6 +7,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_contention {
+
 namespace {
 
 // 100 SMs and 1 TB/s.
@@ -124,3 +126,5 @@ TEST_CASE("gaps between kernels that were issued late absorb the slowness") {
   }
   CHECK(kernels_end_of(beside(run), costs, fabric) == doctest::Approx(0.041).epsilon(1e-12));
 }
+
+}  // namespace test_contention

@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_fair_shares {
+
 namespace {
 
 using Crossings = std::vector<std::vector<FairShares::Crossing>>;
@@ -133,3 +135,5 @@ TEST_CASE("shares are max-min fair after every change") {
     }
   }));
 }
+
+}  // namespace test_fair_shares

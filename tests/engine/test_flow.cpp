@@ -7,6 +7,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_flow {
+
 namespace {
 
 Json flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold = Fold::kOff) {
@@ -197,3 +199,5 @@ TEST_CASE("crossed receives are a deadlock that names who waits, in both engines
     CHECK(text.find("rank 1 (class 1), stream pp: operation 0") != std::string::npos);
   }
 }
+
+}  // namespace test_flow

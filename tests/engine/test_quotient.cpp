@@ -9,6 +9,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_quotient {
+
 namespace {
 
 // Eight ranks in pairs (0, 1), (2, 3), ... that all run the same program: an all-reduce in the pair.
@@ -107,3 +109,5 @@ TEST_CASE("a partition that hashes got wrong is found out") {
     CHECK(!is_equitable(program, fabric, whole, wrong));
   }
 }
+
+}  // namespace test_quotient

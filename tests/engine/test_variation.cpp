@@ -12,6 +12,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_variation {
+
 namespace {
 
 // Every rank computes for a second in `kernels` kernels, and all meet `rounds` times. Meeting is free.
@@ -153,3 +155,5 @@ TEST_CASE("calls that jitter take their mean time on average, latency and bytes 
   const std::vector<double> end = flow["ranks"][0]["end"];
   CHECK(std::abs((end[1] - end[0]) - end[0]) > 1e-4);  // no two calls take equally long
 }
+
+}  // namespace test_variation

@@ -18,6 +18,8 @@
 
 using namespace trainyard;
 
+namespace test_predictions {
+
 namespace {
 
 constexpr double kTolerance = 1e-3;
@@ -77,3 +79,5 @@ TEST_CASE("predictions are where they were") {
     CHECK(now.size() == prediction["expected"].size());
   }
 }
+
+}  // namespace test_predictions

@@ -9,6 +9,9 @@
 #include "tests/cli/binary.hpp"
 
 using namespace trainyard;
+
+namespace test_install {
+
 using Document = nlohmann::json;
 namespace fs = std::filesystem;
 
@@ -93,3 +96,5 @@ TEST_CASE("a moved tree reads its own files and loads its own module, not those 
   CHECK(broken.err.find(libraries.string()) != std::string::npos);
   CHECK(tree.answer("run " + kJob).code == 0);  // which loads none
 }
+
+}  // namespace test_install

@@ -19,6 +19,8 @@
 
 using namespace trainyard;
 
+namespace test_instructions {
+
 namespace {
 
 constexpr double kTolerance = 0.05;
@@ -74,3 +76,5 @@ TEST_CASE("no answer takes more instructions than it did") {
     MESSAGE("wrote ", counts_file().string());
   }
 }
+
+}  // namespace test_instructions

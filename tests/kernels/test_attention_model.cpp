@@ -3,7 +3,7 @@
 
 #include "kernels/attention_model.hpp"
 
-namespace trainyard {
+namespace trainyard::test_attention_model {
 namespace {
 
 GpuSpec round_gpu() {
@@ -81,4 +81,4 @@ TEST_CASE("longer sequences, more heads and a lower clock are never faster") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_attention_model

@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_attention_shapes {
+
 TEST_CASE("a window costs its keys, and none as long as the sequence costs nothing") {
   const GpuSpec gpu = load_gpu("h100-sxm");
   const auto costs = calibrated_kernel_costs(gpu);
@@ -37,3 +39,5 @@ TEST_CASE("narrow values make attention cheaper than wide ones, by their share o
   CHECK(narrow < wide);
   CHECK(narrow == costs->attention(latent));  // the mean of both dimensions
 }
+
+}  // namespace test_attention_shapes

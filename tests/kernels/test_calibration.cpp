@@ -6,7 +6,7 @@
 #include "kernels/kernel_costs.hpp"
 #include "sim/base/files.hpp"
 
-namespace trainyard {
+namespace trainyard::test_calibration {
 namespace {
 
 TEST_CASE("every profile reads, and writing it gives the same parameters") {
@@ -77,4 +77,4 @@ TEST_CASE("a default attention kernel that is not listed is the user's fault") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_calibration

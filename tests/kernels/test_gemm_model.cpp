@@ -5,7 +5,7 @@
 
 #include "kernels/gemm_model.hpp"
 
-namespace trainyard {
+namespace trainyard::test_gemm_model {
 namespace {
 
 GpuSpec round_gpu() {
@@ -138,4 +138,4 @@ TEST_CASE("no GEMM beats the peak rate or the memory") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_gemm_model

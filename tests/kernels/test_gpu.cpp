@@ -7,7 +7,7 @@
 #include "kernels/gpu.hpp"
 #include "sim/base/error.hpp"
 
-namespace trainyard {
+namespace trainyard::test_gpu {
 namespace {
 
 TEST_CASE("every catalogue entry loads and has the figures that simulation needs") {
@@ -118,4 +118,4 @@ TEST_CASE("an unknown GPU is the user's fault and the nearest name is offered") 
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_gpu

@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_grouped_gemm_model {
+
 namespace {
 
 Seconds price(const GroupedGemm& work, GroupedKernel kernel, const char* gpu_name = "h100-sxm") {
@@ -66,3 +68,5 @@ TEST_CASE("a grouped GEMM grows with its tokens, rows or depth") {
     }
   }
 }
+
+}  // namespace test_grouped_gemm_model

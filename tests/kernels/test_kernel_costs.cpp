@@ -6,7 +6,7 @@
 #include "kernels/gpu.hpp"
 #include "kernels/kernel_costs.hpp"
 
-namespace trainyard {
+namespace trainyard::test_kernel_costs {
 namespace {
 
 struct MeasuredGemm {
@@ -120,4 +120,4 @@ TEST_CASE("batched GEMMs of head_dim depth are bound by memory") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_kernel_costs

@@ -3,7 +3,7 @@
 
 #include "kernels/memory_bound_model.hpp"
 
-namespace trainyard {
+namespace trainyard::test_memory_bound_model {
 namespace {
 
 GpuSpec round_gpu() {
@@ -43,4 +43,4 @@ TEST_CASE("more bytes are never faster and more bandwidth is never slower") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_memory_bound_model

@@ -21,6 +21,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_laws {
+
 namespace {
 
 constexpr double kRounding = 1e-9;  // of the step
@@ -206,3 +208,5 @@ TEST_CASE("DeepSpeed's ZeRO stage 3 takes whole passes in turns, else it is refu
   job["training"]["schedule"] = "1f1b";
   CHECK(broken_laws(job, *legal(job, "flow", true)).empty());
 }
+
+}  // namespace test_laws

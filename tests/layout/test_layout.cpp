@@ -9,6 +9,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_layout {
+
 namespace {
 
 std::int64_t all_stages(const Layout& layout) {
@@ -77,3 +79,5 @@ TEST_CASE("the shard of a layer is what the scenario says") {
   CHECK(layout.shard.gradient_element == 4_B);
   CHECK(layout.shard.padded_vocab == 51200);  // 50 * 128 * 8: nothing to pad
 }
+
+}  // namespace test_layout

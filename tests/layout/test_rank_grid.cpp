@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_rank_grid {
+
 namespace {
 
 std::vector<std::int32_t> numbers(const std::vector<RankId>& group) {
@@ -122,3 +124,5 @@ TEST_CASE("groups along any dimensions partition the ranks, and members differ i
                              [](const auto& a, const auto& b) { return a.front() < b.front(); }));
   }));
 }
+
+}  // namespace test_rank_grid

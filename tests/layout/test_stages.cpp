@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_stages {
+
 TEST_CASE("layers that divide evenly are spread evenly, chunks round-robin over the stages") {
   // Megatron with 16 layers, pp 4, vpp 2: stage s holds layers [2 s, 2 s + 1] and [8 + 2 s, 8 + 2 s + 1].
   const std::vector<Stage> stages = assign_stages(16, {.pp = 4, .vpp = 2});
@@ -153,3 +155,5 @@ TEST_CASE("embedding and loss take the place of a layer or a stage of their own"
   CHECK(stages[0].chunks[0].embedding == Holds::kYes);
   CHECK(stages[3].chunks[0].head == Holds::kYes);
 }
+
+}  // namespace test_stages

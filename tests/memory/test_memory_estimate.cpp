@@ -14,6 +14,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_memory_estimate {
+
 namespace {
 
 MemoryEstimate estimate(const Scenario& scenario) {
@@ -221,3 +223,5 @@ TEST_CASE("the estimate holds as many passes as the schedule leaves open") {
     }
   }
 }
+
+}  // namespace test_memory_estimate

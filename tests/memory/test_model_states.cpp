@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_model_states {
+
 namespace {
 
 constexpr double kRanks = 8.0;
@@ -170,3 +172,5 @@ TEST_CASE("a second micro-batch's partition of gradients stands beside the first
   CHECK(gradients(1, 16) == doctest::Approx(2.0));
   CHECK(gradients(3, 16) == doctest::Approx(2.0 / kRanks));
 }
+
+}  // namespace test_model_states

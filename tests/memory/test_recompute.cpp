@@ -9,6 +9,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_recompute {
+
 namespace {
 
 Scenario recomputing(const char* how) {
@@ -79,3 +81,5 @@ TEST_CASE("options of recomputation that do not belong to its granularity are re
   CHECK_THROWS_AS(recomputing(R"("recompute": "full", "recompute_modules": ["mlp"])"), UserError);
   CHECK_THROWS_AS(recomputing(R"("recompute": "selective", "recompute_modules": ["mpl"])"), UserError);
 }
+
+}  // namespace test_recompute

@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_weight_gradients {
+
 namespace {
 
 Scenario scenario_of(const char* text) {
@@ -40,3 +42,5 @@ TEST_CASE("experts keep the operands of their grouped GEMMs, in one kernel or in
   CHECK(weight_gradient_bytes(scenario.model, kind, layout.shard, scenario.framework.operators).value ==
         doctest::Approx(2.0 * 4096.0 * numbers));
 }
+
+}  // namespace test_weight_gradients

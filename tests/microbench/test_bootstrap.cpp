@@ -8,7 +8,7 @@
 #include "sim/base/error.hpp"
 #include "validation/microbench/bootstrap.hpp"
 
-namespace trainyard {
+namespace trainyard::test_bootstrap {
 namespace {
 
 // Tests may run side by side: each process takes ports of its own.
@@ -60,4 +60,4 @@ TEST_CASE("a rank that goes away ends the others' round") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_bootstrap

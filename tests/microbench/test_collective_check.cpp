@@ -5,7 +5,7 @@
 
 #include "validation/microbench/collective_check.hpp"
 
-namespace trainyard {
+namespace trainyard::test_collective_check {
 namespace {
 
 using Buffers = std::vector<std::vector<float>>;  // by rank
@@ -91,4 +91,4 @@ TEST_CASE("an operation to a root leaves the others' buffers alone") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_collective_check

@@ -10,7 +10,7 @@
 #include "sim/base/error.hpp"
 #include "validation/microbench/gemm_cases.hpp"
 
-namespace trainyard {
+namespace trainyard::test_gemm_cases {
 namespace {
 
 bool has(const std::vector<GemmCase>& cases, Pass pass, std::int64_t m, std::int64_t n, std::int64_t k) {
@@ -134,4 +134,4 @@ TEST_CASE("each pass has the layout whose operands autograd leaves in memory") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_gemm_cases

@@ -7,7 +7,7 @@
 #include "sim/base/files.hpp"
 #include "validation/microbench/records.hpp"
 
-namespace trainyard {
+namespace trainyard::test_records {
 namespace {
 
 TEST_CASE("the spread of timings is their median and outer tenths") {
@@ -55,4 +55,4 @@ TEST_CASE("a time limit passes when its time is over") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_records

@@ -6,6 +6,8 @@
 #include "validation/microbench/dropout_mask.hpp"
 #include "validation/microbench/reference.hpp"
 
+namespace test_reference {
+
 namespace trainyard::reference {
 namespace {
 
@@ -136,3 +138,5 @@ TEST_CASE("the relative error sees a row of zeros among small values, a missing 
 
 }  // namespace
 }  // namespace trainyard::reference
+
+}  // namespace test_reference

@@ -11,7 +11,7 @@
 
 #include "sim/base/files.hpp"
 
-namespace trainyard {
+namespace trainyard::test_run_script {
 namespace {
 
 namespace fs = std::filesystem;
@@ -98,4 +98,4 @@ TEST_CASE("a machine without a GPU is not a failure: 77, at once") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_run_script

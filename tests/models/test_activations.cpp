@@ -14,6 +14,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_activations {
+
 namespace {
 
 constexpr double kGib = 1073741824.0;
@@ -173,3 +175,5 @@ TEST_CASE("beside its layers a rank keeps the embedding's mask, and norm, projec
   CHECK(term(head, "logits") == 2.0 * sb * 51200 / 8);
   CHECK(term(head_activation_bytes(model, shape, {.cross_entropy = Fusion::kOn}), "logits_softmax") == 0.0);
 }
+
+}  // namespace test_activations

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_adapters {
+
 namespace {
 
 ModelSpec adapted(const char* name, std::int64_t rank, std::vector<Module> modules) {
@@ -89,3 +91,5 @@ TEST_CASE("inputs of linears that nothing trains are not kept") {
   // needs its output.
   CHECK(all - few == Bytes{2.0 * 8192 * (4096 + 14336 - 16)});
 }
+
+}  // namespace test_adapters

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_attention_operators {
+
 TEST_CASE("selective recomputation repeats exactly core attention's part of the forward") {
   const ModelSpec model = load_model("megatron-22b");
   const ShardShape shape{.micro_batch = 4, .seq_len = 2048, .tp = 8};
@@ -91,3 +93,5 @@ TEST_CASE("scores that Megatron's fused softmax does not take go through PyTorch
   CHECK(traffic(kernels(1, 2048), "softmax_to_fp32").value == 6.0 * scores(6));
   CHECK(traffic(kernels(2, 8192), "softmax_to_fp32").value > 0.0);
 }
+
+}  // namespace test_attention_operators

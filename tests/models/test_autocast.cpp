@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_autocast {
+
 namespace {
 
 constexpr ShardShape kNarrow{.micro_batch = 1, .seq_len = 2048};
@@ -95,3 +97,5 @@ TEST_CASE("every loss metric evaluates the cross entropy once more") {
   CHECK(logits(metrics) == 2.0 * 8.0 * 2048.0 * static_cast<double>(model.vocab));
   CHECK(head_backward(model, kNarrow, metrics).size() == head_backward(model, kNarrow, plain).size());
 }
+
+}  // namespace test_autocast

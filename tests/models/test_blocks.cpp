@@ -13,6 +13,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_blocks {
+
 namespace {
 
 // Ways to run a layer that differ in as much as can differ.
@@ -169,3 +171,5 @@ TEST_CASE("a split backward pass keeps the operands of the list's weight gradien
     CHECK(kept <= gradients + inputs);  // several weights may share an input
   });
 }
+
+}  // namespace test_blocks

@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_context_operators {
+
 namespace {
 
 std::vector<GroupCollective> exchanges(const std::vector<Operator>& list, CollectiveOp op) {
@@ -140,3 +142,5 @@ TEST_CASE("a window bounds the keys of its layers alone") {
   CHECK(windowed[0].flops().value == doctest::Approx(0.75 * global[0].flops().value).epsilon(1e-12));
   CHECK(kernels(layer_forward(model, layer_kind(model, 0), {.seq_len = 4096}, {}))[0].window == 0);
 }
+
+}  // namespace test_context_operators

@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_description {
+
 namespace {
 
 constexpr OperatorOptions kOptions;
@@ -120,3 +122,5 @@ TEST_CASE("a weight that trains costs three passes over its tokens, a frozen one
   model.adapters = LowRankAdapters{.rank = 1, .modules = {}};
   CHECK(description.model_flops().value == 4.0 * 100.0 * 8.0 + 6.0 * (10.0 * 8.0 + 7.0));
 }
+
+}  // namespace test_description

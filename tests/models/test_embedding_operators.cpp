@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_embedding_operators {
+
 TEST_CASE("the vocabulary-parallel embedding is summed over the ranks once") {
   const ModelSpec model = load_model("gpt3-175b");
   const ShardShape shape{.micro_batch = 1, .seq_len = 2048, .tp = 8};
@@ -40,3 +42,5 @@ TEST_CASE("BERT adds positions and segments and normalises them") {
   CHECK(traffic(forward, "position_add").value == 2 * 6.0 * hidden);
   CHECK(traffic(forward, "embedding_norm").value == 4.0 * hidden);
 }
+
+}  // namespace test_embedding_operators

@@ -11,6 +11,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_expert_operators {
+
 namespace {
 
 const LayerKind kExpertLayer{.feed_forward = FeedForward::kExperts};
@@ -199,3 +201,5 @@ TEST_CASE("one kernel per expert does the work of the grouped one") {
   CHECK(executed_flops(one) == executed_flops(many));
   CHECK(many.size() == one.size() + 60);  // four grouped kernels become 16 each
 }
+
+}  // namespace test_expert_operators

@@ -9,6 +9,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_families {
+
 TEST_CASE("parameter counts of every family are those of the published checkpoints, to the last digit") {
   struct Golden {
     const char* name;
@@ -204,3 +206,5 @@ TEST_CASE("tensor, context and expert parallelism divide the FLOPs among the ran
     }
   }
 }
+
+}  // namespace test_families

@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_head_operators {
+
 TEST_CASE("vocabulary-parallel loss sums maximum, target logit and exponentials over the ranks") {
   const ModelSpec model = load_model("gpt3-175b");
   const ShardShape shape{.micro_batch = 2, .seq_len = 2048, .tp = 8, .padded_vocab = 51200};
@@ -72,3 +74,5 @@ TEST_CASE("BERT runs its transform on every token and its pooler on every sequen
   CHECK((executed_flops(forward) + executed_flops(backward)).value ==
         6.0 * 16 * 512 * 1024 * 30522 + 6.0 * 1024 * 1024 * (16 * 512 + 16));
 }
+
+}  // namespace test_head_operators

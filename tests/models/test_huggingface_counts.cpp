@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_huggingface_counts {
+
 namespace {
 
 struct PublishedCount {
@@ -269,3 +271,5 @@ TEST_CASE("config.json of published models gives the number of their parameters 
     CHECK(parameters(read_model(JsonReader(document, "config.json"), "config")) == published.parameters);
   }
 }
+
+}  // namespace test_huggingface_counts

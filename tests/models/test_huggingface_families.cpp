@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_huggingface_families {
+
 namespace {
 
 ModelSpec import(const std::string& text) {
@@ -158,3 +160,5 @@ TEST_CASE("patterns of layers that are not supported are refused, with the key t
       "num_key_value_heads": 8, "num_local_experts": 8, "vocab_size": 32000})";
   CHECK(pointer_of_fault(experts) == "/num_experts_per_tok");
 }
+
+}  // namespace test_huggingface_families

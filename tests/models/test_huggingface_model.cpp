@@ -11,6 +11,8 @@
 
 using namespace trainyard;
 
+namespace test_huggingface_model {
+
 namespace {
 
 ModelSpec read(const std::string& text) {
@@ -297,3 +299,5 @@ TEST_CASE("a file or its folder can be named, and names the model") {
   CHECK_THROWS_AS(load_model((folder / "other.json").string()), UserError);
   std::filesystem::remove_all(folder.parent_path());
 }
+
+}  // namespace test_huggingface_model

@@ -9,6 +9,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_layer_operators {
+
 namespace {
 
 // FLOPs that one micro-batch executes on one rank: all layers and the head, forward and backward.
@@ -241,3 +243,5 @@ TEST_CASE("unfusing adds launches and keeps the FLOPs of everything but the atte
   CHECK(unfused.size() == 2 * 8 + 10 + 3 + 2 + 2 + 5);
   CHECK(layer_backward(model, {}, shape, options).size() > layer_backward(model, {}, shape, {}).size());
 }
+
+}  // namespace test_layer_operators

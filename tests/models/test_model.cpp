@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_model {
+
 namespace {
 
 // The fault that reading `text` as an inline model raises.
@@ -151,3 +153,5 @@ TEST_CASE("unknown keys and names are refused with the nearest one") {
   CHECK(name.nearest == "swiglu");
   CHECK(fault_of(R"({"family":"gtp","layers":2})").nearest == "gpt");
 }
+
+}  // namespace test_model

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_norm_operators {
+
 namespace {
 
 auto launches(const std::vector<Operator>& list, std::string_view name) {
@@ -46,3 +48,5 @@ TEST_CASE("PyTorch's LayerNorm is one kernel forward and two full passes backwar
   CHECK(launches(layer_forward(model, {}, kShape, options), "mlp_norm") == 1);
   CHECK(traffic(layer_backward(model, {}, kShape, options), "mlp_norm").value == 10.0 * kElements);
 }
+
+}  // namespace test_norm_operators

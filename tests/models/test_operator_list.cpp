@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_operator_list {
+
 TEST_CASE("asynchronous collectives of the backward run beside the GEMMs of the same linear, and only those") {
   const ModelSpec model = load_model("gpt3-175b");
   for (const SequenceParallel sequence : {SequenceParallel::kOff, SequenceParallel::kOn}) {
@@ -102,3 +104,5 @@ TEST_CASE("tensors whose elements 64 bits cannot count are refused, not counted 
   CHECK_THROWS_AS(Shard(model, {.micro_batch = 1 << 10, .seq_len = 1LL << 29}), UserError);
   CHECK_NOTHROW(Shard(model, {.micro_batch = 8, .seq_len = 1 << 20}));  // a million tokens of context
 }
+
+}  // namespace test_operator_list

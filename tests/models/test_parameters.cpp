@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_parameters {
+
 TEST_CASE("parameter counts are the published ones, to the last digit") {
   struct Golden {
     const char* name;
@@ -102,3 +104,5 @@ TEST_CASE("model FLOPs of an ungated model with full attention are Narayanan's c
     RC_ASSERT(std::abs(flops_per_token(model, seq_len).value / form - 1.0) < 1e-12);
   }));
 }
+
+}  // namespace test_parameters

@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_recompute {
+
 namespace {
 
 double bytes_of(const std::vector<ActivationTerm>& terms, std::string_view name) {
@@ -154,3 +156,5 @@ TEST_CASE("narrow formats are written with their scales, nvfp4 after a look for 
     CHECK(traffic(forward, "tensor_maximum").value == elements * one.looked);
   }
 }
+
+}  // namespace test_recompute

@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_inserted_operations {
+
 namespace {
 
 struct Rank {
@@ -102,3 +104,5 @@ TEST_CASE("ranks meet where the same time is inserted at one moment") {
   CHECK_FALSE(meet({now, one_more}, kRounding));
   CHECK_FALSE(meet({{}, {}}, kRounding));
 }
+
+}  // namespace test_inserted_operations

@@ -6,6 +6,8 @@
 
 using namespace trainyard;
 
+namespace test_predict {
+
 namespace {
 
 Scenario job() {
@@ -51,3 +53,5 @@ TEST_CASE("communication is priced by the NCCL of the framework's time") {
   CHECK(plan.latency == expected.latency);
   CHECK(uncontended_time(plan, fabric) == uncontended_time(expected, fabric));
 }
+
+}  // namespace test_predict

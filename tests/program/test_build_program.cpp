@@ -11,6 +11,8 @@
 
 using namespace trainyard;
 
+namespace test_build_program {
+
 namespace {
 
 struct Built {
@@ -279,3 +281,5 @@ TEST_CASE("checked collectives cost the host more by every member; messages cost
     }
   }
 }
+
+}  // namespace test_build_program

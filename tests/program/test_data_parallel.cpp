@@ -10,6 +10,8 @@
 
 using namespace trainyard;
 
+namespace test_data_parallel {
+
 namespace {
 
 constexpr double kRanks = 8.0;
@@ -361,3 +363,5 @@ TEST_CASE("shard groups are consecutive data-parallel ranks, replica groups stan
     }
   }
 }
+
+}  // namespace test_data_parallel

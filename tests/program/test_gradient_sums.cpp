@@ -6,6 +6,8 @@
 
 using namespace trainyard;
 
+namespace test_gradient_sums {
+
 namespace {
 
 struct Sum {
@@ -75,3 +77,5 @@ TEST_CASE("of a frozen base nothing is summed") {
       "layout": {"tp": 2}, "framework": "megatron-core"})");
   CHECK(sum.calls == 0);
 }
+
+}  // namespace test_gradient_sums

@@ -17,6 +17,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_listing {
+
 namespace {
 
 struct Listed {
@@ -120,3 +122,5 @@ TEST_CASE("equal operations are listed once with their number, and none is lost"
     CHECK(operations.size() < 100);  // of thousands
   }
 }
+
+}  // namespace test_listing

@@ -11,6 +11,8 @@
 
 using namespace trainyard;
 
+namespace test_offload {
+
 namespace {
 
 Scenario scenario_of(const std::string& changes, const std::string& framework = "megatron-core") {
@@ -155,3 +157,5 @@ TEST_CASE("what does not fit into the hosts' memory is infeasible") {
   }
   CHECK(code == ExitCode::kInfeasible);
 }
+
+}  // namespace test_offload

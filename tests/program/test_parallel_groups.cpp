@@ -10,6 +10,8 @@
 
 using namespace trainyard;
 
+namespace test_parallel_groups {
+
 namespace {
 
 struct Built {
@@ -144,3 +146,5 @@ TEST_CASE("unequal routing makes a class of every expert-parallel rank") {
   };
   CHECK(dispatched(skewed) == doctest::Approx(4.5 * dispatched(even)));
 }
+
+}  // namespace test_parallel_groups

@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_program {
+
 namespace {
 
 struct Kernel {
@@ -78,3 +80,5 @@ TEST_CASE("a host-bound run ends with its last kernel, a device-bound one with t
   // A device that is busy until 100 hides the launches.
   CHECK(run_composed({0.0, 100.0}, compose({{10.0, 1.0}, {10.0, 1.0}})).device == 102.0);
 }
+
+}  // namespace test_program

@@ -8,6 +8,8 @@
 
 using namespace trainyard;
 
+namespace test_variation {
+
 namespace {
 
 Scenario job(const char* variation, std::uint64_t seed = 0) {
@@ -119,3 +121,5 @@ TEST_CASE("slow nodes are slow as a whole, as often as asked, by a factor within
   CHECK(slow >= 14);
   CHECK(slow <= 50);
 }
+
+}  // namespace test_variation

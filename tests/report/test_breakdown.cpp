@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_breakdown {
+
 namespace {
 
 // One rank that does what it is told.
@@ -86,3 +88,5 @@ TEST_CASE("sender and receiver: waiting for the sender is a bubble, the message 
   CHECK(parts.bubble.value == doctest::Approx(1.5));
   CHECK(parts.total().value == doctest::Approx(5.0));
 }
+
+}  // namespace test_breakdown

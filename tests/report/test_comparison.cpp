@@ -6,6 +6,8 @@
 
 using namespace trainyard;
 
+namespace test_comparison {
+
 namespace {
 
 Json result_of(double compute, double bubble, double weights, int pp) {
@@ -94,3 +96,5 @@ TEST_CASE("the text names both runs, the seconds between them and the reasons") 
   CHECK(text.find("/layout/pp is 2 instead of 4") != std::string::npos);
   CHECK(text.find("bubble") < text.find("operations of the critical path"));
 }
+
+}  // namespace test_comparison

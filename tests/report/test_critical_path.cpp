@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_critical_path {
+
 namespace {
 
 double total(const std::vector<CriticalPart>& parts) {
@@ -57,3 +59,5 @@ TEST_CASE("time before the first kernel is the host's") {
   CHECK(time_of(parts, "stage 0", "host issues work") == doctest::Approx(0.5));
   CHECK(total(parts) == doctest::Approx(5.5));
 }
+
+}  // namespace test_critical_path

@@ -4,6 +4,8 @@
 
 using namespace trainyard;
 
+namespace test_memory_text {
+
 namespace {
 
 struct Case {
@@ -116,3 +118,5 @@ TEST_CASE("what was chosen for the user stands above the table") {
   CHECK(memory_text(job.scenario, job.layout, job.memory).find("  note      sequences of 8192 tokens\n") !=
         std::string::npos);
 }
+
+}  // namespace test_memory_text

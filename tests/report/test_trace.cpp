@@ -16,6 +16,9 @@
 #include "tests/report/hand_made.hpp"
 
 using namespace trainyard;
+
+namespace test_trace {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -215,3 +218,5 @@ TEST_CASE("the memory of a shown rank is a counter with one series for every use
   CHECK(counters[1].at("args") == nlohmann::json{{"parameters", 1.0}, {"activations", 2.0}});
   CHECK(counters[2].at("args").at("activations") == 0.0);
 }
+
+}  // namespace test_trace

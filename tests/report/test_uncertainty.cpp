@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_uncertainty {
+
 namespace {
 
 const std::vector<ValidatedFamily> kFamilies = {
@@ -77,3 +79,5 @@ TEST_CASE("the accuracy that ships is of framework profiles that exist") {
     CHECK_FALSE(family.tables.empty());
   }
 }
+
+}  // namespace test_uncertainty

@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_collective_algorithm {
+
 TEST_CASE("a forced collective algorithm reaches the scenario and its echo, by a name that there is") {
   const Scenario scenario = read_scenario(main_job_with({"training.collective_algorithm=nvls_tree"}), "job.json");
   CHECK(scenario.training.collective_algorithm == Algorithm::kNvlsTree);
@@ -19,3 +21,5 @@ TEST_CASE("a forced collective algorithm reaches the scenario and its echo, by a
   CHECK(fault->found.find("NVLSTree") != std::string::npos);
   CHECK(fault->allowed.starts_with("ring, tree, collnet_direct, "));
 }
+
+}  // namespace test_collective_algorithm

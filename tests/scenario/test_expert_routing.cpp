@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_expert_routing {
+
 namespace {
 
 ExpertRouting routing_of(const char* text, std::int64_t experts) {
@@ -72,3 +74,5 @@ TEST_CASE("a routing that cannot be is refused where it stands") {
   CHECK(pointer_of(R"({"dispatcher": "pigeon"})") == "/dispatcher");
   CHECK(pointer_of(R"({"capacity_factor": 0})") == "/capacity_factor");
 }
+
+}  // namespace test_expert_routing

@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_framework {
+
 TEST_CASE("the framework profiles of the field are in the catalogue and complete") {
   const std::vector<std::string> names = framework_names();
   for (const std::string_view name : {"megatron-lm-2022", "megatron-core", "megatron-deepspeed", "nanotron",
@@ -81,3 +83,5 @@ TEST_CASE("a strategy's options are written in the schema that reads them") {
     CHECK(to_json(read_data_parallel(JsonReader(written, "written"), {})) == written);
   }
 }
+
+}  // namespace test_framework

@@ -9,6 +9,9 @@
 #include "sim/scenario/framework_document.hpp"
 
 using namespace trainyard;
+
+namespace test_framework_base {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -131,3 +134,5 @@ TEST_CASE("a user's own profile is read from its file, on a base of the catalogu
   }
   fs::remove(path);
 }
+
+}  // namespace test_framework_base

@@ -25,6 +25,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_key_page {
+
 namespace {
 
 const std::string kHeading = "| key | takes | without it |\n|---|---|---|\n";
@@ -294,3 +296,5 @@ TEST_CASE("the page's whole scenario is read, and names every key but the option
   }
   CHECK(document["training"]["data_parallel"].size() > 3);
 }
+
+}  // namespace test_key_page

@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_mixed_gpus {
+
 namespace {
 
 // Four nodes of eight A100, then H100.
@@ -85,3 +87,5 @@ TEST_CASE("what a mixed cluster cannot be is refused where it stands") {
   CHECK(fault->pointer == "/training/offload");
   CHECK_FALSE(fault->remedy.empty());
 }
+
+}  // namespace test_mixed_gpus

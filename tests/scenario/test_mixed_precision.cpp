@@ -7,6 +7,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_mixed_precision {
+
 TEST_CASE("parameters are stored as wide as activations unless they are stated to be fp32") {
   const auto stored = [](std::initializer_list<std::string_view> keys) {
     Json job = main_job_with(keys);
@@ -50,3 +52,5 @@ TEST_CASE("collectives are checked only where a profile says what that costs") {
   CHECK(checked.resolved["training"]["distributed_debug"] == "detail");
   CHECK(refusal(main_job_with({"training.distributed_debug=info"}))->pointer == "/training/distributed_debug");
 }
+
+}  // namespace test_mixed_precision

@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_offload {
+
 namespace {
 
 Json offloading(const char* cluster, const char* offload, const char* training = "{}") {
@@ -55,3 +57,5 @@ TEST_CASE("offload that cluster or strategy cannot do is refused where it is ask
   REQUIRE(fault.has_value());
   CHECK(fault->pointer == "/training/offload/optimizer");
 }
+
+}  // namespace test_offload

@@ -13,6 +13,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_origins {
+
 namespace {
 
 using OriginOf = std::map<std::string, ValueOrigin>;
@@ -182,3 +184,5 @@ TEST_CASE("a value of the profile is what its file says, and a default what othe
   }
   CHECK(defaults.size() > 20);
 }
+
+}  // namespace test_origins

@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_precision {
+
 namespace {
 
 Json job_on(const char* cluster, const char* framework = "megatron-core") {
@@ -100,3 +102,5 @@ TEST_CASE("an attention kernel that no calibration knows is no profile's") {
     CHECK(error.fault().nearest == "cuDNN");
   }
 }
+
+}  // namespace test_precision

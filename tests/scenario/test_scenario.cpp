@@ -11,6 +11,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_scenario {
+
 TEST_CASE("every key of the contract reaches the scenario") {
   const Json document = parse_json(R"({
     "model": "llama-2-7b", "cluster": "dgx-h100", "gpu": "h200", "gpus": 64,
@@ -393,3 +395,5 @@ TEST_CASE("exchanges with experts overlap where two passes are joined") {
   CHECK(refused_pointer(experts_job({"layout.ep_overlap=true", "training.experts.dispatcher=all_gather"})) ==
         "/layout/ep_overlap");
 }
+
+}  // namespace test_scenario

@@ -6,6 +6,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_variation {
+
 namespace {
 
 Json varied(const char* variation) {
@@ -92,3 +94,5 @@ TEST_CASE("variation that cannot be is refused where it stands, with what is all
     CHECK_FALSE(fault->remedy.empty());
   }
 }
+
+}  // namespace test_variation

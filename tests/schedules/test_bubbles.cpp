@@ -4,6 +4,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_bubbles {
+
 namespace {
 
 Played played(ScheduleName name, std::int32_t stages, std::int32_t chunks, std::int32_t micro_batches,
@@ -87,3 +89,5 @@ TEST_CASE("breadth-first and interleaved orders divide GPipe's bubble by the num
     }
   }
 }
+
+}  // namespace test_bubbles

@@ -11,6 +11,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_schedule {
+
 namespace {
 
 // Messages between two stages in one direction, in the order of issue.
@@ -240,3 +242,5 @@ TEST_CASE("joined pairs are those of the steady state, one forward pass further 
                                                                      {PassKind::kBackward, 2, 0}});
   CHECK(schedule_actions(ScheduleName::kOneFOneB, single, PipelineExchange::kBatched)[0].size() == 6);
 }
+
+}  // namespace test_schedule

@@ -6,6 +6,8 @@
 
 using namespace trainyard;
 
+namespace test_schedule_table {
+
 namespace {
 
 // The fault that a table is refused for.
@@ -83,3 +85,5 @@ TEST_CASE("the placement is one of three, in front, and limits the chunks") {
   // Of two micro-batches the first goes down (chunk 0), the second up.
   CHECK(fault_of("placement bidirectional\nF0.1 F1.1 B0.1 B1.1\n").found == "F0.1");
 }
+
+}  // namespace test_schedule_table

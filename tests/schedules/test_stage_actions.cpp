@@ -4,6 +4,8 @@
 
 using namespace trainyard;
 
+namespace test_stage_actions {
+
 TEST_CASE("no message crosses the ends of the model, and an exchange without messages is no action") {
   // Two stages with two chunks each: stage 0 has chunk 0 and chunk 2 of the model, with boundaries 1, 2 and 3.
   StageActions actions({.stages = 2, .chunks = 2, .micro_batches = 1}, 0);
@@ -32,3 +34,5 @@ TEST_CASE("chunks that meet on one stage hand their tensors over without a messa
   turn.exchange();
   CHECK(turn.take().empty());
 }
+
+}  // namespace test_stage_actions

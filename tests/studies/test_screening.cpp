@@ -15,6 +15,8 @@
 
 using namespace trainyard;
 
+namespace test_screening {
+
 namespace {
 
 OpenJob job(const std::string& text) {
@@ -89,3 +91,5 @@ TEST_CASE("the fullest moments of 1F1B are those of its first backward pass and 
         PassesUnderWay{
             .held = {1}, .backward = {0}, .halfway = {0}, .most_held = 2, .has_gradients = true, .follows = true});
 }
+
+}  // namespace test_screening

@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_search {
+
 namespace {
 
 OpenJob open_job(const std::string& text) {
@@ -154,3 +156,5 @@ TEST_CASE("the search simulates the best that fit and its front has nothing domi
     CHECK(smaller.memory < faster.memory);
   }
 }
+
+}  // namespace test_search

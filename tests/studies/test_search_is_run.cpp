@@ -14,6 +14,8 @@
 
 using namespace trainyard;
 
+namespace test_search_is_run {
+
 namespace {
 
 class RandomJobs {
@@ -164,3 +166,5 @@ TEST_CASE("the rows of a search are what run answers for their scenarios") {
   CHECK(rows > 500);
   CHECK(with_answers >= static_cast<std::size_t>(all) / 3);
 }
+
+}  // namespace test_search_is_run

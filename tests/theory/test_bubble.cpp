@@ -10,6 +10,8 @@
 
 using namespace trainyard;
 
+namespace test_bubble {
+
 namespace {
 
 // Only fused attention takes time, forward once and backward twice as long, so passes differ by their layers alone.
@@ -194,3 +196,5 @@ TEST_CASE("breadth-first orders divide GPipe's bubble by the number of chunks") 
     }
   }
 }
+
+}  // namespace test_bubble

@@ -9,6 +9,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_data_parallel {
+
 namespace {
 
 // Every collective is over when its last member has reached it.
@@ -115,3 +117,5 @@ TEST_CASE("overlapped communication is never slower than exposed, and faster whe
     CHECK(faster);
   }
 }
+
+}  // namespace test_data_parallel

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_engines_agree {
+
 namespace {
 
 double difference(const Json& flow, const Json& analytic) {
@@ -63,3 +65,5 @@ TEST_CASE("the same scenario gives the same bits twice, in both engines") {
     CHECK(twice[0] == twice[1]);
   }
 }
+
+}  // namespace test_engines_agree

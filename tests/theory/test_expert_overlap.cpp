@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_expert_overlap {
+
 namespace {
 
 // Attention and the experts' GEMMs take time, a pass of each as long as any other: there is always work to hide an
@@ -148,3 +150,5 @@ TEST_CASE("counts of tokens are read beside posted messages in every schedule") 
     CHECK(step(scenario, 0_ms) >= 8.0 * kLayers / 2.0 * (kForward + kBackward));
   }
 }
+
+}  // namespace test_expert_overlap

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_folding {
+
 namespace {
 
 const Json& rank_of(const Json& timeline, const Json& rank) {
@@ -83,3 +85,5 @@ TEST_CASE("a symmetric job needs one rank per stage") {
                "training": {"global_batch": 16}})")})[0];
   CHECK(timeline["ranks"].size() == 8);
 }
+
+}  // namespace test_folding

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_idle_keys {
+
 namespace {
 
 const char* const kAlone = R"({"model": "gpt2", "cluster": "dgx-a100", "gpus": 2, "network": "analytic",
@@ -54,3 +56,5 @@ TEST_CASE("a ZeRO stage that is another strategy's says whose") {
   CHECK(notes_with(job(kAlone, {"training.zero_stage=2"}), "data_parallel deepspeed") == 1);
   CHECK(notes_with(job(kAlone, {"training.zero_stage=1"}), "data_parallel") == 0);
 }
+
+}  // namespace test_idle_keys

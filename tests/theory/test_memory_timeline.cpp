@@ -7,6 +7,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_memory_timeline {
+
 namespace {
 
 Report analytic_report(const Scenario& scenario) {
@@ -93,3 +95,5 @@ TEST_CASE("recomputing fewer layers costs less time and more memory") {
     CHECK(points[i].peak > points[i - 1].peak);
   }
 }
+
+}  // namespace test_memory_timeline

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_mixed_gpus {
+
 namespace {
 
 // `first` nodes as dgx-a100's, then nodes as `second`'s, on the network of dgx-a100.
@@ -151,3 +153,5 @@ TEST_CASE("a stage fits when it fits in the smallest of its GPUs") {
   CHECK(halves.fullest() == 1);
   CHECK_FALSE(halves.fits());
 }
+
+}  // namespace test_mixed_gpus

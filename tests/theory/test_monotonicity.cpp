@@ -12,6 +12,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_monotonicity {
+
 namespace {
 
 // A bandwidth of the cluster's entry, by its pointer into it.
@@ -135,3 +137,5 @@ TEST_CASE("a fluid simulation with more latency is not faster, and jobs that wai
   }
   CHECK(slower >= 2);
 }
+
+}  // namespace test_monotonicity

@@ -13,6 +13,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_offload {
+
 namespace {
 
 // Kernels take no time: what is left are copies and the host's update.
@@ -141,3 +143,5 @@ TEST_CASE("with a switch for every GPU the engines agree about copies; two GPUs 
   CHECK(step(0) == doctest::Approx(step(1)).epsilon(1e-9));
   CHECK(step(2) > 1.05 * step(3));
 }
+
+}  // namespace test_offload

@@ -4,6 +4,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_reference {
+
 namespace {
 
 Scenario with(const Scenario& scenario, Network network) {
@@ -49,3 +51,5 @@ TEST_CASE("the same on links that are asked for far more than they carry") {
   check_against_simgrid(case_file("seed2319"));
   check_against_simgrid(case_file("fold-step-5108", {"training.global_batch=32"}));
 }
+
+}  // namespace test_reference

@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_repetition {
+
 namespace {
 
 struct Pipeline {
@@ -223,3 +225,5 @@ TEST_CASE("a step of few micro-batches, one that is not folded, and one of a tab
     CHECK(one.longer + one.times * (one.longer - one.shorter) == 1023);
   }
 }
+
+}  // namespace test_repetition

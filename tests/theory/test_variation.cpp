@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_variation {
+
 namespace {
 
 constexpr const char* kOneSlowNode = R"(variation.stragglers=[{"node": 1, "slowdown": 1.2}])";
@@ -137,3 +139,5 @@ TEST_CASE("a step with a straggler is folded over its micro-batches, one with ji
   CHECK(results[3]["step"] == results[2]["step"]);
   CHECK(results[3]["simulated"] == 256);
 }
+
+}  // namespace test_variation

@@ -15,6 +15,9 @@
 #include "tests/tidy/source_tree.hpp"
 
 using namespace trainyard::tidy;
+
+namespace test_circles {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -158,3 +161,5 @@ TEST_CASE("a target links what its files include, and nothing that they do not l
     }
   }
 }
+
+}  // namespace test_circles

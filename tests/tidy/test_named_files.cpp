@@ -11,6 +11,8 @@
 
 #include "tests/tidy/pages.hpp"
 
+namespace test_named_files {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -94,3 +96,5 @@ TEST_CASE("what pages link to exists") {
   CHECK(links("[keys](../models/README.md#keys), [here](#below), [there](https://ui.perfetto.dev)") ==
         std::vector<std::string>{"../models/README.md", ""});
 }
+
+}  // namespace test_named_files

@@ -10,6 +10,9 @@
 #include "tests/tidy/source_tree.hpp"
 
 using namespace trainyard::tidy;
+
+namespace test_rooms {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -169,3 +172,5 @@ TEST_CASE("SimGrid is spoken to in sim/engine alone") {
     }
   }
 }
+
+}  // namespace test_rooms

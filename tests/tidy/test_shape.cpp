@@ -14,6 +14,9 @@
 #include "tests/tidy/source_tree.hpp"
 
 using namespace trainyard::tidy;
+
+namespace test_shape {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -179,3 +182,5 @@ TEST_CASE("the root of the tree holds the rooms and nothing else") {
     CHECK((entry.starts_with('.') || std::find(kRootEntries.begin(), kRootEntries.end(), entry) != kRootEntries.end()));
   }
 }
+
+}  // namespace test_shape

@@ -7,6 +7,8 @@
 
 using namespace trainyard;
 
+namespace test_cluster {
+
 namespace {
 
 int largest_of(const ClusterSpec& cluster) {
@@ -222,3 +224,5 @@ TEST_CASE("a processor's maker that nobody knows is refused") {
 TEST_CASE("the cluster of 96 GB H100s has them") {
   CHECK(load_cluster("dgx-h100-96").gpu == "h100-96");
 }
+
+}  // namespace test_cluster

@@ -7,6 +7,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_nccl_xml {
+
 namespace {
 
 constexpr std::string_view kXml = R"(<system version="1">
@@ -200,3 +202,5 @@ TEST_CASE("hostile XML is refused") {
   CHECK(fault_of("<machine/>").problem == "the root element is not <system>");
   CHECK(fault_of("<system><cpu/></system>").problem == "the system has no GPU");
 }
+
+}  // namespace test_nccl_xml

@@ -10,6 +10,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_nvidia_smi {
+
 namespace {
 
 // Two PCIe switches with two GPUs and a NIC each, in two sockets; NVSwitch between all GPUs.
@@ -271,3 +273,5 @@ TEST_CASE("a line that is not understood is named") {
   CHECK(fault_of(replaced(kMatrix, "NV12", "NV-12")).found == "NV-12");
   CHECK(fault_of(std::string(kMatrix) + std::string(kMatrix)).allowed == "one matrix");
 }
+
+}  // namespace test_nvidia_smi

@@ -5,6 +5,8 @@
 
 using namespace trainyard;
 
+namespace test_topology_report {
+
 TEST_CASE("the bisection of a full fat tree is half of its NICs") {
   const Fabric fabric = build_fabric(load_cluster("dgx-h100"), 128);
   // 64 NICs of 50 GB/s, 97 % of it payload; the two halves are joined by nothing else.
@@ -54,3 +56,5 @@ TEST_CASE("a drawing has one circle for each vertex and is well-formed at its en
   CHECK(svg.starts_with("<svg"));
   CHECK(svg.ends_with("</svg>\n"));
 }
+
+}  // namespace test_topology_report

@@ -9,7 +9,7 @@
 #include "validation/cli/calibrate_collectives.hpp"
 #include "validation/fit/fit_collectives.hpp"
 
-namespace trainyard {
+namespace trainyard::test_calibrate_collectives {
 namespace {
 
 // What nobody measured: times that the library's own model gives when its curves are bent in a known way. A fit has to
@@ -98,4 +98,4 @@ TEST_CASE("a log of another GPU is refused, and fitted when the user says so") {
   CHECK_NOTHROW(calibrate_collectives({.files = {log.path}, .cluster = "dgx-h100", .gpus = GpuCheck::kAny}));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_calibrate_collectives

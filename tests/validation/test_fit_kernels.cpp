@@ -9,7 +9,7 @@
 #include "sim/base/files.hpp"
 #include "validation/fit/fit_kernels.hpp"
 
-namespace trainyard {
+namespace trainyard::test_fit_kernels {
 namespace {
 
 // Times that the model itself gives with known parameters: a fit has to find its way back to them.
@@ -73,4 +73,4 @@ TEST_CASE("every profile that was fitted to tables has its folds, and they diffe
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_fit_kernels

@@ -12,7 +12,7 @@
 #include "sim/scenario/framework_document.hpp"
 #include "validation/fit/fit_framework.hpp"
 
-namespace trainyard {
+namespace trainyard::test_framework_sources {
 namespace {
 
 constexpr std::string_view kFit = "fit: trainyard calibrate ";
@@ -153,4 +153,4 @@ TEST_CASE("a transferred value is the other profile's") {
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_framework_sources

@@ -7,7 +7,7 @@
 #include "sim/base/files.hpp"
 #include "validation/tables/kernel_measurements.hpp"
 
-namespace trainyard {
+namespace trainyard::test_kernel_measurements {
 namespace {
 
 // A table that the test writes and removes.
@@ -140,4 +140,4 @@ TEST_CASE("a table of something else is the user's fault") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_kernel_measurements

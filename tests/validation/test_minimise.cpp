@@ -5,7 +5,7 @@
 
 #include "validation/fit/minimise.hpp"
 
-namespace trainyard {
+namespace trainyard::test_minimise {
 namespace {
 
 TEST_CASE("the minimum of a bowl is found, inside its bounds and on them") {
@@ -42,4 +42,4 @@ TEST_CASE("without knobs the loss is what it is") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_minimise

@@ -8,7 +8,7 @@
 #include "sim/base/files.hpp"
 #include "validation/tables/nccl_log.hpp"
 
-namespace trainyard {
+namespace trainyard::test_nccl_log {
 namespace {
 
 struct LogFile {
@@ -294,4 +294,4 @@ TEST_CASE("older tables: bytes for size, no redop, an empty redop") {
   CHECK(empty.front().time.value == doctest::Approx(31e-6));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_nccl_log

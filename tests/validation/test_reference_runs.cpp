@@ -16,6 +16,8 @@
 
 using namespace trainyard;
 
+namespace test_reference_runs {
+
 namespace {
 
 std::size_t every() {
@@ -94,3 +96,5 @@ TEST_CASE("published runs are the same by SimGrid alone") {
     CHECK_MESSAGE(outputs[i]->empty(), *outputs[i]);
   }
 }
+
+}  // namespace test_reference_runs

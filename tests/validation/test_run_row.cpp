@@ -16,7 +16,7 @@
 #include "validation/tables/run_columns.hpp"
 #include "validation/tables/run_row.hpp"
 
-namespace trainyard {
+namespace trainyard::test_run_row {
 namespace {
 
 namespace fs = std::filesystem;
@@ -327,4 +327,4 @@ TEST_CASE("tables without the columns that every row needs are refused, and near
   CHECK(doubtful_columns(table(fields({{"my_own_remarks_column", "x"}}))).empty());
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_run_row

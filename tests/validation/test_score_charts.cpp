@@ -4,7 +4,7 @@
 
 #include "validation/score/score_charts.hpp"
 
-namespace trainyard {
+namespace trainyard::test_score_charts {
 namespace {
 
 std::size_t count_of(const std::string& text, const std::string& word) {
@@ -55,4 +55,4 @@ TEST_CASE("the same series give the same bytes, and no series an empty frame") {
   CHECK(draw_error_distribution("t", {}).ends_with("</svg>\n"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_score_charts

@@ -2,7 +2,7 @@
 
 #include "validation/score/score_guard.hpp"
 
-namespace trainyard {
+namespace trainyard::test_score_guard {
 namespace {
 
 Json scores(double p90, double bias, double fit_accuracy, int simulated) {
@@ -71,4 +71,4 @@ TEST_CASE("of a part of the tables only what was run is compared") {
   CHECK_FALSE(worse_scores(committed, fewer, false).empty());
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_score_guard

@@ -9,7 +9,7 @@
 #include "validation/score/scoreboard.hpp"
 #include "validation/score/scoreboard_page.hpp"
 
-namespace trainyard {
+namespace trainyard::test_scoreboard {
 namespace {
 
 namespace fs = std::filesystem;
@@ -103,4 +103,4 @@ TEST_CASE("every published table is described in its folder's README, by its nam
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_scoreboard

@@ -5,7 +5,7 @@
 
 #include "validation/tables/statistics.hpp"
 
-namespace trainyard {
+namespace trainyard::test_statistics {
 namespace {
 
 TEST_CASE("quantiles interpolate between order statistics") {
@@ -71,4 +71,4 @@ TEST_CASE("a monotonic transformation leaves the rank correlation as it is") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_statistics

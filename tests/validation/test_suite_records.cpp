@@ -12,7 +12,7 @@
 #include "validation/fit/sustained_clocks.hpp"
 #include "validation/tables/suite_records.hpp"
 
-namespace trainyard {
+namespace trainyard::test_suite_records {
 namespace {
 
 struct SuiteFile {
@@ -355,4 +355,4 @@ TEST_CASE("a table without a column gpu is of the GPU that the caller names") {
   std::filesystem::remove(path);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_suite_records

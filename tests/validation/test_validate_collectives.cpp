@@ -13,7 +13,7 @@
 #include "validation/tables/collective_places.hpp"
 #include "validation/tables/gpu_words.hpp"
 
-namespace trainyard {
+namespace trainyard::test_validate_collectives {
 namespace {
 
 struct Table {
@@ -186,4 +186,4 @@ TEST_CASE("every committed row of collectives states its machine or the reason w
   CHECK(misplaced == 0);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_validate_collectives

@@ -7,7 +7,7 @@
 #include "sim/base/files.hpp"
 #include "validation/score/validate_kernels.hpp"
 
-namespace trainyard {
+namespace trainyard::test_validate_kernels {
 namespace {
 
 std::string written(std::string_view name, std::string_view content) {
@@ -108,4 +108,4 @@ TEST_CASE("published kernel times are met within the project's bars") {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::test_validate_kernels

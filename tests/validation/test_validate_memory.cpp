@@ -5,7 +5,7 @@
 #include "sim/base/files.hpp"
 #include "validation/score/validate_memory.hpp"
 
-namespace trainyard {
+namespace trainyard::test_validate_memory {
 
 TEST_CASE("memory is scored on every published figure but the baselines") {
   const MemoryValidation scores =
@@ -27,4 +27,4 @@ TEST_CASE("a table of another kind is refused in words") {
                   UserError);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::test_validate_memory
