@@ -24,7 +24,8 @@ Bytes total_bytes(const std::vector<ActivationTerm>& terms);
 std::vector<ActivationTerm> activation_bytes(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
                                              const OperatorOptions& options, const RecomputePlan& recompute);
 // What one layer keeps of one micro-batch between a split backward pass's gradients of inputs and of weights: operands
-// of the weight-gradient GEMMs, the linears' inputs and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,
+// of the weight-gradient GEMMs, the linears' inputs as the forward pass keeps them (with sequence parallelism a shard,
+// which is gathered again in the second half) and their outputs' gradients. 32 s b h for GPT, arXiv 2401.10241,
 // section 3.
 Bytes weight_gradient_bytes(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
                             const OperatorOptions& options);

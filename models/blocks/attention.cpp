@@ -114,7 +114,8 @@ AttentionInputs projections(Description& description, const Tensor& input) {
           .values = description.written("values", shard.tokens * shard.key_value_width, e)};
 }
 
-void attention_output(Description& description, std::string_view name, const Tensor& context) {
+void attention_output(Description& description, std::string_view name, std::string_view adapter_kept,
+                      const Tensor& context) {
   linear(description,
          {.name = name,
           .in = description.shard().context_width,
@@ -122,14 +123,14 @@ void attention_output(Description& description, std::string_view name, const Ten
           .bias = description.model().output_bias(),
           .bias_added = bias_added_after_row(description),
           .module = Module::kAttentionOutput,
-          .adapter_kept = "attention_output_adapter"},
+          .adapter_kept = adapter_kept},
          Cut::kRows, description.shard().tokens, context);
 }
 
 Presence attention(Description& description, const Tensor& input) {
   const AttentionInputs inputs =
       description.model().latent ? latent_projections(description, input) : projections(description, input);
-  attention_output(description, "attention_output", core_attention(description, inputs));
+  attention_output(description, "attention_output", "attention_output_adapter", core_attention(description, inputs));
   return description.model().output_bias();
 }
 

@@ -17,8 +17,9 @@ AttentionInputs latent_projections(Description& description, const Tensor& input
 // What lies between them and the output projection; with one rank for a sequence, or with several that share it.
 Tensor core_attention(Description& description, const AttentionInputs& inputs);
 void context_attention(Description& description);
-// The output projection of what core attention has written.
-void attention_output(Description& description, std::string_view name, const Tensor& context);
+// The output projection of what core attention has written, and the name of what its adapter keeps.
+void attention_output(Description& description, std::string_view name, std::string_view adapter_kept,
+                      const Tensor& context);
 
 // Whether core attention is one fused kernel. Shared sequences always go through fused kernels.
 inline bool is_flash(const ShardContext& context) {

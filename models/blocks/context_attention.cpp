@@ -132,7 +132,7 @@ Ring outer_ring(const ShardContext& context, Direction direction) {
 }
 
 // Heads go out and come back: what is traded forward is traded backward, in the order of the names.
-void trade(Description& description, ParallelGroup group, std::vector<Bytes> sizes) {
+void trade(Description& description, ParallelGroup group, const std::vector<Bytes>& sizes) {
   const auto exchange = [=](OperatorList& list, Pass pass) {
     for (const Bytes size : sizes) {
       list.collective(group, "cp_all_to_all", CollectiveOp::kAllToAll, pass, size);

@@ -86,7 +86,7 @@ Presence cross_attention(Description& description, const Tensor& input) {
   description.keep("cross_keys", encoder_tokens * shard.key_value_width, e);
   description.keep("cross_values", encoder_tokens * shard.key_value_width, e);
   core(description);
-  attention_output(description, "cross_output",
+  attention_output(description, "cross_output", "cross_output_adapter",
                    context_tensor(description, "cross_output_input", "cross_output_operand"));
   return description.model().output_bias();
 }

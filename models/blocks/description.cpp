@@ -74,7 +74,7 @@ void Description::append(Description other, CountedWith counted) {
     weight.counted = counted;
     weights_.push_back(weight);
   }
-  weight_operands_ += other.weight_operands_;
+  weight_gradients_ += other.weight_gradients_;
   products_ += other.products_;
 }
 
@@ -84,11 +84,15 @@ void Description::keep(const Tensor& tensor) {
   }
 }
 
-void Description::keep_once(const Tensor& tensor) {
-  const bool is_kept = std::any_of(kept_.begin(), kept_.end(),
-                                   [&](const KeptTensor& other) { return other.tensor.name == tensor.name; });
-  if (!is_kept) {
-    keep(tensor);
+void Description::keep_for_weights(const Tensor& input, std::int64_t gradients) {
+  weight_gradients_ += gradients;
+  const auto is_same = [&](const KeptTensor& other) { return other.tensor.name == input.name; };
+  auto kept = std::find_if(kept_.begin(), kept_.end(), is_same);
+  if (kept == kept_.end() && input.elements > 0) {
+    kept = kept_.insert(kept_.end(), {.tensor = input, .input_of = std::nullopt});
+  }
+  if (kept != kept_.end()) {
+    kept->is_for_weights = true;
   }
 }
 
@@ -151,6 +155,14 @@ std::vector<ActivationTerm> Description::kept(const RecomputePlan& plan) const {
     }
   }
   return terms;
+}
+
+Bytes Description::kept_for_weights() const {
+  Bytes total = static_cast<double>(weight_gradients_) * element();
+  for (const KeptTensor& kept : kept_) {
+    total += kept.is_for_weights ? static_cast<double>(kept.tensor.elements) * kept.tensor.element : Bytes{};
+  }
+  return total;
 }
 
 Bytes total_bytes(const std::vector<ActivationTerm>& terms) {

@@ -108,16 +108,15 @@ class Description : public ShardContext {
   // Kept from the forward pass for the backward.
   void keep(const Tensor& tensor);
   void keep(std::string_view name, std::int64_t elements, Bytes element) { keep(written(name, elements, element)); }
-  // Kept unless another step keeps it already.
-  void keep_once(const Tensor& tensor);
+  // Operands of the gradient of a weight, which a split backward pass keeps until its second half: the tensor that the
+  // weight multiplies, kept once however many weights read it, and `gradients` numbers of what it writes.
+  void keep_for_weights(const Tensor& input, std::int64_t gradients);
   // Kept only where the module is recomputed, whose input it is.
   void keep_as_input(const Tensor& tensor, RecomputeModule module);
   // 16-bit copies of all weights so far, where these are wider: the backward pass reads them again.
   void keep_cast_weights();
   // What a layer keeps that is recomputed as a whole.
   void set_input(const Tensor& tensor) { input_ = tensor; }
-  // Operands of the gradients of weights, which a split backward pass keeps until its second half.
-  void keep_for_weights(std::int64_t elements) { weight_operands_ += elements; }
 
   void weight(const Weight& weight) { weights_.push_back(weight); }
   // Multiply-adds forward of products of two activations.
@@ -129,7 +128,8 @@ class Description : public ShardContext {
   // In the order of the forward pass.
   std::vector<Operator> repeated(const RecomputePlan& plan) const;
   std::vector<ActivationTerm> kept(const RecomputePlan& plan) const;
-  std::int64_t weight_operands() const { return weight_operands_; }
+  // Between the two halves of a split backward pass.
+  Bytes kept_for_weights() const;
   const std::vector<Weight>& weights() const { return weights_; }
   // Forward and backward, nothing repeated, all tokens.
   Flops model_flops() const;
@@ -143,6 +143,7 @@ class Description : public ShardContext {
   struct KeptTensor {
     Tensor tensor;
     std::optional<RecomputeModule> input_of;
+    bool is_for_weights = false;
   };
 
   static void run_forward(const std::vector<PlacedStep>& steps, OperatorList& list);
@@ -154,7 +155,7 @@ class Description : public ShardContext {
   std::vector<KeptTensor> kept_;
   std::vector<Weight> weights_;
   std::optional<Tensor> input_;
-  std::int64_t weight_operands_ = 0;
+  std::int64_t weight_gradients_ = 0;  // numbers of outputs' gradients that weights' gradients read
   double products_ = 0.0;
 };
 

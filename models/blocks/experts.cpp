@@ -109,8 +109,7 @@ void expert_linear(Description& description, const ExpertLinear& linear, const S
              }});
   }
   if (!description.model().adapters) {
-    description.keep_once(input);
-    description.keep_for_weights(tokens->computed * (linear.in + linear.out));
+    description.keep_for_weights(input, tokens->computed * linear.out);
   }
   const Experts& experts = experts_of(description);
   const std::int64_t local = divide_up(experts.count, description.shape().ep);

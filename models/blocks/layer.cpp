@@ -148,8 +148,7 @@ std::vector<ActivationTerm> activation_bytes(const ModelSpec& model, const Layer
 
 Bytes weight_gradient_bytes(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape,
                             const OperatorOptions& options) {
-  return shape.activation_element *
-         static_cast<double>(layer_description(model, kind, shape, options).weight_operands());
+  return layer_description(model, kind, shape, options).kept_for_weights();
 }
 
 }  // namespace trainyard

@@ -332,15 +332,13 @@ void linear_kernels(Description& description, const Linear& linear, Cut cut, std
                         .backward = [=](OperatorList& list) { Kernels(list, linear).local_backward(tokens); }});
       break;
   }
-  if (needs_input(description, linear)) {
-    description.keep_once(input);
-  }
   if (has_adapter(description, linear)) {
     const std::int64_t rank = description.model().adapters->rank;
-    description.keep(linear.adapter_kept, tokens * rank, description.element());
-    description.keep_for_weights(tokens * (linear.in + rank + rank + linear.out()));
+    const Tensor inner = description.written(linear.adapter_kept, tokens * rank, description.element());
+    description.keep_for_weights(input, tokens * rank);
+    description.keep_for_weights(inner, tokens * linear.out());
   } else if (needs_input(description, linear)) {
-    description.keep_for_weights(tokens * (linear.in + linear.out()));
+    description.keep_for_weights(input, tokens * linear.out());
   }
 }
 

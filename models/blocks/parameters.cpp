@@ -1,5 +1,5 @@
 // Parameter counts and shares, and model FLOPs, read off the descriptions.
-#include <algorithm>
+#include "models/blocks/parameters.hpp"
 
 #include "models/blocks/ends.hpp"
 #include "models/blocks/layer.hpp"
@@ -14,22 +14,6 @@ ShardShape whole(std::int64_t seq_len = 0) {
 
 // What weights there are does not depend on what a framework fuses.
 constexpr OperatorOptions kAnyOptions;
-
-std::vector<Weight> layer_weights(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape) {
-  return layer_description(model, kind, shape, kAnyOptions).weights();
-}
-
-std::vector<Weight> head_weights(const ModelSpec& model, const ShardShape& shape) {
-  return head_description(model, shape, kAnyOptions).weights();
-}
-
-std::vector<Weight> embedding_weights(const ModelSpec& model, const ShardShape& shape) {
-  std::vector<Weight> out;
-  for (const Description& description : embedding_descriptions(model, shape, kAnyOptions)) {
-    out.insert(out.end(), description.weights().begin(), description.weights().end());
-  }
-  return out;
-}
 
 template <class Counts>
 std::int64_t elements(const std::vector<Weight>& weights, const Counts& counts) {
@@ -95,6 +79,22 @@ std::int64_t over_layers(const ModelSpec& model, OfKind of_kind) {
 }
 
 }  // namespace
+
+std::vector<Weight> layer_weights(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape) {
+  return layer_description(model, kind, shape, kAnyOptions).weights();
+}
+
+std::vector<Weight> head_weights(const ModelSpec& model, const ShardShape& shape) {
+  return head_description(model, shape, kAnyOptions).weights();
+}
+
+std::vector<Weight> embedding_weights(const ModelSpec& model, const ShardShape& shape) {
+  std::vector<Weight> out;
+  for (const Description& description : embedding_descriptions(model, shape, kAnyOptions)) {
+    out.insert(out.end(), description.weights().begin(), description.weights().end());
+  }
+  return out;
+}
 
 ParameterShare& ParameterShare::operator+=(const ParameterShare& other) {
   shared += other.shared;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/activations.hpp"
+#include "models/blocks/parameters.hpp"
 #include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
@@ -98,6 +99,25 @@ TEST_CASE("every GEMM of a layer has two gradients of its own size") {
   });
 }
 
+TEST_CASE("every weight that trains and multiplies tokens has a gradient of its size on its rank") {
+  const LowRankAdapters everywhere{
+      .rank = 16, .modules = {Module::kQkv, Module::kAttentionOutput, Module::kMlpUp, Module::kMlpDown}};
+  for_every_layer([&](const ModelSpec& whole, const LayerKind& kind, const Way& way) {
+    ModelSpec adapted = whole;
+    adapted.adapters = everywhere;
+    for (const ModelSpec& model : {whole, adapted}) {
+      double multiply_adds = 0.0;
+      for (const Weight& weight : layer_weights(model, kind, way.shape)) {
+        const bool trains = !model.adapters || weight.of == WeightOf::kAdapter;
+        multiply_adds += trains ? weight.multiplied * static_cast<double>(weight.tokens) : 0.0;
+      }
+      const auto backward = layer_backward(model, kind, way.shape, way.options);
+      CAPTURE(model.adapters.has_value());
+      CHECK(gemm_flops(backward, Pass::kWgrad) == doctest::Approx(2.0 * multiply_adds).epsilon(1e-12));
+    }
+  });
+}
+
 TEST_CASE("the kernels of a layer on one rank do what its weights and tokens say") {
   // Fused attention apart, whose kernels count differently: forward GEMMs are a third of the model's FLOPs.
   for (const std::string& name : model_names()) {
@@ -170,6 +190,23 @@ TEST_CASE("a split backward pass keeps the operands of the list's weight gradien
     CHECK(kept > gradients);
     CHECK(kept <= gradients + inputs);  // several weights may share an input
   });
+}
+
+TEST_CASE("weights that read one tensor keep it once, and what sequence parallelism cuts as a shard") {
+  // Attention and MLP side by side, as in GPT-J: one norm's output goes to q, k, v and to the MLP.
+  ModelSpec model = load_model("gpt2-medium");
+  model.parallel_block = Presence::kPresent;
+  const double h = 1024.0;
+  const double qkv = 3.0 * h;
+  const ShardShape shape{.micro_batch = 1, .seq_len = 2048};
+  CHECK(weight_gradient_bytes(model, {}, shape, {}).value ==
+        2.0 * 2048.0 * (h + qkv + (h + h) + 4.0 * h + (4.0 * h + h)));
+  // Four ranks: a quarter of the normed tensor and of what is cut by columns or rows; whole gradients of both outputs.
+  ShardShape cut = shape;
+  cut.tp = 4;
+  cut.sequence_parallel = SequenceParallel::kOn;
+  CHECK(weight_gradient_bytes(model, {}, cut, {}).value ==
+        2.0 * 2048.0 * ((h + qkv + h + 4.0 * h + 4.0 * h) / 4.0 + 2.0 * h));
 }
 
 }  // namespace test_blocks

@@ -100,15 +100,18 @@ TEST_CASE("a module that is recomputed is repeated in forward order, and what it
   CHECK(kept_names(description, Recompute::kFull) == Names{"input"});
 }
 
-TEST_CASE("a tensor that two steps read is kept once") {
+TEST_CASE("a tensor that two weights read is kept once, for the backward pass and for its second half") {
   const ModelSpec model = small_model();
   Description description = empty(model);
   const Tensor shared = description.written("normed", 8 * 64, kHalf);
-  description.keep_once(shared);
-  description.keep_once(shared);
+  description.keep_for_weights(shared, 8 * 30);
+  description.keep_for_weights(shared, 8 * 20);
+  description.keep("read by no weight", 8, kHalf);
   const std::vector<ActivationTerm> terms = description.kept(Recompute::kNone);
-  REQUIRE(terms.size() == 1);
+  REQUIRE(terms.size() == 2);
   CHECK(terms.front().bytes.value == 8 * 64 * 2.0);
+  // The tensor and the gradients of both outputs.
+  CHECK(description.kept_for_weights().value == 2.0 * 8 * (64 + 30 + 20));
 }
 
 TEST_CASE("a weight that trains costs three passes over its tokens, a frozen one two") {
