@@ -9,6 +9,7 @@
 
 #include "sim/base/files.hpp"
 #include "validation/fit/collective_folds.hpp"
+#include "validation/score/score_section.hpp"
 #include "validation/tables/statistics.hpp"
 
 namespace trainyard {
