@@ -8,7 +8,7 @@ namespace trainyard {
 Timeline simulate_analytic(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
   const Whole whole = lay_out_alone(program, fabric, costs);
   const Quotient quotient = fold_whole(program, fabric, whole, Fold::kOn);
-  return EventRun(program, fabric, quotient).run();
+  return run_events(program, fabric, quotient);
 }
 
 }  // namespace trainyard

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace trainyard {
 
 enum class EventKind : std::uint8_t {
-  kKernelsEnd,   // a run of kernels: subject is the stream's number, version the stream's
-  kArrive,       // a stream reaches a communication when its issue is over: subject as above
-  kGroupStart,   // the latency of a group's call is over: subject is the group class
-  kGroupDirect,  // the flows of a group's call that share no link are over: subject as above
-  kFlowEnd       // a flow at its own limit: subject is the flow class, version the flow's
+  kKernelsEnd,    // a run of kernels: subject is the stream's number, version the stream's
+  kArrive,        // a stream reaches a communication when its issue is over: subject as above
+  kArriveAcross,  // likewise, one that leaves its island
+  kGroupStart,    // the latency of a group's call is over: subject is the group class
+  kGroupDirect,   // the flows of a group's call that share no link are over: subject as above
+  kFlowEnd        // a flow at its own limit: subject is the flow class, version the flow's
 };
 
 struct QueuedEvent {
@@ -50,12 +52,24 @@ class EventQueue {
     }
     return heap_.empty() ? std::numeric_limits<double>::infinity() : heap_.front().time;
   }
+  // The next to happen; there is one.
+  const QueuedEvent& next() const { return has_first_ ? first_ : heap_.front(); }
   QueuedEvent pop() {
     if (has_first_) {
       has_first_ = false;
       return first_;
     }
     return take_front();
+  }
+
+  // All that is left, in its order; the queue is empty then.
+  std::vector<QueuedEvent> take_all() {
+    std::vector<QueuedEvent> all = std::exchange(heap_, {});
+    if (std::exchange(has_first_, false)) {
+      all.push_back(first_);
+    }
+    std::sort(all.begin(), all.end(), [](const QueuedEvent& a, const QueuedEvent& b) { return a.before(b); });
+    return all;
   }
 
  private:

@@ -6,29 +6,26 @@
 
 #include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
+#include "sim/base/fork_pool.hpp"
+#include "sim/base/parallel.hpp"
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/timeline_totals.hpp"
 
 namespace trainyard {
 namespace {
 
-std::int32_t number_of(std::size_t rank, std::size_t stream) {
-  return static_cast<std::int32_t>(rank * kStreams + stream);
-}
-std::size_t rank_of(std::int32_t number) {
-  return static_cast<std::size_t>(number) / kStreams;
-}
-std::size_t stream_of(std::int32_t number) {
-  return static_cast<std::size_t>(number) % kStreams;
-}
-
-// Folding has found who is alike: now it is known how many operations are simulated.
-void require_run_effort(const Program& program, const Quotient& quotient) {
-  constexpr double kBytes = 36.0;  // four times of an operation in the timeline, and what lost time beside them
+double operations_of(const Program& program, const Quotient& quotient) {
   double operations = 0.0;
   for (const RankClass& rank : quotient.ranks) {
     operations += static_cast<double>(program.classes[rank.program_class.index()].operations.size());
   }
+  return operations;
+}
+
+// Folding has found who is alike: now it is known how many operations are simulated.
+void require_run_effort(const Program& program, const Quotient& quotient) {
+  constexpr double kBytes = 28.0;  // the times of an operation in the timeline, and what lost time beside them
+  const double operations = operations_of(program, quotient);
   require_effort({.events = operations, .bytes = operations * kBytes},
                  {.file = "scenario",
                   .pointer = "/gpus",
@@ -37,256 +34,104 @@ void require_run_effort(const Program& program, const Quotient& quotient) {
                                         quotient.ranks.size(), program.ranks())});
 }
 
-}  // namespace
-
-EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient)
-    : program_(program),
-      fabric_(fabric),
-      quotient_(quotient),
-      network_(quotient, fabric, events_),
-      calls_(quotient.groups.size()),
-      plans_(quotient.groups.size()),
-      group_of_flow_(quotient.flows.size(), -1),
-      varies_(program.variation.any()) {
+std::vector<SimulatedMachine::CallFlows> call_flows(const Quotient& quotient) {
+  std::vector<SimulatedMachine::CallFlows> out(quotient.groups.size());
   for (std::size_t g = 0; g < quotient.groups.size(); ++g) {
     for (const std::int32_t number : quotient.groups[g].flows) {
       const FlowClass& flow = quotient.flows[static_cast<std::size_t>(number)];
-      group_of_flow_[static_cast<std::size_t>(number)] = static_cast<std::int32_t>(g);
       if (!flow.links.empty()) {
-        plans_[g].shared.push_back(number);
+        out[g].shared.push_back(number);
       } else {
         const double alone = flow.rate_limit.value > 0.0 ? (flow.bytes / flow.rate_limit).value : 0.0;
-        plans_[g].direct = std::max(plans_[g].direct, alone);
+        out[g].direct = std::max(out[g].direct, alone);
       }
     }
   }
-  require_run_effort(program, quotient);
-  class_streams_.reserve(program.classes.size());
-  for (const RankProgram& one : program.classes) {
-    class_streams_.emplace_back(one);
+  return out;
+}
+
+std::vector<std::int32_t> groups_of_flows(const Quotient& quotient) {
+  std::vector<std::int32_t> out(quotient.flows.size(), -1);
+  for (std::size_t g = 0; g < quotient.groups.size(); ++g) {
+    for (const std::int32_t number : quotient.groups[g].flows) {
+      out[static_cast<std::size_t>(number)] = static_cast<std::int32_t>(g);
+    }
   }
+  return out;
+}
+
+}  // namespace
+
+EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient& quotient, const Islands& islands)
+    : fabric_(fabric),
+      class_streams_(program.classes.begin(), program.classes.end()),
+      machine_{.program = program,
+               .quotient = quotient,
+               .islands = islands,
+               .network = FlowNetwork(quotient, fabric),
+               .ranks = {},
+               .calls = std::vector<SimulatedMachine::Call>(quotient.groups.size()),
+               .flows = call_flows(quotient),
+               .group_of_flow = groups_of_flows(quotient)},
+      islands_(islands.count, EventLoop(machine_, Reach::kIsland)),
+      whole_(machine_, Reach::kWhole) {
+  require_run_effort(program, quotient);
   timeline_.ranks.resize(quotient.ranks.size());
-  ranks_.reserve(quotient.ranks.size());
+  machine_.ranks.reserve(quotient.ranks.size());
   for (std::size_t r = 0; r < quotient.ranks.size(); ++r) {
     const RankClass& rank = quotient.ranks[r];
-    const RankProgram& rank_program = program.classes[rank.program_class.index()];
     RankTimeline& timeline = timeline_.ranks[r];
     timeline.rank = rank.representative;
     timeline.program_class = rank.program_class;
     timeline.multiplicity = rank.count;
-    for (auto* column : {&timeline.issued, &timeline.start, &timeline.moving, &timeline.end}) {
-      column->assign(rank_program.operations.size(), 0.0);
-    }
-    ranks_.emplace_back(rank, rank_program, class_streams_[rank.program_class.index()], timeline);
+    machine_.ranks.emplace_back(rank, program.classes[rank.program_class.index()],
+                                class_streams_[rank.program_class.index()], timeline);
   }
 }
 
-void EventRun::try_start(std::size_t rank, std::size_t stream) {
-  RankState& state = ranks_[rank];
-  if (state.stream(stream).running || state.at_end(stream) || !state.next_is_ready(stream)) {
-    return;
-  }
-  const std::uint32_t index = state.next(stream);
-  ++timeline_.events;
-  state.stream(stream).running = true;
-  if (state.program().operations[index].kind == OperationKind::kKernels) {
-    start_kernels(rank, stream, index);
-  } else if (const double issued = state.timeline().issued[index]; issued > now_) {
-    events_.push(EventKind::kArrive, issued, number_of(rank, stream));
-  } else {
-    arrive(rank, stream);
-  }
-}
-
-void EventRun::start_kernels(std::size_t rank, std::size_t stream, std::uint32_t index) {
-  RankState& state = ranks_[rank];
-  StreamState& running = state.stream(stream);
-  RankTimeline& timeline = state.timeline();
-  const KernelRun& run = state.program().operations[index].run;
-  if (varies_) {
-    running.slowness = program_.slowness(timeline.rank, state.program(), index);
-  }
-  const double start = kernels_start(run, now_, timeline.issued[index]);
-  timeline.start[index] = timeline.moving[index] = start;
-  timeline.end[index] = kernels_end(run, running.slowness, now_, timeline.issued[index]);
-  running.progress = KernelProgress(start, timeline.end[index], run.device.value * running.slowness);
-  if (const GpuLoad load = state.load(); !(load == GpuLoad{})) {
-    running.progress.set_slowdown(now_, slowdown(run.sensitivity, load, state.program().gpu) * running.slowness);
-    timeline.end[index] = running.progress.end();
-  }
-  events_.push(EventKind::kKernelsEnd, timeline.end[index], number_of(rank, stream), running.version);
-}
-
-// The load on a rank's GPU changed.
-void EventRun::reload(std::size_t rank) {
-  RankState& state = ranks_[rank];
-  StreamState& running = state.stream(kCompute);
-  if (!running.running) {
-    return;
-  }
-  const std::uint32_t index = state.next(kCompute);
-  const Operation& operation = state.program().operations[index];
-  if (operation.kind != OperationKind::kKernels) {
-    return;
-  }
-  const double further = slowdown(operation.run.sensitivity, state.load(), state.program().gpu);
-  running.progress.set_slowdown(now_, further * running.slowness);
-  if (double& end = state.timeline().end[index]; end != running.progress.end()) {
-    end = running.progress.end();
-    events_.push(EventKind::kKernelsEnd, end, number_of(rank, kCompute), ++running.version);
-  }
-}
-
-void EventRun::arrive(std::size_t rank, std::size_t stream) {
-  RankState& state = ranks_[rank];
-  StreamState& running = state.stream(stream);
-  const std::uint32_t index = state.next(stream);
-  const Operation& operation = state.program().operations[index];
-  state.timeline().start[index] = now_;
-  running.moving = now_;
-  running.outstanding = static_cast<std::int32_t>(operation.communications);
-  TY_ASSERT(operation.communications > 0);
-  int held = 0;
-  std::int32_t complete = 0;
-  for (std::uint32_t i = 0; i < operation.communications; ++i) {
-    const CommunicationId id = state.program().communications[operation.first_communication + i];
-    const std::int32_t group = state.rank().group_of[id.index()];
-    TY_ASSERT(group >= 0);
-    const GroupClass& members = quotient_.groups[static_cast<std::size_t>(group)];
-    held = std::max(held, members.multiprocessors);  // calls that start together are one kernel
-    Call& call = calls_[static_cast<std::size_t>(group)];
-    call.waiting.push_back(number_of(rank, stream));
-    if (++call.arrived == members.participants.size()) {
-      if (varies_) {
-        const RankClass& first = quotient_.ranks[static_cast<std::size_t>(members.participants.front())];
-        call.slowness = call_slowness(program_.variation, id.value, first.representative,
-                                      plans_[static_cast<std::size_t>(group)].calls);
-      }
-      // Latency runs from here; without it the start is an event of its own all the same, so that nothing recurses.
-      events_.push(EventKind::kGroupStart, now_ + members.latency.value * call.slowness, group);
-      ++complete;
-      for (const std::int32_t waiting : call.waiting) {
-        StreamState& member = ranks_[rank_of(waiting)].stream(stream_of(waiting));
-        member.moving = now_;
-        member.load.memory_rate += members.memory_rate.value;
-      }
-    }
-  }
-  if (stream == kCompute) {
-    return;  // nothing runs beside it on its own stream
-  }
-  running.load.multiprocessors = held;
-  reload(rank);
-  if (complete > 0) {
-    for (std::uint32_t i = 0; i < operation.communications; ++i) {
-      const CommunicationId id = state.program().communications[operation.first_communication + i];
-      const Call& call = calls_[static_cast<std::size_t>(state.rank().group_of[id.index()])];
-      for (const std::int32_t waiting : call.waiting) {
-        reload(rank_of(waiting));
-      }
-    }
-  }
-}
-
-void EventRun::start_group(std::int32_t group) {
-  GroupPlan& plan = plans_[static_cast<std::size_t>(group)];
-  Call& call = calls_[static_cast<std::size_t>(group)];
-  ++plan.calls;
-  timeline_.events += static_cast<std::int64_t>(quotient_.groups[static_cast<std::size_t>(group)].flows.size());
-  call.flowing = static_cast<std::int32_t>(plan.shared.size()) + (plan.direct >= 0.0 ? 1 : 0);
-  if (plan.direct >= 0.0) {
-    events_.push(EventKind::kGroupDirect, now_ + plan.direct * call.slowness, group);
-  }
-  for (const std::int32_t flow : plan.shared) {
-    network_.start(flow, now_, call.slowness);
-  }
-  if (call.flowing == 0) {
-    call.flowing = 1;
-    flow_over(group);
-  }
-}
-
-void EventRun::flow_over(std::int32_t group) {
-  Call& call = calls_[static_cast<std::size_t>(group)];
-  if (--call.flowing > 0) {
-    return;
-  }
-  const std::vector<std::int32_t> waiting = std::exchange(call, {}).waiting;
-  for (const std::int32_t number : waiting) {
-    StreamState& member = ranks_[rank_of(number)].stream(stream_of(number));
-    if (--member.outstanding == 0) {
-      finish(rank_of(number), stream_of(number));
-    }
-  }
-}
-
-void EventRun::finish(std::size_t rank, std::size_t stream) {
-  RankState& state = ranks_[rank];
-  StreamState& running = state.stream(stream);
-  const std::uint32_t index = state.next(stream);
-  const Operation& operation = state.program().operations[index];
-  RankTimeline& timeline = state.timeline();
-  if (operation.kind == OperationKind::kCommunication) {
-    timeline.moving[index] = running.moving;
-    timeline.end[index] = now_;
-  } else if (const double further = running.progress.further(); further > 0.0) {
-    timeline.slowed.emplace_back(index, further);
-  }
-  const bool loaded = !(running.load == GpuLoad{});
-  state.finish(stream, now_);
-  if (loaded) {
-    reload(rank);
-  }
-  for (const std::size_t s : state.used_streams()) {
-    try_start(rank, s);
-  }
-}
-
-void EventRun::dispatch(const QueuedEvent& event) {
+std::size_t EventRun::island_of(const QueuedEvent& event) const {
+  const Islands& islands = machine_.islands;
+  const auto subject = static_cast<std::size_t>(event.subject);
   switch (event.kind) {
     case EventKind::kKernelsEnd:
-      if (StreamState& stream = ranks_[rank_of(event.subject)].stream(stream_of(event.subject));
-          stream.running && stream.version == event.version) {
-        ++stream.version;
-        finish(rank_of(event.subject), stream_of(event.subject));
-      }
-      break;
     case EventKind::kArrive:
-      arrive(rank_of(event.subject), stream_of(event.subject));
-      break;
+    case EventKind::kArriveAcross:
+      return static_cast<std::size_t>(islands.of_rank[subject / kStreams]);
     case EventKind::kGroupStart:
-      start_group(event.subject);
-      break;
     case EventKind::kGroupDirect:
-      flow_over(event.subject);
-      break;
+      return static_cast<std::size_t>(islands.of_group[subject]);
     case EventKind::kFlowEnd:
-      if (network_.end(event)) {
-        flow_over(group_of_flow_[static_cast<std::size_t>(event.subject)]);
-      }
       break;
+  }
+  const auto group = static_cast<std::size_t>(machine_.group_of_flow[subject]);
+  return static_cast<std::size_t>(islands.of_group[group]);
+}
+
+// What is next on the islands becomes what is next for all; at one moment by island, on one as they were asked for.
+void EventRun::gather() {
+  std::vector<QueuedEvent> all;
+  for (EventLoop& island : islands_) {
+    const std::vector<QueuedEvent> next = island.events().take_all();
+    all.insert(all.end(), next.begin(), next.end());
+  }
+  std::stable_sort(all.begin(), all.end(), [](const QueuedEvent& a, const QueuedEvent& b) { return a.time < b.time; });
+  for (const QueuedEvent& event : all) {
+    whole_.events().push(event.kind, event.time, event.subject, event.version);
   }
 }
 
-// Ends when nothing can happen any more.
-void EventRun::loop() {
-  while (true) {
-    if (network_.share_before(events_.next_time(), now_)) {
-      ++timeline_.shares;
-      continue;
+// And back: nothing between islands is under way. Of that, ends that have become out of date may be left.
+void EventRun::scatter() {
+  for (const QueuedEvent& event : whole_.events().take_all()) {
+    if (const std::size_t island = island_of(event); island < islands_.size()) {
+      islands_[island].events().push(event.kind, event.time, event.subject, event.version);
     }
-    if (events_.empty()) {
-      return;
-    }
-    const QueuedEvent event = events_.pop();
-    now_ = std::max(now_, event.time);
-    dispatch(event);
   }
 }
 
 void EventRun::throw_on_deadlock() {
   std::vector<BlockedOperation> blocked;
-  for (RankState& rank : ranks_) {
+  for (RankState& rank : machine_.ranks) {
     for (std::size_t s = 0; s < kStreams; ++s) {
       if (!rank.at_end(s)) {
         blocked.push_back({.rank = rank.rank().representative,
@@ -296,25 +141,53 @@ void EventRun::throw_on_deadlock() {
     }
   }
   if (!blocked.empty()) {
-    throw deadlock(program_, blocked);
+    throw deadlock(machine_.program, blocked);
   }
 }
 
-Timeline EventRun::run() {
-  for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    for (const std::size_t s : ranks_[r].used_streams()) {
-      try_start(r, s);
+Timeline EventRun::run(std::size_t workers) {
+  std::vector<std::vector<std::size_t>> ranks(islands_.size());
+  for (std::size_t r = 0; r < machine_.ranks.size(); ++r) {
+    ranks[static_cast<std::size_t>(machine_.islands.of_rank[r])].push_back(r);
+  }
+  in_parallel(islands_.size(), workers, [&](std::size_t island) {
+    for (const std::size_t rank : ranks[island]) {
+      islands_[island].begin(rank);
     }
+    islands_[island].run();
+  });
+  for (gather(); !whole_.events().empty(); gather()) {
+    whole_.run();
+    scatter();
+    in_parallel(islands_.size(), workers, [&](std::size_t island) { islands_[island].run(); });
   }
-  loop();
   throw_on_deadlock();
-  std::vector<std::int64_t> calls;
-  calls.reserve(plans_.size());
-  for (const GroupPlan& plan : plans_) {
-    calls.push_back(plan.calls);
+  in_parallel(islands_.size(), workers, [&](std::size_t island) {
+    for (const std::size_t rank : ranks[island]) {
+      machine_.ranks[rank].end();
+    }
+  });
+  timeline_.events = whole_.executed();
+  timeline_.shares = whole_.shares();
+  for (const EventLoop& island : islands_) {
+    timeline_.events += island.executed();
+    timeline_.shares += island.shares();
   }
-  add_totals(timeline_, quotient_, fabric_, calls);
+  std::vector<std::int64_t> calls;
+  calls.reserve(machine_.calls.size());
+  for (const SimulatedMachine::Call& call : machine_.calls) {
+    calls.push_back(call.calls);
+  }
+  add_totals(timeline_, machine_.quotient, fabric_, calls);
   return std::move(timeline_);
+}
+
+Timeline run_events(const Program& program, const Fabric& fabric, const Quotient& quotient) {
+  // Below this many operations a step takes milliseconds, of which looking for islands would be a part.
+  constexpr double kWorthIt = 1e5;
+  const Islands islands =
+      operations_of(program, quotient) < kWorthIt ? one_island(program, quotient) : find_islands(program, quotient);
+  return EventRun(program, fabric, quotient, islands).run(available_processors());
 }
 
 }  // namespace trainyard

@@ -35,14 +35,14 @@ FairShares::FairShares(std::vector<double> capacity, std::vector<std::vector<Cro
   }
 }
 
-void FairShares::make_stale(std::int32_t number) {
+void FairShares::make_stale(std::int32_t number, Changes& changes) {
   if (Link& changed = link(number); !changed.is_stale) {
     changed.is_stale = true;
-    stale_.push_back(number);
+    changes.stale_.push_back(number);
   }
 }
 
-bool FairShares::enter(std::int32_t flow) {
+bool FairShares::enter(std::int32_t flow, Changes& changes) {
   const auto f = static_cast<std::size_t>(flow);
   bool fits = true;
   for (std::size_t c = 0; c < crossings_[f].size(); ++c) {
@@ -52,20 +52,20 @@ bool FairShares::enter(std::int32_t flow) {
     places_[f][c] = static_cast<std::int32_t>(crossed.active.size());
     crossed.active.push_back({.flow = flow, .crossing = static_cast<std::int32_t>(c)});
     if (crossed.is_short()) {
-      make_stale(number);
+      make_stale(number, changes);
       fits = false;
     }
   }
   return fits;
 }
 
-void FairShares::leave(std::int32_t flow) {
+void FairShares::leave(std::int32_t flow, Changes& changes) {
   const auto f = static_cast<std::size_t>(flow);
   for (std::size_t c = 0; c < crossings_[f].size(); ++c) {
     const std::int32_t number = crossings_[f][c].link;
     Link& crossed = link(number);
     if (crossed.is_short()) {
-      make_stale(number);
+      make_stale(number, changes);
     }
     crossed.asked -= parts_[f][c];
     const auto place = static_cast<std::size_t>(places_[f][c]);
@@ -77,38 +77,38 @@ void FairShares::leave(std::int32_t flow) {
 }
 
 // Flows on stale links, and from there over links that are asked for more than they carry.
-void FairShares::find_reached() {
-  reached_links_.clear();
-  reached_flows_.clear();
-  for (const std::int32_t number : stale_) {
+void FairShares::find_reached(Changes& changes) {
+  changes.reached_links_.clear();
+  changes.reached_flows_.clear();
+  for (const std::int32_t number : changes.stale_) {
     link(number).found = true;
-    reached_links_.push_back(number);
+    changes.reached_links_.push_back(number);
   }
-  for (std::size_t next = 0; next < reached_links_.size(); ++next) {
-    for (const Link::Entry& entry : link(reached_links_[next]).active) {
+  for (std::size_t next = 0; next < changes.reached_links_.size(); ++next) {
+    for (const Link::Entry& entry : link(changes.reached_links_[next]).active) {
       Flow& flow = flows_[static_cast<std::size_t>(entry.flow)];
       if (flow.open) {
         continue;
       }
       flow.open = true;
-      reached_flows_.push_back(entry.flow);
+      changes.reached_flows_.push_back(entry.flow);
       for (const Crossing& crossed : crossings(entry.flow)) {
         if (Link& other = link(crossed.link); !other.found && other.is_short()) {
           other.found = true;
-          reached_links_.push_back(crossed.link);
+          changes.reached_links_.push_back(crossed.link);
         }
       }
     }
   }
-  for (const std::int32_t number : stale_) {
+  for (const std::int32_t number : changes.stale_) {
     link(number).is_stale = false;
   }
-  stale_.clear();
+  changes.stale_.clear();
 }
 
-void FairShares::give(std::int32_t flow, double rate) {
+void FairShares::give(std::int32_t flow, double rate, Changes& changes) {
   flows_[static_cast<std::size_t>(flow)].open = false;
-  shares_.push_back({.flow = flow, .rate = rate});
+  changes.shares_.push_back({.flow = flow, .rate = rate});
   for (const Crossing& crossed : crossings(flow)) {
     if (Link& filled = link(crossed.link); filled.found) {
       if (rate != filled.rate) {
@@ -122,10 +122,10 @@ void FairShares::give(std::int32_t flow, double rate) {
   }
 }
 
-const std::vector<FairShares::Share>& FairShares::solve() {
-  find_reached();
-  shares_.clear();
-  for (const std::int32_t number : reached_links_) {
+const std::vector<FairShares::Share>& FairShares::solve(Changes& changes) {
+  find_reached(changes);
+  changes.shares_.clear();
+  for (const std::int32_t number : changes.reached_links_) {
     Link& filled = link(number);
     filled.left = filled.capacity;
     filled.rate = filled.taken = filled.users = 0.0;
@@ -133,36 +133,36 @@ const std::vector<FairShares::Share>& FairShares::solve() {
       filled.users += crossings(entry.flow)[static_cast<std::size_t>(entry.crossing)].weight;
     }
   }
-  const auto fuller = [](const Level& a, const Level& b) {
+  const auto fuller = [](const Changes::Level& a, const Changes::Level& b) {
     return a.level > b.level || (a.level == b.level && a.link > b.link);
   };
-  levels_.clear();
-  for (const std::int32_t number : reached_links_) {
+  changes.levels_.clear();
+  for (const std::int32_t number : changes.reached_links_) {
     if (const Link& filled = link(number); filled.is_short()) {
-      levels_.push_back({.level = filled.level(), .link = number});
+      changes.levels_.push_back({.level = filled.level(), .link = number});
     }
   }
-  std::make_heap(levels_.begin(), levels_.end(), fuller);
-  std::sort(reached_flows_.begin(), reached_flows_.end(), [this](std::int32_t a, std::int32_t b) {
+  std::make_heap(changes.levels_.begin(), changes.levels_.end(), fuller);
+  std::sort(changes.reached_flows_.begin(), changes.reached_flows_.end(), [this](std::int32_t a, std::int32_t b) {
     const double first = alone(a);
     const double second = alone(b);
     return first < second || (first == second && a < b);
   });
   // The next to stop growing is the flow of the lowest limit or those on the link that is full first. A link's level
   // only rises when flows stop, so what the heap says of it is never too high.
-  for (auto next = reached_flows_.begin(); next != reached_flows_.end();) {
+  for (auto next = changes.reached_flows_.begin(); next != changes.reached_flows_.end();) {
     if (!flows_[static_cast<std::size_t>(*next)].open) {
       ++next;
       continue;
     }
-    if (levels_.empty() || alone(*next) <= levels_.front().level * kEqual) {
-      give(*next, alone(*next));
+    if (changes.levels_.empty() || alone(*next) <= changes.levels_.front().level * kEqual) {
+      give(*next, alone(*next), changes);
       ++next;
       continue;
     }
-    std::pop_heap(levels_.begin(), levels_.end(), fuller);
-    Level full = levels_.back();
-    levels_.pop_back();
+    std::pop_heap(changes.levels_.begin(), changes.levels_.end(), fuller);
+    Changes::Level full = changes.levels_.back();
+    changes.levels_.pop_back();
     const Link& filled = link(full.link);
     if (filled.users <= 0.0) {
       continue;  // weights are whole numbers: nothing is left of their sum
@@ -170,20 +170,20 @@ const std::vector<FairShares::Share>& FairShares::solve() {
     const double level = filled.level();
     if (level > full.level * kEqual) {
       full.level = level;
-      levels_.push_back(full);
-      std::push_heap(levels_.begin(), levels_.end(), fuller);
+      changes.levels_.push_back(full);
+      std::push_heap(changes.levels_.begin(), changes.levels_.end(), fuller);
       continue;
     }
     for (const Link::Entry& entry : filled.active) {
       if (flows_[static_cast<std::size_t>(entry.flow)].open) {
-        give(entry.flow, std::min(full.level, alone(entry.flow)));
+        give(entry.flow, std::min(full.level, alone(entry.flow)), changes);
       }
     }
   }
-  for (const std::int32_t number : reached_links_) {
+  for (const std::int32_t number : changes.reached_links_) {
     link(number).found = false;
   }
-  return shares_;
+  return changes.shares_;
 }
 
 }  // namespace trainyard

@@ -25,6 +25,27 @@ class FairShares {
     double rate;
   };
 
+  // What changed since shares were last found, and the room to find them in. One for all, or one for each part of the
+  // network whose flows and links no other part touches: parts may then be solved at the same time.
+  class Changes {
+   public:
+    // Whether flows came or went that change the shares of others.
+    bool any() const { return !stale_.empty(); }
+
+   private:
+    friend class FairShares;
+    // When a link is full if all open flows grow alike.
+    struct Level {
+      double level;
+      std::int32_t link;
+    };
+    std::vector<std::int32_t> stale_;
+    std::vector<std::int32_t> reached_flows_;
+    std::vector<std::int32_t> reached_links_;
+    std::vector<Level> levels_;
+    std::vector<Share> shares_;
+  };
+
   // `capacity` of every link in bytes per second; what each flow crosses, every link once; and its own limit, zero for
   // none. A flow without a limit crosses a link.
   FairShares(std::vector<double> capacity, std::vector<std::vector<Crossing>> crossings,
@@ -35,12 +56,10 @@ class FairShares {
   const std::vector<Crossing>& crossings(std::int32_t flow) const { return crossings_[static_cast<std::size_t>(flow)]; }
 
   // A flow begins to move. True when all of its links carry it at its own limit: then no share changes.
-  bool enter(std::int32_t flow);
-  void leave(std::int32_t flow);
-  // Whether flows came or went that change the shares of others.
-  bool is_stale() const { return !stale_.empty(); }
+  bool enter(std::int32_t flow, Changes& changes);
+  void leave(std::int32_t flow, Changes& changes);
   // The shares of all flows that may have got another one, in no particular but always the same order.
-  const std::vector<Share>& solve();
+  const std::vector<Share>& solve(Changes& changes);
 
  private:
   // What a flow asks of a link is counted in whole parts of its capacity, so that sums are exact in any order.
@@ -71,27 +90,17 @@ class FairShares {
     bool is_short() const { return asked > kCarries; }
     double level() const { return std::max(0.0, left - rate * taken) / users; }
   };
-  // When a link is full if all open flows grow alike.
-  struct Level {
-    double level;
-    std::int32_t link;
-  };
 
   Link& link(std::int32_t number) { return links_[static_cast<std::size_t>(number)]; }
-  void make_stale(std::int32_t number);
-  void find_reached();
-  void give(std::int32_t flow, double rate);
+  void make_stale(std::int32_t number, Changes& changes);
+  void find_reached(Changes& changes);
+  void give(std::int32_t flow, double rate, Changes& changes);
 
   std::vector<Link> links_;
   std::vector<Flow> flows_;
   std::vector<std::vector<Crossing>> crossings_;
   std::vector<std::vector<std::int64_t>> parts_;   // by flow and crossing
   std::vector<std::vector<std::int32_t>> places_;  // likewise: where the flow stands in the link's list
-  std::vector<std::int32_t> stale_;
-  std::vector<std::int32_t> reached_flows_;
-  std::vector<std::int32_t> reached_links_;
-  std::vector<Level> levels_;
-  std::vector<Share> shares_;
 };
 
 }  // namespace trainyard

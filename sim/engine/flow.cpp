@@ -6,7 +6,7 @@ namespace trainyard {
 
 Timeline simulate_flow(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
   const Quotient quotient = fold_program(program, fabric, costs, fold);
-  return EventRun(program, fabric, quotient).run();
+  return run_events(program, fabric, quotient);
 }
 
 }  // namespace trainyard

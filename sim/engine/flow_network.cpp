@@ -34,51 +34,51 @@ FairShares shares_of(const Quotient& quotient, const Fabric& fabric) {
   return {std::move(capacity), std::move(crossings), limits};
 }
 
-}  // namespace
-
-FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events)
-    : quotient_(quotient), events_(events), shares_(shares_of(quotient, fabric)), flows_(quotient.flows.size()) {}
-
-void FlowNetwork::move(std::int32_t flow, double rate, double now) {
-  Moving& moving = flows_[static_cast<std::size_t>(flow)];
-  moving.rate = rate;
-  moving.since = now;
-  events_.push(EventKind::kFlowEnd, now + moving.left / rate, flow, ++moving.version);
-}
-
-void FlowNetwork::mark_stale(double now) {
-  if (!shares_.is_stale()) {
-    stale_until_ = now * (1.0 + kRounding);
+void mark_stale(double now, FlowNetwork::Part& part) {
+  if (!part.changes.any()) {
+    part.stale_until = now * (1.0 + kRounding);
   }
 }
 
-void FlowNetwork::start(std::int32_t flow, double now, double slowness) {
+}  // namespace
+
+FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric)
+    : quotient_(quotient), shares_(shares_of(quotient, fabric)), flows_(quotient.flows.size()) {}
+
+void FlowNetwork::move(std::int32_t flow, double rate, double now, Part& part) {
+  Moving& moving = flows_[static_cast<std::size_t>(flow)];
+  moving.rate = rate;
+  moving.since = now;
+  part.events.push(EventKind::kFlowEnd, now + moving.left / rate, flow, ++moving.version);
+}
+
+void FlowNetwork::start(std::int32_t flow, double now, double slowness, Part& part) {
   const double bytes = quotient_.flows[static_cast<std::size_t>(flow)].bytes.value * slowness;
   Moving& moving = flows_[static_cast<std::size_t>(flow)];
   moving.left = bytes;
   moving.since = now;
   moving.rate = 0.0;
-  mark_stale(now);
-  if (shares_.enter(flow)) {
-    move(flow, shares_.alone(flow), now);
+  mark_stale(now, part);
+  if (shares_.enter(flow, part.changes)) {
+    move(flow, shares_.alone(flow), now, part);
   }
 }
 
-bool FlowNetwork::end(const QueuedEvent& event) {
+bool FlowNetwork::end(const QueuedEvent& event, Part& part) {
   if (flows_[static_cast<std::size_t>(event.subject)].version != event.version) {
     return false;
   }
-  mark_stale(event.time);
-  shares_.leave(event.subject);
+  mark_stale(event.time, part);
+  shares_.leave(event.subject, part.changes);
   return true;
 }
 
-void FlowNetwork::share(double now) {
-  for (const auto& [flow, rate] : shares_.solve()) {
+void FlowNetwork::share(double now, Part& part) {
+  for (const auto& [flow, rate] : shares_.solve(part.changes)) {
     Moving& moving = flows_[static_cast<std::size_t>(flow)];
     if (std::abs(rate - moving.rate) > kRounding * rate) {
       moving.left = std::max(0.0, moving.left - moving.rate * (now - moving.since));
-      move(flow, rate, now);
+      move(flow, rate, now, part);
     }
   }
 }

@@ -13,19 +13,27 @@ namespace trainyard {
 
 class FlowNetwork {
  public:
-  FlowNetwork(const Quotient& quotient, const Fabric& fabric, EventQueue& events);
+  // What happens next in a part of the network, and what changed there. Flows of different parts share no link, so
+  // parts may be simulated at the same time.
+  struct Part {
+    EventQueue events;
+    FairShares::Changes changes;
+    double stale_until = 0.0;
+  };
+
+  FlowNetwork(const Quotient& quotient, const Fabric& fabric);
 
   // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd.
-  void start(std::int32_t flow, double now, double slowness);
+  void start(std::int32_t flow, double now, double slowness, Part& part);
   // An event kFlowEnd happened. False when it is out of date: the flow's share changed in between.
-  bool end(const QueuedEvent& event);
+  bool end(const QueuedEvent& event, Part& part);
   // Shares links anew if flows came or went and time is about to go on: flows that begin or end together are one
   // change.
-  bool share_before(double next, double now) {
-    if (!shares_.is_stale() || next <= stale_until_) {
+  bool share_before(double next, double now, Part& part) {
+    if (!part.changes.any() || next <= part.stale_until) {
       return false;
     }
-    share(now);
+    share(now, part);
     return true;
   }
 
@@ -36,15 +44,12 @@ class FlowNetwork {
     double left = 0.0;   // bytes at `since`
     double since = 0.0;  // when its rate last changed
   };
-  void share(double now);
-  void move(std::int32_t flow, double rate, double now);
-  void mark_stale(double now);
+  void share(double now, Part& part);
+  void move(std::int32_t flow, double rate, double now, Part& part);
 
   const Quotient& quotient_;
-  EventQueue& events_;
   FairShares shares_;
   std::vector<Moving> flows_;
-  double stale_until_ = 0.0;
 };
 
 }  // namespace trainyard

@@ -1,47 +1,57 @@
 #pragma once
 // The host thread of one rank. It never waits except at kHostWait, so between waits its clock is arithmetic: no event
 // is needed to launch a kernel.
-#include <cstdint>
-#include <vector>
+#include <cstddef>
 
+#include "sim/engine/class_streams.hpp"
 #include "sim/engine/timeline.hpp"
 #include "sim/program/program.hpp"
 
 namespace trainyard {
 
+// Until an operation begins its place in the timeline's column of ends holds when it was issued. That is written when
+// somebody asks, so that a host which issues a whole step at once does not walk through memory long before its device.
 class IssueClock {
  public:
-  IssueClock(const RankProgram& program, RankTimeline& timeline) : program_(&program), timeline_(&timeline) {}
+  IssueClock(const RankProgram& program, const ClassStreams& streams, RankTimeline& timeline)
+      : program_(&program), streams_(&streams), timeline_(&timeline) {}
 
-  // Issues operations up to and including the next host wait. The host resumes at `now` at the earliest. Returns
-  // whether it stopped at a host wait (else the program is issued completely).
+  // Issues operations up to and including the next host wait; all issued before are written. The host resumes at `now`
+  // at the earliest. Returns whether it stopped at a host wait (else the program is issued completely).
   bool issue(double now) {
     clock_ = clock_ < now ? now : clock_;
-    while (next_ < program_->operations.size()) {
-      const Operation& operation = program_->operations[next_];
-      begin_ = clock_;
-      clock_ += operation.run.host.value;
-      timeline_->issued[next_] = clock_;
-      timeline_->start[next_] = begin_;  // the stream replaces it for what runs on the device
-      timeline_->moving[next_] = begin_;
-      timeline_->end[next_] = clock_;
-      ++next_;
-      if (operation.kind == OperationKind::kHostWait) {
-        return true;
-      }
+    if (next_wait_ == streams_->host_waits.size()) {
+      issued_ = program_->operations.size();
+      return false;
     }
-    return false;
+    issued_ = streams_->host_waits[next_wait_++] + 1;
+    return true;
   }
 
-  std::size_t issued() const { return next_; }  // operations below this number are issued
-  double clock() const { return clock_; }
+  std::size_t issued() const { return issued_; }  // operations below this number are issued
+  // When an issued operation that has not begun was issued.
+  double issued_at(std::size_t operation) {
+    write(operation + 1);
+    return timeline_->end[operation];
+  }
+  void write_all() { write(issued_); }
 
  private:
+  void write(std::size_t until) {
+    for (; written_ < until; ++written_) {
+      timeline_->start[written_] = clock_;  // the stream replaces it for what runs on the device
+      clock_ += program_->operations[written_].run.host.value;
+      timeline_->end[written_] = clock_;
+    }
+  }
+
   const RankProgram* program_;
+  const ClassStreams* streams_;
   RankTimeline* timeline_;
-  std::size_t next_ = 0;
-  double clock_ = 0.0;
-  double begin_ = 0.0;
+  std::size_t issued_ = 0;
+  std::size_t written_ = 0;
+  std::size_t next_wait_ = 0;
+  double clock_ = 0.0;  // when the host has issued what is written
 };
 
 // When a run that became free at `ready` (stream and waits) ends on an idle device, whose kernels take `slowness` times

@@ -4,20 +4,12 @@
 
 namespace trainyard {
 
-ClassStreams::ClassStreams(const RankProgram& program) : position(program.operations.size(), kOnHost) {
-  for (std::size_t i = 0; i < program.operations.size(); ++i) {
-    const Operation& operation = program.operations[i];
-    if (operation.kind == OperationKind::kKernels || operation.kind == OperationKind::kCommunication) {
-      std::vector<std::uint32_t>& stream = operations[static_cast<std::size_t>(operation.stream)];
-      position[i] = static_cast<std::uint32_t>(stream.size());
-      stream.push_back(static_cast<std::uint32_t>(i));
-    }
-  }
-  for (std::size_t s = 0; s < kStreams; ++s) {
-    if (!operations[s].empty()) {
-      used.push_back(s);
-    }
-  }
+void RankState::begin() {
+  timeline_->start.assign(program_->operations.size(), 0.0);
+  timeline_->end.assign(program_->operations.size(), 0.0);
+  timeline_->moving.assign(class_streams_->communications, 0.0);
+  host_waiting_ = clock_.issue(0.0);
+  resume_host(0.0);
 }
 
 bool RankState::next_is_ready(std::size_t s) const {
@@ -62,6 +54,7 @@ bool RankState::host_may_go_on() const {
 void RankState::resume_host(double now) {
   while (host_waiting_ && host_may_go_on()) {
     const std::size_t wait = clock_.issued() - 1;
+    clock_.write_all();
     timeline_->end[wait] = std::max(timeline_->end[wait], now);
     host_waiting_ = clock_.issue(now);
   }

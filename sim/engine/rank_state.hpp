@@ -3,21 +3,12 @@
 #include <array>
 #include <vector>
 
+#include "sim/engine/class_streams.hpp"
 #include "sim/engine/gpu_load.hpp"
 #include "sim/engine/issue_clock.hpp"
 #include "sim/engine/quotient.hpp"
 
 namespace trainyard {
-
-// The operations of a class by stream, shared by its ranks.
-struct ClassStreams {
-  explicit ClassStreams(const RankProgram& program);
-  std::array<std::vector<std::uint32_t>, kStreams> operations;
-  std::vector<std::uint32_t> position;  // of every operation in its stream; of host operations kOnHost
-  std::vector<std::size_t> used;        // streams that have operations: most classes leave most of them idle
-
-  static constexpr std::uint32_t kOnHost = 0xffffffffU;
-};
 
 struct StreamState {
   std::uint32_t next = 0;
@@ -33,10 +24,15 @@ struct StreamState {
 class RankState {
  public:
   RankState(const RankClass& rank, const RankProgram& program, const ClassStreams& streams, RankTimeline& timeline)
-      : rank_(&rank), program_(&program), class_streams_(&streams), timeline_(&timeline), clock_(program, timeline) {
-    host_waiting_ = clock_.issue(0.0);
-    resume_host(0.0);
-  }
+      : rank_(&rank),
+        program_(&program),
+        class_streams_(&streams),
+        timeline_(&timeline),
+        clock_(program, streams, timeline) {}
+  // The host begins to issue. Makes room for the rank's times.
+  void begin();
+  // All is over: times of host work behind the last that runs on the device are in the timeline, too.
+  void end() { clock_.write_all(); }
 
   const RankClass& rank() const { return *rank_; }
   RankTimeline& timeline() { return *timeline_; }
@@ -49,6 +45,11 @@ class RankState {
   std::uint32_t next(std::size_t s) const { return class_streams_->operations[s][streams_[s].next]; }
   // Whether it is issued and what it waits for is over.
   bool next_is_ready(std::size_t s) const;
+  // When an operation that has not begun was issued.
+  double issued(std::uint32_t index) { return clock_.issued_at(index); }
+  void set_moving(std::uint32_t index, double time) {
+    timeline_->moving[class_streams_->among_communications[index]] = time;
+  }
 
   // The running operation of a stream is over; a host that waited for it goes on.
   void finish(std::size_t s, double now);

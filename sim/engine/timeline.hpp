@@ -10,15 +10,15 @@
 
 namespace trainyard {
 
-// One simulated rank and how many real ranks it stands for. Columns are indexed by the operations of its class.
+// One simulated rank and how many real ranks it stands for. Columns are indexed by the operations of its class; times
+// are seconds since the step began.
 struct RankTimeline {
   RankId rank;
   ClassId program_class;
   std::int64_t multiplicity = 1;
-  std::vector<double> issued;  // when the host finished issuing the operation, in seconds
-  std::vector<double> start;   // when the stream reached it and everything it waits for was over
-  std::vector<double> moving;  // of a communication: when the last member had reached it; else equal to start
+  std::vector<double> start;  // when the stream reached it and everything it waits for was over; of the host's: begun
   std::vector<double> end;
+  std::vector<double> moving;  // of communications only, in their order: when the last member had reached it
   // Kernels that communications beside them slowed down, in the order of their ends: operation, seconds it lost.
   std::vector<std::pair<std::uint32_t, double>> slowed;
 };

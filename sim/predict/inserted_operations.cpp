@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "sim/engine/column_times.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -21,7 +23,15 @@ class Alignment {
  public:
   Alignment(const RankProgram& a_program, const RankTimeline& a, const RankProgram& b_program, const RankTimeline& b,
             double rounding)
-      : a_program_(a_program), a_(a), b_program_(b_program), b_(b), rounding_(rounding) {}
+      : a_program_(a_program),
+        a_(a),
+        a_issued_(issue_times(a_program, a)),
+        a_moving_(moving_times(a_program, a)),
+        b_program_(b_program),
+        b_(b),
+        b_issued_(issue_times(b_program, b)),
+        b_moving_(moving_times(b_program, b)),
+        rounding_(rounding) {}
 
   std::optional<std::vector<Insertion>> find() {
     if (b_count() < a_count()) {
@@ -64,7 +74,7 @@ class Alignment {
     const auto no_later = [&](const std::vector<double>& one, const std::vector<double>& other) {
       return other[j] <= one[i] + later + rounding_;
     };
-    if (!same_work(a_program_.operations[i], b_program_.operations[j]) || !no_later(a_.issued, b_.issued)) {
+    if (!same_work(a_program_.operations[i], b_program_.operations[j]) || !no_later(a_issued_, b_issued_)) {
       return false;
     }
     switch (a_program_.operations[i].kind) {
@@ -73,7 +83,7 @@ class Alignment {
       case OperationKind::kHostWait:
         return no_later(a_.start, b_.start) && near(a_.end, b_.end);
       default:
-        return near(a_.start, b_.start) && near(a_.moving, b_.moving) && near(a_.end, b_.end);
+        return near(a_.start, b_.start) && near(a_moving_, b_moving_) && near(a_.end, b_.end);
     }
   }
 
@@ -141,8 +151,12 @@ class Alignment {
 
   const RankProgram& a_program_;
   const RankTimeline& a_;
+  std::vector<double> a_issued_;
+  std::vector<double> a_moving_;
   const RankProgram& b_program_;
   const RankTimeline& b_;
+  std::vector<double> b_issued_;
+  std::vector<double> b_moving_;
   double rounding_;
 };
 

@@ -51,7 +51,7 @@ std::string timeline_bytes(const Timeline& timeline) {
     put(bytes, rank.rank);
     put(bytes, rank.program_class);
     put(bytes, rank.multiplicity);
-    for (const auto* column : {&rank.issued, &rank.start, &rank.moving, &rank.end}) {
+    for (const auto* column : {&rank.start, &rank.end, &rank.moving}) {
       put_column(bytes, *column);
     }
     put(bytes, rank.slowed.size());
@@ -84,7 +84,7 @@ Timeline timeline_from_bytes(const std::string& bytes) {
     rank.rank = take<RankId>(bytes, at);
     rank.program_class = take<ClassId>(bytes, at);
     rank.multiplicity = take<std::int64_t>(bytes, at);
-    for (auto* column : {&rank.issued, &rank.start, &rank.moving, &rank.end}) {
+    for (auto* column : {&rank.start, &rank.end, &rank.moving}) {
       *column = take_column(bytes, at);
     }
     rank.slowed.resize(take<std::size_t>(bytes, at));

@@ -4,6 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "sim/base/fork_pool.hpp"
+#include "sim/base/parallel.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -84,15 +87,18 @@ class Gaps {
 Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   const RankProgram& program = whole.classes[rank.program_class.index()];
   std::vector<CommunicationSpan> communications;
+  communications.reserve(rank.moving.size());
+  auto next_moving = rank.moving.begin();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
     if (operation.kind != OperationKind::kCommunication) {
       continue;
     }
-    if (rank.moving[i] > rank.start[i]) {
-      communications.push_back({rank.start[i], rank.moving[i], &Breakdown::bubble, 1});
+    const double moving = *next_moving++;
+    if (moving > rank.start[i]) {
+      communications.push_back({rank.start[i], moving, &Breakdown::bubble, 1});
     }
-    communications.push_back({rank.moving[i], rank.end[i], cause_of(operation.category), 0});
+    communications.push_back({moving, rank.end[i], cause_of(operation.category), 0});
   }
   Gaps gaps(std::move(communications));
   const bool varies = whole.variation.any();
@@ -148,9 +154,12 @@ Seconds Breakdown::total() const {
 Breakdown break_down(const Program& program, const Timeline& timeline) {
   Breakdown average;
   double devices = 0.0;
-  for (const RankTimeline& rank : timeline.ranks) {
-    const Breakdown one = of_rank(program, rank, timeline.step.value);
-    const auto weight = static_cast<double>(rank.multiplicity);
+  std::vector<Breakdown> of_ranks(timeline.ranks.size());
+  in_parallel(of_ranks.size(), available_processors(),
+              [&](std::size_t r) { of_ranks[r] = of_rank(program, timeline.ranks[r], timeline.step.value); });
+  for (std::size_t r = 0; r < of_ranks.size(); ++r) {
+    const Breakdown& one = of_ranks[r];
+    const auto weight = static_cast<double>(timeline.ranks[r].multiplicity);
     devices += weight;
     for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,
                                      &Breakdown::exposed_dp, &Breakdown::exposed_cp, &Breakdown::exposed_ep,

@@ -4,9 +4,7 @@
 #include <array>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <optional>
-#include <span>
 #include <tuple>
 #include <utility>
 
@@ -23,10 +21,11 @@ struct Place {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
-// Of an operation: the one before it on its stream, and the last host wait before it.
+// Of an operation: the one before it on its stream, and what comes before it altogether.
 struct Before {
   std::size_t on_stream = kNone;
   std::size_t host_wait = kNone;
+  std::size_t communications = 0;  // operations that communicate
 };
 
 std::vector<Before> operations_before(const RankProgram& rank) {
@@ -34,10 +33,12 @@ std::vector<Before> operations_before(const RankProgram& rank) {
   std::array<std::size_t, kStreams> on_stream;
   on_stream.fill(kNone);
   std::size_t host_wait = kNone;
+  std::size_t communications = 0;
   for (std::size_t i = 0; i < rank.operations.size(); ++i) {
     const Operation& operation = rank.operations[i];
     std::size_t& last = on_stream[static_cast<std::size_t>(operation.stream)];
-    before[i] = {.on_stream = last, .host_wait = host_wait};
+    before[i] = {.on_stream = last, .host_wait = host_wait, .communications = communications};
+    communications += operation.kind == OperationKind::kCommunication ? 1 : 0;
     if (operation.kind == OperationKind::kKernels || operation.kind == OperationKind::kCommunication) {
       last = i;
     } else if (operation.kind == OperationKind::kHostWait) {
@@ -50,61 +51,73 @@ std::vector<Before> operations_before(const RankProgram& rank) {
 // Who takes part in the n-th call of a communication.
 class Calls {
  public:
-  Calls(const Program& program, const Timeline& timeline) {
-    std::vector<std::int32_t> most(program.communications.size(), 0);
-    for (const RankProgram& rank : program.classes) {
-      std::vector<std::int32_t> calls(program.communications.size(), 0);
-      std::vector<std::int32_t>& numbers = numbers_.emplace_back();
-      for (const CommunicationId id : rank.communications) {
-        numbers.push_back(calls[id.index()]++);
-      }
-      for (std::size_t c = 0; c < most.size(); ++c) {
-        most[c] = std::max(most[c], calls[c]);
-      }
-    }
-    std::size_t all = 0;
-    for (const std::int32_t calls : most) {
-      first_call_.push_back(all);
-      all += static_cast<std::size_t>(calls);
-    }
-    first_member_.resize(all + 1, 0);
-    // Counted first, so that the members of a call lie beside each other, in the order of the ranks.
-    for_each(program, timeline, [this](std::size_t call, const Place&) { ++first_member_[call + 1]; });
-    std::partial_sum(first_member_.begin(), first_member_.end(), first_member_.begin());
-    members_.resize(first_member_.back());
-    std::vector<std::size_t> next(first_member_.begin(), first_member_.end() - 1);
-    for_each(program, timeline, [&](std::size_t call, const Place& place) { members_[next[call]++] = place; });
-  }
-
-  // Of the c-th communication of a class.
-  std::span<const Place> members(ClassId program_class, CommunicationId id, std::size_t c) const {
-    const std::size_t call = call_of(program_class, id, c);
-    return std::span(members_).subspan(first_member_[call], first_member_[call + 1] - first_member_[call]);
-  }
-
- private:
-  std::size_t call_of(ClassId program_class, CommunicationId id, std::size_t c) const {
-    return first_call_[id.index()] + static_cast<std::size_t>(numbers_[program_class.index()][c]);
-  }
-  template <class Do>
-  void for_each(const Program& program, const Timeline& timeline, const Do& call) const {
+  Calls(const Program& program, const Timeline& timeline)
+      : program_(program), ranks_of_(program.classes.size()), classes_of_(program.communications.size()) {
     for (std::size_t r = 0; r < timeline.ranks.size(); ++r) {
-      const ClassId program_class = timeline.ranks[r].program_class;
-      const RankProgram& rank = program.classes[program_class.index()];
-      for (std::size_t i = 0; i < rank.operations.size(); ++i) {
-        const Operation& operation = rank.operations[i];
-        for (std::uint32_t c = operation.first_communication;
-             c < operation.first_communication + operation.communications; ++c) {
-          call(call_of(program_class, rank.communications[c], c), Place{r, i});
+      ranks_of_[timeline.ranks[r].program_class.index()].push_back(r);
+    }
+    std::vector<std::uint32_t> calls(program.communications.size(), 0);
+    for (std::size_t c = 0; c < program.classes.size(); ++c) {
+      std::vector<Call>& of_class = calls_.emplace_back();
+      std::vector<std::uint32_t>& numbers = numbers_.emplace_back();
+      const RankProgram& one = program.classes[c];
+      for (std::size_t i = 0; i < one.operations.size(); ++i) {
+        const Operation& operation = one.operations[i];
+        for (std::uint32_t k = operation.first_communication;
+             k < operation.first_communication + operation.communications; ++k) {
+          of_class.push_back({one.communications[k], calls[one.communications[k].index()]++, i});
+        }
+      }
+      // Operations name their communications in any order.
+      numbers.resize(one.communications.size());
+      std::size_t next = 0;
+      for (const Operation& operation : one.operations) {
+        for (std::uint32_t k = 0; k < operation.communications; ++k) {
+          numbers[operation.first_communication + k] = of_class[next++].number;
+        }
+      }
+      for (const CommunicationId id : one.communications) {
+        if (std::exchange(calls[id.index()], 0) > 0) {
+          classes_of_[id.index()].push_back(c);
+        }
+      }
+      std::sort(of_class.begin(), of_class.end());
+    }
+  }
+
+  // Of the k-th communication of a class, in the order of the ranks.
+  std::vector<Place> members(ClassId program_class, std::uint32_t k) const {
+    const CommunicationId id = program_.classes[program_class.index()].communications[k];
+    const std::uint32_t number = numbers_[program_class.index()][k];
+    std::vector<Place> out;
+    for (const std::size_t c : classes_of_[id.index()]) {
+      const auto first = std::lower_bound(calls_[c].begin(), calls_[c].end(), Call{id, number, 0});
+      if (first != calls_[c].end() && first->id == id && first->number == number) {
+        for (const std::size_t rank : ranks_of_[c]) {
+          out.push_back({rank, first->operation});
         }
       }
     }
+    if (classes_of_[id.index()].size() > 1) {
+      std::sort(out.begin(), out.end(), [](const Place& a, const Place& b) { return a.rank < b.rank; });
+    }
+    return out;
   }
 
-  std::vector<std::vector<std::int32_t>> numbers_;  // by class: how many calls of the same came before
-  std::vector<std::size_t> first_call_;             // by communication
-  std::vector<std::size_t> first_member_;           // by call
-  std::vector<Place> members_;
+ private:
+  struct Call {
+    CommunicationId id;
+    std::uint32_t number = 0;  // of the calls of the same
+    std::size_t operation = 0;
+    bool operator<(const Call& other) const {
+      return std::tie(id, number, operation) < std::tie(other.id, other.number, other.operation);
+    }
+  };
+  const Program& program_;
+  std::vector<std::vector<Call>> calls_;              // by class
+  std::vector<std::vector<std::uint32_t>> numbers_;   // by class and place among its communications
+  std::vector<std::vector<std::size_t>> ranks_of_;    // by class
+  std::vector<std::vector<std::size_t>> classes_of_;  // by communication
 };
 
 class Walk {
@@ -159,16 +172,17 @@ class Walk {
   Place arrived_last(Place place) {
     const RankTimeline& rank = timeline_.ranks[place.rank];
     const Operation& operation = program_of(place.rank).operations[place.operation];
-    if (operation.kind != OperationKind::kCommunication ||
-        rank.moving[place.operation] - rank.start[place.operation] <= kSameInstant) {
+    if (operation.kind != OperationKind::kCommunication) {
       return place;
     }
-    const RankProgram& program = program_of(place.rank);
+    const double moving = rank.moving[before_[rank.program_class.index()][place.operation].communications];
+    if (moving - rank.start[place.operation] <= kSameInstant) {
+      return place;
+    }
     for (std::uint32_t c = operation.first_communication; c < operation.first_communication + operation.communications;
          ++c) {
-      for (const Place& member : calls_.members(rank.program_class, program.communications[c], c)) {
-        if (std::abs(timeline_.ranks[member.rank].start[member.operation] - rank.moving[place.operation]) <=
-            kSameInstant) {
+      for (const Place& member : calls_.members(rank.program_class, c)) {
+        if (std::abs(timeline_.ranks[member.rank].start[member.operation] - moving) <= kSameInstant) {
           return member;
         }
       }

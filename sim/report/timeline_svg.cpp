@@ -99,6 +99,7 @@ Row row_of(const Program& program, const RankTimeline& rank, double gap) {
   const RankProgram& own = program.classes[rank.program_class.index()];
   Row row{.name = program.class_names[rank.program_class.index()], .passes = {}, .communication = {}};
   std::vector<Block> moving;
+  auto began = rank.moving.begin();
   for (std::size_t i = 0; i < own.operations.size(); ++i) {
     const Operation& operation = own.operations[i];
     const Kind kind = kind_of(operation);
@@ -108,7 +109,8 @@ Row row_of(const Program& program, const RankTimeline& rank, double gap) {
       append(row.passes, {kind, operation.micro_batch, operation.chunk, rank.start[i], rank.end[i], 0.0},
              operation.micro_batch < 0 ? gap : rank.end[i]);
     } else if (operation.kind == OperationKind::kCommunication) {
-      moving.push_back({kind, -1, -1, rank.moving[i], rank.end[i], rank.end[i] - rank.moving[i]});
+      moving.push_back({kind, -1, -1, *began, rank.end[i], rank.end[i] - *began});
+      ++began;
     }
   }
   // Streams are independent: in the order of issue their communications may go back in time.

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "sim/engine/column_times.hpp"
 #include "sim/report/trace_events.hpp"
 
 namespace trainyard {
@@ -101,13 +102,14 @@ class TraceWriter {
   // What the host issues, works at and waits for. What takes it no time at all is left out: it would not be seen.
   void write_host(const RankTimeline& rank) {
     const RankProgram& program = program_of(rank);
+    const std::vector<double> issued = issue_times(program, rank);
     Nanoseconds before = 0;
     for (std::size_t i = 0; i < program.operations.size(); ++i) {
       const Operation& operation = program.operations[i];
       const bool waits = operation.kind == OperationKind::kHostWait;
-      const double begun = waits ? rank.start[i] : rank.issued[i] - operation.run.host.value;
+      const double begun = waits ? rank.start[i] : issued[i] - operation.run.host.value;
       const Nanoseconds begin = std::max(before, nanoseconds(begun));
-      const Nanoseconds end = std::max(begin, nanoseconds(waits ? rank.end[i] : rank.issued[i]));
+      const Nanoseconds end = std::max(begin, nanoseconds(waits ? rank.end[i] : issued[i]));
       if (end > begin) {
         const auto name = static_cast<std::size_t>(operation.name);
         out_.slice({process_of(rank), kHostThread, begin, end},
@@ -123,6 +125,7 @@ class TraceWriter {
     const RankTimeline& rank = *ranks_[shown];
     const RankProgram& program = program_of(rank);
     std::map<std::int32_t, std::int64_t> calls;  // by communication: how many came before
+    auto moving = rank.moving.begin();
     for (std::size_t i = 0; i < program.operations.size(); ++i) {
       const Operation& operation = program.operations[i];
       if (!is_on_device(operation)) {
@@ -130,9 +133,11 @@ class TraceWriter {
       }
       const TraceSlice slice{process_of(rank), static_cast<std::size_t>(operation.stream) + 1,
                              nanoseconds(rank.start[i]), nanoseconds(rank.end[i])};
-      out_.slice(slice, names_[static_cast<std::size_t>(operation.name)], kCategoryNames.name_of(operation.category),
-                 operation.kind == OperationKind::kKernels ? kernel_arguments(operation)
-                                                           : communication_arguments(rank, program, operation, i));
+      out_.slice(
+          slice, names_[static_cast<std::size_t>(operation.name)], kCategoryNames.name_of(operation.category),
+          operation.kind == OperationKind::kKernels
+              ? kernel_arguments(operation)
+              : communication_arguments(program, operation, nanoseconds(*moving++) - nanoseconds(rank.start[i])));
       ++size_.slices;
       for (std::uint32_t c = 0; c < operation.communications; ++c) {
         const CommunicationId id = program.communications[operation.first_communication + c];
@@ -174,8 +179,8 @@ class TraceWriter {
     const std::string pass = pass_arguments(operation);
     return fmt::format("{}{}\"kernels\":{}", pass, pass.empty() ? "" : ",", operation.run.kernels);
   }
-  std::string communication_arguments(const RankTimeline& rank, const RankProgram& program, const Operation& operation,
-                                      std::size_t i) const {
+  std::string communication_arguments(const RankProgram& program, const Operation& operation,
+                                      Nanoseconds waited) const {
     std::string ops;
     std::string groups;
     double bytes = 0.0;
@@ -191,7 +196,7 @@ class TraceWriter {
     const std::string pass = pass_arguments(operation);
     return fmt::format(R"({}{}"op":{},"group":{},"ranks":{},"bytes":{:.0f},"waited_us":{})", pass,
                        pass.empty() ? "" : ",", quoted_text(ops), quoted_text(groups), members, bytes,
-                       trace_time(std::max<Nanoseconds>(0, nanoseconds(rank.moving[i]) - nanoseconds(rank.start[i]))));
+                       trace_time(std::max<Nanoseconds>(0, waited)));
   }
 
   // The shown rank that `rank` is or is represented by; nothing when that cannot be told.

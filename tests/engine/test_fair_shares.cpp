@@ -22,16 +22,16 @@ class Moving {
       : capacity_(capacity), shares_(std::move(capacity), std::move(crossings), limits) {}
 
   void enter(std::int32_t flow) {
-    shares_.enter(flow);
+    shares_.enter(flow, changes_);
     rates[flow] = shares_.alone(flow);
   }
   void leave(std::int32_t flow) {
-    shares_.leave(flow);
+    shares_.leave(flow, changes_);
     rates.erase(flow);
   }
   void solve() {
-    if (shares_.is_stale()) {
-      for (const auto& [flow, rate] : shares_.solve()) {
+    if (changes_.any()) {
+      for (const auto& [flow, rate] : shares_.solve(changes_)) {
         rates.at(flow) = rate;
       }
     }
@@ -68,6 +68,7 @@ class Moving {
  private:
   std::vector<double> capacity_;
   FairShares shares_;
+  FairShares::Changes changes_;
 };
 
 }  // namespace

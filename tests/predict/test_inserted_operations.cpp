@@ -12,14 +12,16 @@ namespace {
 struct Rank {
   RankProgram program;
   RankTimeline timeline;
+  double last_issued = 0.0;
 
-  // A kernel that starts when the one before it has ended, and `wait` seconds later; issued at `issued`.
+  // A kernel that starts when the one before it has ended, and `wait` seconds later; issued at `issued`, never earlier
+  // than the one before it.
   Rank& kernel(std::int32_t name, double seconds, double issued = 0.0, double wait = 0.0) {
     const double start = (timeline.end.empty() ? 0.0 : timeline.end.back()) + wait;
-    program.operations.push_back({.name = name, .run = {.device = Seconds{seconds}}});
-    timeline.issued.push_back(issued);
+    program.operations.push_back(
+        {.name = name, .run = {.host = Seconds{issued - last_issued}, .device = Seconds{seconds}}});
+    last_issued = issued;
     timeline.start.push_back(start);
-    timeline.moving.push_back(start);
     timeline.end.push_back(start + seconds);
     return *this;
   }

@@ -27,15 +27,24 @@ inline Operation communication_operation(std::int32_t name, Category category, S
           .communications = communications};
 }
 
-// Columns of a rank whose host issues everything at zero.
+// Columns of a rank whose host issues everything at zero. `moving` is that of all operations.
 inline RankTimeline rank_timeline(std::size_t rank, std::size_t program_class, std::vector<double> start,
                                   std::vector<double> moving, std::vector<double> end) {
   RankTimeline out{.rank = RankId::from(rank), .program_class = ClassId::from(program_class)};
-  out.issued.assign(start.size(), 0.0);
   out.start = std::move(start);
   out.moving = std::move(moving);
   out.end = std::move(end);
   return out;
+}
+
+inline void keep_communications(const RankProgram& program, RankTimeline& rank) {
+  std::vector<double> kept;
+  for (std::size_t i = 0; i < program.operations.size(); ++i) {
+    if (program.operations[i].kind == OperationKind::kCommunication) {
+      kept.push_back(rank.moving[i]);
+    }
+  }
+  rank.moving = std::move(kept);
 }
 
 struct HandMade {
@@ -75,6 +84,8 @@ inline HandMade sender_and_receiver() {
   made.timeline.step = {5.0};
   made.timeline.ranks = {rank_timeline(0, 0, {0.0, 2.0}, {0.0, 2.0}, {2.0, 3.0}),
                          rank_timeline(1, 1, {0.0, 1.0, 3.0}, {0.0, 2.0, 3.0}, {1.0, 3.0, 5.0})};
+  keep_communications(made.program.classes[0], made.timeline.ranks[0]);
+  keep_communications(made.program.classes[1], made.timeline.ranks[1]);
   return made;
 }
 

@@ -20,6 +20,7 @@ HandMade one_rank(std::vector<Operation> operations, RankTimeline timeline, doub
   made.program.classes = {program};
   made.timeline.step = {step};
   made.timeline.ranks = {std::move(timeline)};
+  keep_communications(program, made.timeline.ranks.front());
   return made;
 }
 

@@ -136,9 +136,8 @@ TEST_CASE("slices of a thread follow one another, host work and empty ones inclu
   program.operations.push_back({.kind = OperationKind::kHostWait, .category = Category::kHost, .name = 2});
   program.operations.push_back(kernels_operation(1, 0.0));
   RankTimeline& rank = made.timeline.ranks[0];
-  rank.issued = {0.3e-6, 0.6e-6, 0.6e-6, 3.0};
   rank.start = {0.0, 2.0, 0.6e-6, 3.0};
-  rank.moving = rank.start;
+  rank.moving = {2.0};
   rank.end = {2.0, 3.0, 3.0, 3.0};
   const nlohmann::json events = events_of(made);
   std::map<Thread, std::vector<std::pair<long long, long long>>> threads;

@@ -93,8 +93,8 @@ void SimgridActors::host(Rank& rank) {
     const Operation& operation = rank.program->operations[i];
     const double begin = clock;
     clock += operation.run.host.value;
-    rank.timeline->issued[i] = rank.timeline->end[i] = clock;
-    rank.timeline->start[i] = rank.timeline->moving[i] = begin;  // the stream replaces it for what it runs
+    rank.timeline->start[i] = begin;  // the stream replaces both for what it runs: until then the end is that of issue
+    rank.timeline->end[i] = clock;
     rank.issued = i + 1;
     if (operation.kind == OperationKind::kHostWait) {
       wake_all(rank);
@@ -132,7 +132,7 @@ void SimgridActors::kernels(Rank& rank, std::size_t number, std::uint32_t index)
   const KernelRun& run = rank.program->operations[index].run;
   const double slowness = step_.kernel_slowness(*rank.rank, index);
   const double ready = now();
-  const double issued = rank.timeline->issued[index];
+  const double issued = rank.timeline->end[index];
   const double begun = issued - run.host.value;
   const double start = std::max(ready, issued - run.host.value * (1.0 - 1.0 / std::max(run.kernels, 1)));
   const double device = run.device.value * slowness;
@@ -142,7 +142,7 @@ void SimgridActors::kernels(Rank& rank, std::size_t number, std::uint32_t index)
   double end = start + alone;
   const bool listens = number == static_cast<std::size_t>(StreamName::kCompute);
   double span = alone;  // of the whole run at the present speed
-  rank.timeline->start[index] = rank.timeline->moving[index] = start;
+  rank.timeline->start[index] = start;
   self.in_kernels = true;
   bool slowed = false;
   const auto adapt = [&] {
@@ -180,7 +180,7 @@ void SimgridActors::kernels(Rank& rank, std::size_t number, std::uint32_t index)
 void SimgridActors::communication(Rank& rank, std::size_t number, std::uint32_t index) {
   Stream& self = rank.streams[number];
   const Operation& operation = rank.program->operations[index];
-  sleep_until(rank.timeline->issued[index]);
+  sleep_until(rank.timeline->end[index]);
   rank.timeline->start[index] = self.moving = now();
   self.outstanding = static_cast<std::int32_t>(operation.communications);
   std::vector<Group*> complete;
@@ -220,7 +220,7 @@ void SimgridActors::communication(Rank& rank, std::size_t number, std::uint32_t 
   }
   self.load = {};
   reload(rank);
-  rank.timeline->moving[index] = self.moving;
+  rank.timeline->moving[rank.among_communications[index]] = self.moving;
   rank.timeline->end[index] = now();
 }
 
@@ -265,17 +265,20 @@ SimgridActors::SimgridActors(const SimgridStep& step, SimgridOutcome& outcome)
     const std::vector<Operation>& operations = rank.program->operations;
     *rank.timeline = {
         .rank = rank.rank->representative, .program_class = rank.rank->program_class, .multiplicity = rank.rank->count};
-    for (auto* column : {&rank.timeline->issued, &rank.timeline->start, &rank.timeline->moving, &rank.timeline->end}) {
-      column->assign(operations.size(), 0.0);
-    }
+    rank.timeline->start.assign(operations.size(), 0.0);
+    rank.timeline->end.assign(operations.size(), 0.0);
     rank.position.assign(operations.size(), kOnHost);
+    std::uint32_t communications = 0;
     for (std::size_t i = 0; i < operations.size(); ++i) {
       if (is_on_stream(operations[i])) {
         std::vector<std::uint32_t>& stream = rank.streams[static_cast<std::size_t>(operations[i].stream)].operations;
         rank.position[i] = static_cast<std::uint32_t>(stream.size());
         stream.push_back(static_cast<std::uint32_t>(i));
       }
+      rank.among_communications.push_back(communications);
+      communications += operations[i].kind == OperationKind::kCommunication ? 1 : 0;
     }
+    rank.timeline->moving.assign(communications, 0.0);
   }
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     groups_[g].group = &step.quotient.groups[g];

@@ -43,8 +43,9 @@ class SimgridActors {
     const RankProgram* program = nullptr;
     RankTimeline* timeline = nullptr;
     std::array<Stream, kStreams> streams;
-    std::vector<std::uint32_t> position;  // of every operation in its stream
-    std::size_t issued = 0;               // operations
+    std::vector<std::uint32_t> position;              // of every operation in its stream
+    std::vector<std::uint32_t> among_communications;  // of those that communicate: how many such come before
+    std::size_t issued = 0;                           // operations
     Waker host;
   };
   // The n-th call of a group class, that some members have reached.
