@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "sim/collectives/base/fair_shares.hpp"
 #include "sim/engine/event_queue.hpp"
-#include "sim/engine/fair_shares.hpp"
 #include "sim/engine/quotient.hpp"
 
 namespace trainyard {

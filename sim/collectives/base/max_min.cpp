@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "sim/base/error.hpp"
+#include "sim/collectives/base/fair_shares.hpp"
 
 namespace trainyard {
 namespace {
@@ -14,93 +15,58 @@ constexpr double kInfinite = std::numeric_limits<double>::infinity();
 // number of rounds.
 constexpr double kEqual = 1e-12;
 
-struct Running {
-  std::size_t flow = 0;
-  std::size_t plan = 0;
-  double left = 0.0;
-  double rate = 0.0;
-};
-
-// Progressive filling over the flows that are running. Links are renumbered so that the cost is the length of the
-// routes, not the size of the fabric.
+// Flows that come and go. Links are renumbered so that the cost is the length of the routes, not the size of the
+// fabric.
 class Sharing {
  public:
-  Sharing(std::span<const Flow* const> flows, const Fabric& fabric) : routes_(flows.size()) {
-    std::unordered_map<std::int32_t, std::int32_t> number;
-    for (std::size_t f = 0; f < flows.size(); ++f) {
-      for (const LinkId link : flows[f]->route) {
-        const auto [entry, is_new] = number.try_emplace(link.value, static_cast<std::int32_t>(capacity_.size()));
-        if (is_new) {
-          capacity_.push_back(fabric.link(link).bandwidth.value);
-        }
-        routes_[f].push_back(static_cast<std::size_t>(entry->second));
-      }
-      limit_.push_back(flows[f]->rate_limit.value > 0.0 ? flows[f]->rate_limit.value : kInfinite);
-    }
-  }
+  Sharing(std::span<const Flow* const> flows, const Fabric& fabric)
+      : shares_(shares_of(flows, fabric)), rates_(flows.size(), 0.0) {}
 
-  void solve(std::vector<Running>& running) const {
-    std::vector<double> left(capacity_);
-    std::vector<double> users(capacity_.size());
-    for (Running& r : running) {
-      r.rate = -1.0;
-      for (const std::size_t link : routes_[r.flow]) {
-        users[link] += 1.0;
+  void enter(std::size_t flow) {
+    const auto number = static_cast<std::int32_t>(flow);
+    rates_[flow] = shares_.alone(number);
+    shares_.enter(number, changes_);
+  }
+  void leave(std::size_t flow) { shares_.leave(static_cast<std::int32_t>(flow), changes_); }
+  // Rates of those that have entered, in bytes per second.
+  const std::vector<double>& rates() {
+    if (changes_.any()) {
+      for (const auto& [flow, rate] : shares_.solve(changes_)) {
+        rates_[static_cast<std::size_t>(flow)] = rate;
       }
     }
-    std::size_t open = running.size();
-    double level = 0.0;
-    while (open > 0) {
-      level = next_level(running, left, users, level);
-      TY_ASSERT(level < kInfinite);
-      open -= settle(running, left, users, level);
-    }
+    return rates_;
   }
 
  private:
-  // The lowest rate at which an open flow meets its limit or a full link.
-  double next_level(const std::vector<Running>& running, const std::vector<double>& left,
-                    const std::vector<double>& users, double level) const {
-    double next = kInfinite;
-    for (const Running& r : running) {
-      if (r.rate < 0.0) {
-        next = std::min(next, limit_[r.flow]);
-        for (const std::size_t link : routes_[r.flow]) {
-          next = std::min(next, left[link] / users[link]);
+  static FairShares shares_of(std::span<const Flow* const> flows, const Fabric& fabric) {
+    std::vector<double> capacity;
+    std::vector<std::vector<FairShares::Crossing>> crossings(flows.size());
+    std::vector<double> limits;
+    std::unordered_map<std::int32_t, std::int32_t> number;
+    for (std::size_t f = 0; f < flows.size(); ++f) {
+      TY_ASSERT(flows[f]->rate_limit.value > 0.0 || !flows[f]->route.empty());
+      for (const LinkId link : flows[f]->route) {
+        const auto [entry, is_new] = number.try_emplace(link.value, static_cast<std::int32_t>(capacity.size()));
+        if (is_new) {
+          capacity.push_back(fabric.link(link).bandwidth.value);
+        }
+        const auto crossed = std::find_if(crossings[f].begin(), crossings[f].end(),
+                                          [&](const auto& one) { return one.link == entry->second; });
+        if (crossed == crossings[f].end()) {
+          crossings[f].push_back({.link = entry->second, .weight = 1.0});
+        } else {
+          crossed->weight += 1.0;
         }
       }
+      limits.push_back(flows[f]->rate_limit.value);
     }
-    return std::max(next, level);
+    return {std::move(capacity), std::move(crossings), limits};
   }
 
-  std::size_t settle(std::vector<Running>& running, std::vector<double>& left, std::vector<double>& users,
-                     double level) const {
-    std::vector<std::size_t> settled;
-    for (std::size_t i = 0; i < running.size(); ++i) {
-      if (running[i].rate >= 0.0) {
-        continue;
-      }
-      const std::vector<std::size_t>& route = routes_[running[i].flow];
-      const bool full = std::any_of(route.begin(), route.end(), [&](std::size_t link) {
-        return left[link] / users[link] <= level * (1.0 + kEqual);
-      });
-      if (full || limit_[running[i].flow] <= level * (1.0 + kEqual)) {
-        settled.push_back(i);
-      }
-    }
-    for (const std::size_t i : settled) {
-      running[i].rate = level;
-      for (const std::size_t link : routes_[running[i].flow]) {
-        left[link] = std::max(0.0, left[link] - level);
-        users[link] -= 1.0;
-      }
-    }
-    return settled.size();
-  }
-
-  std::vector<std::vector<std::size_t>> routes_;
-  std::vector<double> capacity_;
-  std::vector<double> limit_;
+  FairShares shares_;
+  FairShares::Changes changes_;
+  std::vector<double> rates_;
 };
 
 // When no link can be asked for more than it has, every flow runs at its limit.
@@ -121,7 +87,7 @@ bool limits_fit(std::span<const Flow> flows, const Fabric& fabric) {
 
 std::vector<double> fluid_ends(std::span<const Flow* const> flows, std::span<const double> starts,
                                const Fabric& fabric) {
-  const Sharing sharing(flows, fabric);
+  Sharing sharing(flows, fabric);
   std::vector<double> ends(flows.size());
   std::vector<std::size_t> waiting(flows.size());
   for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -129,30 +95,34 @@ std::vector<double> fluid_ends(std::span<const Flow* const> flows, std::span<con
   }
   // The last in the list starts first.
   std::stable_sort(waiting.begin(), waiting.end(), [&](std::size_t a, std::size_t b) { return starts[a] > starts[b]; });
-  std::vector<Running> running;
+  std::vector<std::size_t> running;
+  std::vector<double> left(flows.size());  // bytes
   double now = 0.0;
   while (!waiting.empty() || !running.empty()) {
     if (running.empty()) {
       now = starts[waiting.back()];
     }
     while (!waiting.empty() && starts[waiting.back()] <= now * (1.0 + kEqual)) {
-      running.push_back({.flow = waiting.back(), .left = flows[waiting.back()]->bytes.value});
+      running.push_back(waiting.back());
+      left[waiting.back()] = flows[waiting.back()]->bytes.value;
+      sharing.enter(waiting.back());
       waiting.pop_back();
     }
-    sharing.solve(running);
+    const std::vector<double>& rates = sharing.rates();
     double step = waiting.empty() ? kInfinite : starts[waiting.back()] - now;
-    for (const Running& r : running) {
-      step = std::min(step, r.left / r.rate);
+    for (const std::size_t flow : running) {
+      step = std::min(step, left[flow] / rates[flow]);
     }
     now += step;
-    for (Running& r : running) {
-      r.left -= r.rate * step;
-      if (r.left <= kEqual * flows[r.flow]->bytes.value * 1e3) {
-        ends[r.flow] = now;
-        r.left = 0.0;
+    std::erase_if(running, [&](std::size_t flow) {
+      left[flow] -= rates[flow] * step;
+      const bool is_over = left[flow] <= kEqual * flows[flow]->bytes.value * 1e3;
+      if (is_over) {
+        ends[flow] = now;
+        sharing.leave(flow);
       }
-    }
-    std::erase_if(running, [](const Running& r) { return r.left <= 0.0; });
+      return is_over;
+    });
   }
   return ends;
 }
@@ -161,15 +131,16 @@ std::vector<double> fluid_ends(std::span<const Flow* const> flows, std::span<con
 
 std::vector<BytesPerSecond> max_min_rates(std::span<const Flow> flows, const Fabric& fabric) {
   std::vector<const Flow*> pointers;
-  std::vector<Running> running;
-  for (std::size_t i = 0; i < flows.size(); ++i) {
-    pointers.push_back(&flows[i]);
-    running.push_back({.flow = i});
+  for (const Flow& flow : flows) {
+    pointers.push_back(&flow);
   }
-  Sharing(pointers, fabric).solve(running);
+  Sharing sharing(pointers, fabric);
+  for (std::size_t f = 0; f < flows.size(); ++f) {
+    sharing.enter(f);
+  }
   std::vector<BytesPerSecond> rates;
-  for (const Running& r : running) {
-    rates.push_back({r.rate});
+  for (const double rate : sharing.rates()) {
+    rates.push_back({rate});
   }
   return rates;
 }

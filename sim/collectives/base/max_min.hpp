@@ -1,5 +1,5 @@
 #pragma once
-// Max-min fair sharing of links among fluid flows: the oracle of the engine's network and the clock of plans alone.
+// Max-min fair sharing of links among the flows of plans (fair_shares.hpp): the clock of plans alone.
 #include <span>
 #include <vector>
 

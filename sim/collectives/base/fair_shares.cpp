@@ -1,4 +1,4 @@
-#include "sim/engine/fair_shares.hpp"
+#include "sim/collectives/base/fair_shares.hpp"
 
 #include <algorithm>
 #include <cmath>

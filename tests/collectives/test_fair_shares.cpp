@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "sim/engine/fair_shares.hpp"
+#include "sim/collectives/base/fair_shares.hpp"
 
 using namespace trainyard;
 
