@@ -9,6 +9,7 @@
 #include "sim/cli/verbs.hpp"
 #include "sim/memory/check_fits.hpp"
 #include "sim/predict/predict.hpp"
+#include "sim/report/memory_timeline.hpp"
 #include "sim/report/timeline_svg.hpp"
 #include "sim/report/trace.hpp"
 
@@ -62,7 +63,8 @@ void run(const RunOptions& options) {
   const Seconds wall{std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
   const Uncertainty uncertainty = uncertainty_of(report.step, scenario.framework.name, accuracy);
   if (!options.trace.empty()) {
-    write_trace(options.trace, whole->program, whole->timeline, trace_ranks, whole->report.rank_memories);
+    write_trace(options.trace, whole->program, whole->timeline, trace_ranks,
+                memory_timelines(scenario, layout, whole->program, whole->timeline));
   }
   if (!options.timeline.empty()) {
     write_file(options.timeline, timeline_svg(title_of(scenario), whole->program, whole->timeline));

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "sim/base/fork_pool.hpp"
+#include "sim/base/parallel.hpp"
 #include "sim/layout/stage_schedule.hpp"
 #include "sim/program/assembly/stage_program.hpp"
 #include "sim/schedules/schedule.hpp"
@@ -59,28 +61,52 @@ std::optional<Span> update_time(const RankProgram& program, const RankTimeline& 
   return out;
 }
 
+// Of one rank after the other.
+class Replay {
+ public:
+  Replay(const Scenario& scenario, const Layout& layout, const Program& program)
+      : layout_(layout), program_(program), orders_(pass_orders(scenario)) {
+    for (std::size_t stage = 0; stage < layout.stages.size(); ++stage) {
+      holdings_.push_back(stage_holdings(scenario, layout, stage));
+    }
+  }
+
+  RankMemory of(const RankTimeline& rank) const {
+    const auto stage =
+        static_cast<std::size_t>(layout_.grid.coordinates(rank.rank)[static_cast<std::size_t>(Dimension::kPipeline)]);
+    const RankProgram& ran = program_.classes[rank.program_class.index()];
+    auto [samples, peak] = memory_over_time(holdings_[stage], orders_[stage],
+                                            in_order(spans_of(ran, rank), orders_[stage]), update_time(ran, rank));
+    return {.rank = rank.rank, .stage = stage, .samples = std::move(samples), .peak = peak};
+  }
+
+ private:
+  const Layout& layout_;
+  const Program& program_;
+  std::vector<StageHoldings> holdings_;
+  std::vector<PassOrder> orders_;
+};
+
 }  // namespace
 
 std::vector<RankMemory> memory_timelines(const Scenario& scenario, const Layout& layout, const Program& program,
                                          const Timeline& timeline) {
-  std::vector<StageHoldings> holdings;
-  for (std::size_t stage = 0; stage < layout.stages.size(); ++stage) {
-    holdings.push_back(stage_holdings(scenario, layout, stage));
-  }
-  const std::vector<PassOrder> orders = pass_orders(scenario);
+  const Replay replay(scenario, layout, program);
   std::vector<RankMemory> out;
   for (const RankTimeline& rank : timeline.ranks) {
-    const auto stage =
-        static_cast<std::size_t>(layout.grid.coordinates(rank.rank)[static_cast<std::size_t>(Dimension::kPipeline)]);
-    const RankProgram& ran = program.classes[rank.program_class.index()];
-    auto [samples, peak] = memory_over_time(holdings[stage], orders[stage],
-                                            in_order(spans_of(ran, rank), orders[stage]), update_time(ran, rank));
-    out.push_back({.rank = rank.rank, .stage = stage, .samples = std::move(samples), .peak = peak});
+    out.push_back(replay.of(rank));
   }
   return out;
 }
 
-MemoryEstimate memory_of(const std::vector<RankMemory>& ranks, const Scenario& scenario, const Layout& layout) {
+MemoryEstimate memory_of(const Scenario& scenario, const Layout& layout, const Program& program,
+                         const Timeline& timeline) {
+  const Replay replay(scenario, layout, program);
+  std::vector<RankMemory> ranks(timeline.ranks.size());
+  in_parallel(ranks.size(), available_processors(), [&](std::size_t r) {
+    ranks[r] = replay.of(timeline.ranks[r]);
+    ranks[r].samples = {};
+  });
   std::vector<StageMemory> stages(layout.stages.size());
   for (const RankMemory& rank : ranks) {
     if (rank.peak.total > stages[rank.stage].total) {

@@ -23,6 +23,7 @@ std::vector<RankMemory> memory_timelines(const Scenario& scenario, const Layout&
                                          const Timeline& timeline);
 
 // The fullest moment of every stage.
-MemoryEstimate memory_of(const std::vector<RankMemory>& ranks, const Scenario& scenario, const Layout& layout);
+MemoryEstimate memory_of(const Scenario& scenario, const Layout& layout, const Program& program,
+                         const Timeline& timeline);
 
 }  // namespace trainyard

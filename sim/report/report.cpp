@@ -4,6 +4,7 @@
 
 #include "models/operators.hpp"
 #include "sim/memory/recompute.hpp"
+#include "sim/report/memory_timeline.hpp"
 
 namespace trainyard {
 namespace {
@@ -63,8 +64,7 @@ Report make_report(const Scenario& scenario, const Layout& layout, const Program
   report.micro_batches = report.micro_batches_simulated = scenario.micro_batches();
   set_rates(report, scenario, layout);
   report.breakdown = break_down(program, timeline);
-  report.rank_memories = memory_timelines(scenario, layout, program, timeline);
-  report.memory = memory_of(report.rank_memories, scenario, layout);
+  report.memory = memory_of(scenario, layout, program, timeline);
   report.critical_path = critical_path(program, timeline);
   report.links = timeline.links;
   report.events = timeline.events;

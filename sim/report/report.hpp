@@ -10,7 +10,6 @@
 #include "sim/program/program.hpp"
 #include "sim/report/breakdown.hpp"
 #include "sim/report/critical_path.hpp"
-#include "sim/report/memory_timeline.hpp"
 #include "sim/report/uncertainty.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -24,8 +23,7 @@ struct Report {
   double mfu = 0.0;                      // of the average GPU's dense peak for the training precision
   double hfu = 0.0;                      // recomputation counted
   Breakdown breakdown;
-  MemoryEstimate memory;                  // the fullest moments
-  std::vector<RankMemory> rank_memories;  // of the simulated ranks
+  MemoryEstimate memory;  // the fullest moments
   std::vector<CriticalPart> critical_path;
   std::vector<LinkUse> links;
   std::int64_t events = 0;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "sim/memory/memory_estimate.hpp"
+#include "sim/report/memory_timeline.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;
@@ -58,9 +59,12 @@ TEST_CASE("a rank begins and ends the step with what is resident, and its sample
   const Scenario scenario = job(
       R"({"model": "megatron-1.7b", "cluster": "dgx-a100", "gpus": 8, "layout": {"pp": 4}, "network": "analytic",
           "training": {"global_batch": 16}, "framework": "megatron-lm-2022"})");
-  const Report report = analytic_report(scenario);
-  REQUIRE_FALSE(report.rank_memories.empty());
-  for (const RankMemory& rank : report.rank_memories) {
+  const Prediction predicted = predict(scenario);
+  const Report& report = predicted.report;
+  const std::vector<RankMemory> ranks =
+      memory_timelines(scenario, predicted.layout, predicted.program, predicted.timeline);
+  REQUIRE_FALSE(ranks.empty());
+  for (const RankMemory& rank : ranks) {
     const StageHoldings holdings = stage_holdings(scenario, make_layout(scenario), rank.stage);
     CHECK(rank.samples.front().uses.total() == holdings.resident.total());
     CHECK(rank.samples.back().uses.total().value == doctest::Approx(holdings.resident.total().value));
