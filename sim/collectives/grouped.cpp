@@ -5,7 +5,7 @@
 #include <map>
 
 #include "sim/collectives/base/max_min.hpp"
-#include "sim/collectives/base/point_to_point.hpp"
+#include "sim/collectives/base/sends.hpp"
 #include "sim/collectives/plan.hpp"
 
 namespace trainyard {

@@ -11,7 +11,7 @@
 #include "sim/collectives/base/collective.hpp"
 #include "sim/collectives/base/max_min.hpp"
 #include "sim/collectives/base/path_latency.hpp"
-#include "sim/collectives/base/point_to_point.hpp"
+#include "sim/collectives/base/sends.hpp"
 #include "sim/collectives/calibration.hpp"
 #include "sim/collectives/footprint.hpp"
 #include "sim/collectives/host_copy.hpp"

@@ -1,12 +1,11 @@
 // Send/recv, and all-to-all, gather and scatter built from it. Between nodes the data of a rail meets on the member
 // that owns the rail (PXN), so that a node's traffic to another is even over its NICs.
-#include "sim/collectives/base/point_to_point.hpp"
-
 #include <algorithm>
 #include <map>
 
 #include "sim/base/error.hpp"
 #include "sim/collectives/algorithms/table.hpp"
+#include "sim/collectives/base/sends.hpp"
 
 namespace trainyard {
 namespace {

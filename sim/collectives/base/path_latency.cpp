@@ -7,7 +7,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/collectives/base/double_tree.hpp"
-#include "sim/collectives/base/point_to_point.hpp"
+#include "sim/collectives/base/sends.hpp"
 
 namespace trainyard {
 namespace {

@@ -1,4 +1,4 @@
-#include "sim/collectives/base/point_to_point.hpp"
+#include "sim/collectives/base/sends.hpp"
 
 #include <algorithm>
 #include <map>
