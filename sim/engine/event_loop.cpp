@@ -1,6 +1,7 @@
 #include "sim/engine/event_loop.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "sim/base/error.hpp"
@@ -30,14 +31,21 @@ bool EventLoop::is_across(const RankProgram& program, const Operation& operation
                      [&](CommunicationId id) { return machine_.islands.across[id.index()] != 0; });
 }
 
-void EventLoop::try_start(std::size_t rank, std::size_t stream) {
+// Streams in the order of their numbers. What starts leaves the others idle.
+void EventLoop::start_idle(std::size_t rank) {
   RankState& state = machine_.ranks[rank];
-  if (state.stream(stream).running || state.at_end(stream) || !state.next_is_ready(stream)) {
-    return;
+  for (std::uint32_t idle = state.idle(); idle != 0; idle &= idle - 1) {
+    if (const auto stream = static_cast<std::size_t>(std::countr_zero(idle)); state.next_is_ready(stream)) {
+      start(rank, stream);
+    }
   }
+}
+
+void EventLoop::start(std::size_t rank, std::size_t stream) {
+  RankState& state = machine_.ranks[rank];
   const std::uint32_t index = state.next(stream);
   ++executed_;
-  state.stream(stream).running = true;
+  state.start(stream);
   if (state.program().operations[index].kind == OperationKind::kKernels) {
     start_kernels(rank, stream, index);
     return;
@@ -200,9 +208,7 @@ void EventLoop::finish(std::size_t rank, std::size_t stream) {
   if (loaded) {
     reload(rank);
   }
-  for (const std::size_t s : state.used_streams()) {
-    try_start(rank, s);
-  }
+  start_idle(rank);
 }
 
 void EventLoop::dispatch(const QueuedEvent& event) {
@@ -234,9 +240,7 @@ void EventLoop::dispatch(const QueuedEvent& event) {
 
 void EventLoop::begin(std::size_t rank) {
   machine_.ranks[rank].begin();
-  for (const std::size_t s : machine_.ranks[rank].used_streams()) {
-    try_start(rank, s);
-  }
+  start_idle(rank);
 }
 
 void EventLoop::run() {

@@ -57,7 +57,8 @@ class EventLoop {
 
  private:
   void dispatch(const QueuedEvent& event);
-  void try_start(std::size_t rank, std::size_t stream);
+  void start_idle(std::size_t rank);
+  void start(std::size_t rank, std::size_t stream);
   void start_kernels(std::size_t rank, std::size_t stream, std::uint32_t index);
   void arrive(std::size_t rank, std::size_t stream);
   void start_group(std::int32_t group);

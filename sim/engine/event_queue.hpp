@@ -1,6 +1,8 @@
 #pragma once
 // What happens next: events by time, of equal times the first asked for.
 #include <algorithm>
+#include <bit>
+#include <boost/heap/d_ary_heap.hpp>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -8,7 +10,8 @@
 
 namespace trainyard {
 
-enum class EventKind : std::uint8_t {
+// As wide as it may be: events without padding are copied faster.
+enum class EventKind : std::uint64_t {
   kKernelsEnd,    // a run of kernels: subject is the stream's number, version the stream's
   kArrive,        // a stream reaches a communication when its issue is over: subject as above
   kArriveAcross,  // likewise, one that leaves its island
@@ -24,9 +27,12 @@ struct QueuedEvent {
   std::uint32_t version = 0;
   EventKind kind = EventKind::kKernelsEnd;
 
-  // Without branches: which of two events is first is anybody's guess, also the processor's.
+  // Without branches: which of two events is first is anybody's guess, also the processor's. Of numbers that are not
+  // negative the bits have the same order.
   bool before(const QueuedEvent& other) const {
-    return ((time < other.time) | ((time == other.time) & (number < other.number))) != 0;
+    const auto own = std::bit_cast<std::uint64_t>(time);
+    const auto others = std::bit_cast<std::uint64_t>(other.time);
+    return ((own < others) | ((own == others) & (number < other.number))) != 0;
   }
 };
 
@@ -35,36 +41,33 @@ class EventQueue {
   void push(EventKind kind, double time, std::int32_t subject, std::uint32_t version = 0) {
     const QueuedEvent event{.time = time, .number = asked_++, .subject = subject, .version = version, .kind = kind};
     // The earliest event stays out of the heap: most are the next to happen when they are asked for.
-    if (has_first_ ? first_.before(event) : !heap_.empty() && heap_.front().before(event)) {
-      insert(event);
+    if (has_first_ ? first_.before(event) : !heap_.empty() && heap_.top().before(event)) {
+      heap_.push(event);
       return;
     }
     if (has_first_) {
-      insert(first_);
+      heap_.push(first_);
     }
     first_ = event;
     has_first_ = true;
   }
   bool empty() const { return !has_first_ && heap_.empty(); }
-  double next_time() const {
-    if (has_first_) {
-      return first_.time;
-    }
-    return heap_.empty() ? std::numeric_limits<double>::infinity() : heap_.front().time;
-  }
+  double next_time() const { return empty() ? std::numeric_limits<double>::infinity() : next().time; }
   // The next to happen; there is one.
-  const QueuedEvent& next() const { return has_first_ ? first_ : heap_.front(); }
+  const QueuedEvent& next() const { return has_first_ ? first_ : heap_.top(); }
   QueuedEvent pop() {
     if (has_first_) {
       has_first_ = false;
       return first_;
     }
-    return take_front();
+    const QueuedEvent event = heap_.top();
+    heap_.pop();
+    return event;
   }
-
   // All that is left, in its order; the queue is empty then.
   std::vector<QueuedEvent> take_all() {
-    std::vector<QueuedEvent> all = std::exchange(heap_, {});
+    std::vector<QueuedEvent> all(heap_.begin(), heap_.end());
+    heap_.clear();
     if (std::exchange(has_first_, false)) {
       all.push_back(first_);
     }
@@ -73,47 +76,11 @@ class EventQueue {
   }
 
  private:
-  // A heap of four children to a node is half as deep as one of two, and the four lie in two cache lines.
-  static constexpr std::size_t kChildren = 4;
-
-  void insert(const QueuedEvent& event) {
-    std::size_t at = heap_.size();
-    heap_.push_back(event);
-    while (at > 0) {
-      const std::size_t parent = (at - 1) / kChildren;
-      if (!event.before(heap_[parent])) {
-        break;
-      }
-      heap_[at] = heap_[parent];
-      at = parent;
-    }
-    heap_[at] = event;
-  }
-  QueuedEvent take_front() {
-    const QueuedEvent front = heap_.front();
-    const QueuedEvent last = heap_.back();
-    heap_.pop_back();
-    if (heap_.empty()) {
-      return front;
-    }
-    std::size_t at = 0;
-    for (std::size_t child = 1; child < heap_.size(); child = kChildren * at + 1) {
-      const std::size_t end = std::min(child + kChildren, heap_.size());
-      std::size_t least = child;
-      for (std::size_t other = child + 1; other < end; ++other) {
-        least = heap_[other].before(heap_[least]) ? other : least;
-      }
-      if (!heap_[least].before(last)) {
-        break;
-      }
-      heap_[at] = heap_[least];
-      at = least;
-    }
-    heap_[at] = last;
-    return front;
-  }
-
-  std::vector<QueuedEvent> heap_;
+  struct Later {
+    bool operator()(const QueuedEvent& a, const QueuedEvent& b) const { return b.before(a); }
+  };
+  // Of four children to a node it is half as deep as of two, and the four lie in two cache lines.
+  boost::heap::d_ary_heap<QueuedEvent, boost::heap::arity<4>, boost::heap::compare<Later>> heap_;
   QueuedEvent first_;
   bool has_first_ = false;
   std::uint64_t asked_ = 0;

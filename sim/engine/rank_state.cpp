@@ -8,28 +8,38 @@ void RankState::begin() {
   timeline_->start.assign(program_->operations.size(), 0.0);
   timeline_->end.assign(program_->operations.size(), 0.0);
   timeline_->moving.assign(class_streams_->communications, 0.0);
+  for (const std::size_t s : class_streams_->used) {
+    idle_ |= 1U << s;
+  }
   host_waiting_ = clock_.issue(0.0);
   resume_host(0.0);
 }
 
-bool RankState::next_is_ready(std::size_t s) const {
+bool RankState::next_is_ready(std::size_t s) {
+  StreamState& stream = streams_[s];
+  if (stream.held_by != StreamState::kNobody && streams_[stream.held_by].next <= stream.held_until) {
+    return false;
+  }
   const std::uint32_t index = next(s);
   if (index >= clock_.issued()) {
     return false;
   }
-  return waits_are_over(program_->operations[index]);
+  const Awaited awaited = awaited_by(program_->operations[index]);
+  stream.held_by = awaited.stream;
+  stream.held_until = awaited.position;
+  return awaited.stream == StreamState::kNobody;
 }
 
-bool RankState::waits_are_over(const Operation& operation) const {
+RankState::Awaited RankState::awaited_by(const Operation& operation) const {
   for (std::uint32_t w = 0; w < operation.waits; ++w) {
     const std::size_t earlier = program_->waits[operation.first_wait + w].index();
     const std::uint32_t position = class_streams_->position[earlier];
-    if (position != ClassStreams::kOnHost &&
-        streams_[static_cast<std::size_t>(program_->operations[earlier].stream)].next <= position) {
-      return false;
+    const auto stream = static_cast<std::uint32_t>(program_->operations[earlier].stream);
+    if (position != ClassStreams::kOnHost && streams_[stream].next <= position) {
+      return {.stream = stream, .position = position};
     }
   }
-  return true;
+  return {};
 }
 
 void RankState::finish(std::size_t s, double now) {
@@ -37,6 +47,9 @@ void RankState::finish(std::size_t s, double now) {
   ++stream.next;
   stream.running = false;
   stream.load = {};
+  if (!at_end(s)) {
+    idle_ |= 1U << s;
+  }
   if (host_waiting_) {
     resume_host(now);
   }
@@ -45,7 +58,7 @@ void RankState::finish(std::size_t s, double now) {
 bool RankState::host_may_go_on() const {
   const Operation& wait = program_->operations[clock_.issued() - 1];
   if (wait.waits > 0) {
-    return waits_are_over(wait);
+    return awaited_by(wait).stream == StreamState::kNobody;
   }
   const auto is_over = [this](std::size_t s) { return at_end(s) || next(s) >= clock_.issued(); };
   return std::all_of(class_streams_->used.begin(), class_streams_->used.end(), is_over);
