@@ -42,8 +42,8 @@ std::vector<SimulatedMachine::CallFlows> call_flows(const Quotient& quotient) {
       if (!flow.links.empty()) {
         out[g].shared.push_back(number);
       } else {
-        const double alone = flow.rate_limit.value > 0.0 ? (flow.bytes / flow.rate_limit).value : 0.0;
-        out[g].direct = std::max(out[g].direct, alone);
+        const Seconds moves = flow.rate_limit > BytesPerSecond{} ? flow.bytes / flow.rate_limit : Seconds{};
+        out[g].direct = std::max(out[g].direct, std::max(flow.alone, moves).value);
       }
     }
   }

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sim/engine/whole.hpp"
+#include "sim/engine/laid_out.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
@@ -19,9 +19,9 @@ struct Partition {
 };
 
 // With Fold::kOff every rank, group, flow and link is a class of its own.
-Partition equitable_partition(const Program& program, const Fabric& fabric, const Whole& whole, Fold fold);
+Partition equitable_partition(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold);
 
 // Whether all members of every class are alike, and meet the same classes equally often.
-bool is_equitable(const Program& program, const Fabric& fabric, const Whole& whole, const Partition& partition);
+bool is_equitable(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition);
 
 }  // namespace trainyard

@@ -7,16 +7,16 @@
 
 namespace trainyard {
 
-Quotient fold_whole(const Program& program, const Fabric& fabric, const Whole& whole, Fold fold) {
-  const Partition classes = equitable_partition(program, fabric, whole, fold);
+Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold) {
+  const Partition classes = equitable_partition(program, fabric, laid, fold);
   // Classes are numbered by their first members.
   const auto is_first = [](std::int32_t number, const auto& known) {
     return static_cast<std::size_t>(number) == known.size();
   };
   Quotient quotient;
-  quotient.flows_real = static_cast<std::int64_t>(whole.flows.size());
-  quotient.links_real = static_cast<std::int64_t>(whole.links_used);
-  for (const LinkId link : whole.links) {
+  quotient.flows_real = static_cast<std::int64_t>(laid.flows.size());
+  quotient.links_real = static_cast<std::int64_t>(laid.links_used);
+  for (const LinkId link : laid.links) {
     const std::int32_t number = classes.links[link.index()];
     if (is_first(number, quotient.links)) {
       quotient.links.push_back({.representative = link});
@@ -34,27 +34,28 @@ Quotient fold_whole(const Program& program, const Fabric& fabric, const Whole& w
     ++quotient.ranks[static_cast<std::size_t>(number)].count;
   }
 
-  for (std::size_t f = 0; f < whole.flows.size(); ++f) {
+  for (std::size_t f = 0; f < laid.flows.size(); ++f) {
     const std::int32_t number = classes.flows[f];
     if (is_first(number, quotient.flows)) {
       FlowClass& created = quotient.flows.emplace_back();
-      created.bytes = whole.flows[f].bytes;
-      created.rate_limit = whole.flows[f].rate_limit;
-      for (const LinkId link : whole.route(whole.flows[f])) {
+      created.bytes = laid.flows[f].bytes;
+      created.rate_limit = laid.flows[f].rate_limit;
+      created.alone = laid.flows[f].alone;
+      for (const LinkId link : laid.route(laid.flows[f])) {
         created.links.emplace_back(classes.links[link.index()], 0);
       }
     }
     FlowClass& folded = quotient.flows[static_cast<std::size_t>(number)];
     ++folded.count;
-    for (std::size_t i = 0; i < whole.route(whole.flows[f]).size(); ++i) {
-      const LinkId link = whole.route(whole.flows[f])[i];
+    for (std::size_t i = 0; i < laid.route(laid.flows[f]).size(); ++i) {
+      const LinkId link = laid.route(laid.flows[f])[i];
       const LinkClass& links = quotient.links[static_cast<std::size_t>(classes.links[link.index()])];
       folded.links[i].second += links.representative == link ? 1 : 0;
     }
   }
 
-  for (std::size_t g = 0; g < whole.groups.size(); ++g) {
-    const WholeGroup& group = whole.groups[g];
+  for (std::size_t g = 0; g < laid.groups.size(); ++g) {
+    const LaidGroup& group = laid.groups[g];
     const std::int32_t number = classes.groups[g];
     const auto communication = static_cast<std::size_t>(group.communication);
     const std::vector<RankId>& members =
@@ -89,7 +90,7 @@ Quotient fold_whole(const Program& program, const Fabric& fabric, const Whole& w
 
 Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
   TY_ASSERT(program.ranks() <= fabric.devices());
-  return fold_whole(program, fabric, lay_out(program, fabric, costs), fold);
+  return fold_laid_out(program, fabric, lay_out(program, fabric, costs), fold);
 }
 
 }  // namespace trainyard

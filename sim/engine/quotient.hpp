@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sim/collectives/network_costs.hpp"
-#include "sim/engine/whole.hpp"
+#include "sim/engine/laid_out.hpp"
 #include "sim/program/program.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "topologies/fabric/fabric.hpp"
@@ -23,6 +23,7 @@ struct LinkClass {
 struct FlowClass {
   Bytes bytes{};
   BytesPerSecond rate_limit{};
+  Seconds alone{};  // as LaidFlow::alone
   // Link classes in the order of the route, and how many flows of this class pass through one link of that class.
   std::vector<std::pair<std::int32_t, std::int32_t>> links;
   std::int64_t count = 0;
@@ -58,6 +59,6 @@ struct Quotient {
 // Ranks are devices of the same number. With Fold::kOff every rank, group, flow and link is a class of its own.
 Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
 // The same of what has been laid out already.
-Quotient fold_whole(const Program& program, const Fabric& fabric, const Whole& whole, Fold fold);
+Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold);
 
 }  // namespace trainyard

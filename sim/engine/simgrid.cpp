@@ -9,9 +9,9 @@ namespace trainyard {
 
 Timeline simulate_simgrid(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
   // Unfolded it is asked without any thought of ours: every flow on every link, whether that can limit it or not.
-  const Quotient quotient =
-      fold_whole(program, fabric,
-                 lay_out(program, fabric, costs, fold == Fold::kOn ? LaidLinks::kThatCanLimit : LaidLinks::kAll), fold);
+  const Quotient quotient = fold_laid_out(
+      program, fabric, lay_out(program, fabric, costs, fold == Fold::kOn ? LaidLinks::kThatCanLimit : LaidLinks::kAll),
+      fold);
   SimgridStep step{.program = program, .quotient = quotient};
   for (const LinkClass& link : quotient.links) {
     step.bandwidth.push_back(fabric.link(link.representative).bandwidth.value);

@@ -99,14 +99,14 @@ TEST_CASE("a partition that hashes got wrong is found out") {
     return request.members.front() == DeviceId{4} ? 9_us : 1_us;
   };
   const Program program = pairs();
-  const Whole whole = lay_out(program, fabric, costs);
-  const Partition right = equitable_partition(program, fabric, whole, Fold::kOn);
-  REQUIRE(is_equitable(program, fabric, whole, right));
+  const LaidOut laid = lay_out(program, fabric, costs);
+  const Partition right = equitable_partition(program, fabric, laid, Fold::kOn);
+  REQUIRE(is_equitable(program, fabric, laid, right));
   // As if two unlike things had the same 64 bits: the far pair's group, its flows or its ranks among the others'.
   for (std::vector<std::int32_t> Partition::*classes : {&Partition::groups, &Partition::flows, &Partition::ranks}) {
     Partition wrong = right;
     std::fill((wrong.*classes).begin(), (wrong.*classes).end(), 0);
-    CHECK(!is_equitable(program, fabric, whole, wrong));
+    CHECK(!is_equitable(program, fabric, laid, wrong));
   }
 }
 

@@ -10,7 +10,7 @@
 
 namespace trainyard {
 
-struct WholeGroup {
+struct LaidGroup {
   std::int32_t communication = 0;
   std::int32_t index = 0;  // among the groups of the communication
   Seconds latency{};
@@ -20,22 +20,23 @@ struct WholeGroup {
   std::int32_t flows = 0;
 };
 
-struct WholeFlow {
+struct LaidFlow {
   std::int32_t group = 0;
   std::int32_t links = 0;
-  std::int64_t first_link = 0;  // into Whole::routes
+  std::int64_t first_link = 0;  // into LaidOut::routes
   Bytes bytes{};
   BytesPerSecond rate_limit{};
+  Seconds alone{};  // a flow on no link that takes this long instead
 };
 
-struct Whole {
-  std::vector<WholeGroup> groups;
-  std::vector<WholeFlow> flows;
+struct LaidOut {
+  std::vector<LaidGroup> groups;
+  std::vector<LaidFlow> flows;
   std::vector<LinkId> routes;
   std::vector<LinkId> links;  // that some flow is laid over
   std::size_t links_used = 0;
 
-  std::span<const LinkId> route(const WholeFlow& flow) const {
+  std::span<const LinkId> route(const LaidFlow& flow) const {
     return {routes.data() + flow.first_link, static_cast<std::size_t>(flow.links)};
   }
 };
@@ -44,10 +45,10 @@ struct Whole {
 enum class LaidLinks { kThatCanLimit, kAll };
 
 // Groups that lie alike in like nodes are planned once.
-Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs,
-              LaidLinks links = LaidLinks::kThatCanLimit);
+LaidOut lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs,
+                LaidLinks links = LaidLinks::kThatCanLimit);
 
-// Every call at the time it takes alone: one flow of as many bytes at one byte per second, on no link.
-Whole lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
+// Every call at the time it takes alone: one flow on no link.
+LaidOut lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-#include "sim/engine/whole.hpp"
+#include "sim/engine/laid_out.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -53,12 +53,12 @@ void limit_by_narrower(const std::vector<Bringing>& entries, const Fabric& fabri
 // Removes links that can never limit any flow because narrower links before or behind them already do. Spines of a
 // full-bisection fabric go this way, and with them the asymmetry of where a ring crosses pods. Only strictly narrower
 // links count, so no two links are each removed on account of the other.
-void drop_links_that_never_limit(Whole& whole, const Fabric& fabric) {
+void drop_links_that_never_limit(LaidOut& laid, const Fabric& fabric) {
   constexpr double kInfinite = std::numeric_limits<double>::infinity();
   std::vector<double> most(fabric.links().size(), kInfinite);
   std::vector<Bringing> entries;
-  entries.reserve(whole.routes.size());
-  const auto gather = [&](const WholeFlow& flow, auto begin, auto end) {
+  entries.reserve(laid.routes.size());
+  const auto gather = [&](const LaidFlow& flow, auto begin, auto end) {
     const double rate = flow.rate_limit.value > 0.0 ? flow.rate_limit.value : kInfinite;
     LinkId narrowest;  // so far; the nearest of equals
     for (auto link = begin; link != end; ++link) {
@@ -68,19 +68,19 @@ void drop_links_that_never_limit(Whole& whole, const Fabric& fabric) {
       narrowest = bounded ? narrowest : *link;
     }
   };
-  for (const WholeFlow& flow : whole.flows) {
-    const auto route = whole.route(flow);
+  for (const LaidFlow& flow : laid.flows) {
+    const auto route = laid.route(flow);
     gather(flow, route.begin(), route.end());
   }
   limit_by_narrower(entries, fabric, most);
   entries.clear();
-  for (const WholeFlow& flow : whole.flows) {
-    const auto route = whole.route(flow);
+  for (const LaidFlow& flow : laid.flows) {
+    const auto route = laid.route(flow);
     gather(flow, route.rbegin(), route.rend());
   }
   limit_by_narrower(entries, fabric, most);
   std::vector<char> used(fabric.links().size(), 0);
-  for (const LinkId link : whole.routes) {
+  for (const LinkId link : laid.routes) {
     used[link.index()] = 1;
   }
   std::vector<char> dropped(fabric.links().size(), 0);
@@ -88,28 +88,28 @@ void drop_links_that_never_limit(Whole& whole, const Fabric& fabric) {
     if (used[l] == 0) {
       continue;
     }
-    ++whole.links_used;
+    ++laid.links_used;
     const LinkId link = LinkId::from(l);
     if (most[l] <= fabric.link(link).bandwidth.value * (1.0 + 1e-12)) {
       dropped[l] = 1;
     } else {
-      whole.links.push_back(link);
+      laid.links.push_back(link);
     }
   }
   std::int64_t kept = 0;
-  for (WholeFlow& flow : whole.flows) {
+  for (LaidFlow& flow : laid.flows) {
     const std::int64_t first = flow.first_link;
     const std::int64_t last = first + flow.links;
     flow.first_link = kept;
     for (std::int64_t l = first; l < last; ++l) {
-      const LinkId link = whole.routes[static_cast<std::size_t>(l)];
+      const LinkId link = laid.routes[static_cast<std::size_t>(l)];
       if (dropped[link.index()] == 0) {
-        whole.routes[static_cast<std::size_t>(kept++)] = link;
+        laid.routes[static_cast<std::size_t>(kept++)] = link;
       }
     }
     flow.links = static_cast<std::int32_t>(kept - flow.first_link);
   }
-  whole.routes.resize(static_cast<std::size_t>(kept));
+  laid.routes.resize(static_cast<std::size_t>(kept));
 }
 
 std::vector<DeviceId> devices_of(const std::vector<RankId>& group) {
@@ -123,68 +123,67 @@ std::vector<DeviceId> devices_of(const std::vector<RankId>& group) {
 
 // Calls with every group its plan and its members.
 template <class Place>
-Whole place_groups(const Program& program, GroupPlanner& planner, const Place& place) {
-  Whole whole;
+LaidOut place_groups(const Program& program, GroupPlanner& planner, const Place& place) {
+  LaidOut laid;
   for (std::size_t c = 0; c < program.communications.size(); ++c) {
     const Communication& communication = program.communications[c];
     for (std::size_t g = 0; g < communication.groups.size(); ++g) {
       const std::vector<DeviceId> members = devices_of(communication.groups[g]);
       const GroupPlan& plan = planner.plan(communication, members);
-      whole.groups.push_back({.communication = static_cast<std::int32_t>(c),
-                              .index = static_cast<std::int32_t>(g),
-                              .latency = plan.latency,
-                              .multiprocessors = plan.multiprocessors,
-                              .memory_rate = plan.memory_rate,
-                              .first_flow = static_cast<std::int32_t>(whole.flows.size())});
-      place(whole, communication, members, plan);
-      whole.groups.back().flows = static_cast<std::int32_t>(whole.flows.size()) - whole.groups.back().first_flow;
+      laid.groups.push_back({.communication = static_cast<std::int32_t>(c),
+                             .index = static_cast<std::int32_t>(g),
+                             .latency = plan.latency,
+                             .multiprocessors = plan.multiprocessors,
+                             .memory_rate = plan.memory_rate,
+                             .first_flow = static_cast<std::int32_t>(laid.flows.size())});
+      place(laid, communication, members, plan);
+      laid.groups.back().flows = static_cast<std::int32_t>(laid.flows.size()) - laid.groups.back().first_flow;
     }
     planner.forget();
   }
-  return whole;
+  return laid;
 }
 
 }  // namespace
 
-Whole lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs, LaidLinks links) {
+LaidOut lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs, LaidLinks links) {
   GroupPlanner planner(fabric, costs, TimeAlone::kUnasked);
-  Whole whole = place_groups(
-      program, planner,
-      [&](Whole& out, const Communication& communication, const std::vector<DeviceId>& members, const GroupPlan& plan) {
-        for (const GroupPlan::Edge& edge : plan.edges) {
-          const DeviceId from = members[static_cast<std::size_t>(edge.from)];
-          const std::vector<LinkId> route = communication.host
-                                                ? fabric.host_route(from, *communication.host)
-                                                : fabric.route(from, members[static_cast<std::size_t>(edge.to)]);
-          out.flows.push_back({.group = static_cast<std::int32_t>(out.groups.size() - 1),
-                               .links = static_cast<std::int32_t>(route.size()),
-                               .first_link = static_cast<std::int64_t>(out.routes.size()),
-                               .bytes = edge.bytes,
-                               .rate_limit = edge.rate_limit});
-          out.routes.insert(out.routes.end(), route.begin(), route.end());
-        }
-      });
+  LaidOut laid = place_groups(program, planner,
+                              [&](LaidOut& out, const Communication& communication,
+                                  const std::vector<DeviceId>& members, const GroupPlan& plan) {
+                                for (const GroupPlan::Edge& edge : plan.edges) {
+                                  const DeviceId from = members[static_cast<std::size_t>(edge.from)];
+                                  const std::vector<LinkId> route =
+                                      communication.host
+                                          ? fabric.host_route(from, *communication.host)
+                                          : fabric.route(from, members[static_cast<std::size_t>(edge.to)]);
+                                  out.flows.push_back({.group = static_cast<std::int32_t>(out.groups.size() - 1),
+                                                       .links = static_cast<std::int32_t>(route.size()),
+                                                       .first_link = static_cast<std::int64_t>(out.routes.size()),
+                                                       .bytes = edge.bytes,
+                                                       .rate_limit = edge.rate_limit});
+                                  out.routes.insert(out.routes.end(), route.begin(), route.end());
+                                }
+                              });
   if (links == LaidLinks::kThatCanLimit) {
-    drop_links_that_never_limit(whole, fabric);
-    return whole;
+    drop_links_that_never_limit(laid, fabric);
+    return laid;
   }
-  whole.links = whole.routes;
-  std::sort(whole.links.begin(), whole.links.end());
-  whole.links.erase(std::unique(whole.links.begin(), whole.links.end()), whole.links.end());
-  whole.links_used = whole.links.size();
-  return whole;
+  laid.links = laid.routes;
+  std::sort(laid.links.begin(), laid.links.end());
+  laid.links.erase(std::unique(laid.links.begin(), laid.links.end()), laid.links.end());
+  laid.links_used = laid.links.size();
+  return laid;
 }
 
-Whole lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
+LaidOut lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
   GroupPlanner planner(fabric, costs, TimeAlone::kAsked);
-  return place_groups(program, planner,
-                      [](Whole& out, const Communication&, const std::vector<DeviceId>&, const GroupPlan& plan) {
-                        if (plan.alone > Seconds{}) {
-                          out.flows.push_back({.group = static_cast<std::int32_t>(out.groups.size() - 1),
-                                               .bytes = {plan.alone.value},
-                                               .rate_limit = {1.0}});
-                        }
-                      });
+  return place_groups(
+      program, planner, [](LaidOut& out, const Communication&, const std::vector<DeviceId>&, const GroupPlan& plan) {
+        if (plan.alone > Seconds{}) {
+          out.flows.push_back({.group = static_cast<std::int32_t>(out.groups.size() - 1), .alone = plan.alone});
+        }
+      });
 }
 
 }  // namespace trainyard
