@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/pending/disjoint_sets.hpp>
 #include <deque>
 #include <numeric>
 
@@ -69,14 +70,6 @@ ShortestPathRouting search_routes(const std::string& name, std::span<const Verte
   return routing;
 }
 
-std::size_t root_of(std::vector<std::int32_t>& parent, std::size_t i) {
-  while (static_cast<std::size_t>(parent[i]) != i) {
-    parent[i] = parent[static_cast<std::size_t>(parent[i])];
-    i = static_cast<std::size_t>(parent[i]);
-  }
-  return i;
-}
-
 }  // namespace
 
 Fabric::Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links)
@@ -101,19 +94,19 @@ Fabric::Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link>
 
 // Every link has a twin in the other direction, so that connectivity of the undirected graph is enough.
 void Fabric::check_connected() const {
-  std::vector<std::int32_t> parent(vertices_.size());
+  std::vector<std::size_t> parent(vertices_.size());
+  std::vector<std::uint8_t> rank(vertices_.size(), 0);
   std::iota(parent.begin(), parent.end(), 0);
+  boost::disjoint_sets connected(rank.data(), parent.data());
   for (const Link& link : links_) {
     TY_ASSERT(link.from.index() < vertices_.size() && link.to.index() < vertices_.size());
-    const std::size_t a = root_of(parent, link.from.index());
-    const std::size_t b = root_of(parent, link.to.index());
-    parent[std::max(a, b)] = static_cast<std::int32_t>(std::min(a, b));
+    connected.union_set(link.from.index(), link.to.index());
   }
   if (devices_.empty()) {
     throw UserError({.file = name_, .problem = "the fabric has no GPU"});
   }
   for (const VertexId device : devices_) {
-    if (root_of(parent, device.index()) != root_of(parent, devices_.front().index())) {
+    if (connected.find_set(device.index()) != connected.find_set(devices_.front().index())) {
       throw UserError({.file = name_,
                        .found = fmt::format("no path between {} and {}", vertex_name(vertex(devices_.front())),
                                             vertex_name(vertex(device))),
