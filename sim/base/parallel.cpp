@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "sim/base/fork_pool.hpp"
+
 namespace trainyard {
 
 void in_parallel(std::size_t parts, std::size_t workers, const std::function<void(std::size_t)>& work) {
@@ -37,6 +39,11 @@ void in_parallel(std::size_t parts, std::size_t workers, const std::function<voi
   if (first != thrown.end()) {
     std::rethrow_exception(*first);
   }
+}
+
+std::size_t workers_for(double operations) {
+  constexpr double kWorthIt = 1e5;
+  return operations < kWorthIt ? 1 : available_processors();
 }
 
 }  // namespace trainyard

@@ -10,4 +10,7 @@ namespace trainyard {
 // when all are over, of several the first part's.
 void in_parallel(std::size_t parts, std::size_t workers, const std::function<void(std::size_t)>& work);
 
+// How many threads pay for so many operations, of some ten nanoseconds each: to start one takes tens of microseconds.
+std::size_t workers_for(double operations);
+
 }  // namespace trainyard

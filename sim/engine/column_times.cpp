@@ -1,5 +1,7 @@
 #include "sim/engine/column_times.hpp"
 
+#include <numeric>
+
 namespace trainyard {
 
 std::vector<double> issue_times(const RankProgram& program, const RankTimeline& rank) {
@@ -25,6 +27,12 @@ std::vector<double> moving_times(const RankProgram& program, const RankTimeline&
     }
   }
   return moving;
+}
+
+double operations_in(const Timeline& timeline) {
+  return std::accumulate(timeline.ranks.begin(), timeline.ranks.end(), 0.0, [](double sum, const RankTimeline& rank) {
+    return sum + static_cast<double>(rank.end.size());
+  });
 }
 
 }  // namespace trainyard

@@ -1,5 +1,5 @@
 #pragma once
-// Times of a rank's operations that follow from the columns of its timeline, in seconds, indexed by operation.
+// What follows from the columns of a timeline. Times are in seconds, indexed by operation.
 #include <vector>
 
 #include "sim/engine/timeline.hpp"
@@ -12,5 +12,8 @@ std::vector<double> issue_times(const RankProgram& program, const RankTimeline& 
 
 // Of a communication: when the last member had reached it; of all others: when it started.
 std::vector<double> moving_times(const RankProgram& program, const RankTimeline& rank);
+
+// Of all simulated ranks together.
+double operations_in(const Timeline& timeline);
 
 }  // namespace trainyard

@@ -6,7 +6,6 @@
 
 #include "sim/base/effort.hpp"
 #include "sim/base/error.hpp"
-#include "sim/base/fork_pool.hpp"
 #include "sim/base/parallel.hpp"
 #include "sim/engine/deadlock.hpp"
 #include "sim/engine/timeline_totals.hpp"
@@ -185,9 +184,9 @@ Timeline EventRun::run(std::size_t workers) {
 Timeline run_events(const Program& program, const Fabric& fabric, const Quotient& quotient) {
   // Below this many operations a step takes milliseconds, of which looking for islands would be a part.
   constexpr double kWorthIt = 1e5;
-  const Islands islands =
-      operations_of(program, quotient) < kWorthIt ? one_island(program, quotient) : find_islands(program, quotient);
-  return EventRun(program, fabric, quotient, islands).run(available_processors());
+  const double operations = operations_of(program, quotient);
+  const Islands islands = operations < kWorthIt ? one_island(program, quotient) : find_islands(program, quotient);
+  return EventRun(program, fabric, quotient, islands).run(workers_for(operations));
 }
 
 }  // namespace trainyard

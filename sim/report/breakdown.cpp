@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "sim/base/fork_pool.hpp"
 #include "sim/base/parallel.hpp"
+#include "sim/engine/column_times.hpp"
 
 namespace trainyard {
 namespace {
@@ -155,7 +155,7 @@ Breakdown break_down(const Program& program, const Timeline& timeline) {
   Breakdown average;
   double devices = 0.0;
   std::vector<Breakdown> of_ranks(timeline.ranks.size());
-  in_parallel(of_ranks.size(), available_processors(),
+  in_parallel(of_ranks.size(), workers_for(operations_in(timeline)),
               [&](std::size_t r) { of_ranks[r] = of_rank(program, timeline.ranks[r], timeline.step.value); });
   for (std::size_t r = 0; r < of_ranks.size(); ++r) {
     const Breakdown& one = of_ranks[r];

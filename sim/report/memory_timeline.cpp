@@ -6,8 +6,8 @@
 #include <tuple>
 #include <utility>
 
-#include "sim/base/fork_pool.hpp"
 #include "sim/base/parallel.hpp"
+#include "sim/engine/column_times.hpp"
 #include "sim/layout/stage_schedule.hpp"
 #include "sim/program/assembly/stage_program.hpp"
 #include "sim/schedules/schedule.hpp"
@@ -103,7 +103,7 @@ MemoryEstimate memory_of(const Scenario& scenario, const Layout& layout, const P
                          const Timeline& timeline) {
   const Replay replay(scenario, layout, program);
   std::vector<RankMemory> ranks(timeline.ranks.size());
-  in_parallel(ranks.size(), available_processors(), [&](std::size_t r) {
+  in_parallel(ranks.size(), workers_for(operations_in(timeline)), [&](std::size_t r) {
     ranks[r] = replay.of(timeline.ranks[r]);
     ranks[r].samples = {};
   });

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/fork_pool.hpp"
 #include "sim/base/parallel.hpp"
 
 using namespace trainyard;
@@ -16,6 +17,11 @@ TEST_CASE("every part is done once, on any number of threads") {
     CHECK(done == std::vector<int>(50, 1));
   }
   in_parallel(0, 4, [](std::size_t) { FAIL("there is nothing to do"); });
+}
+
+TEST_CASE("threads are for work that takes longer than to start them") {
+  CHECK(workers_for(1000.0) == 1);
+  CHECK(workers_for(1e7) == available_processors());
 }
 
 TEST_CASE("of several parts that fail the first is heard, when all are over") {
