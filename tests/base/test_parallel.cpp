@@ -9,6 +9,8 @@
 
 using namespace trainyard;
 
+namespace test_parallel {
+
 TEST_CASE("every part is done once, on any number of threads") {
   for (const std::size_t workers : {0, 1, 2, 7, 100}) {
     CAPTURE(workers);
@@ -42,3 +44,5 @@ TEST_CASE("of several parts that fail the first is heard, when all are over") {
     CHECK(done == std::vector<int>(20, 1));
   }
 }
+
+}  // namespace test_parallel

@@ -8,6 +8,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_islands {
+
 namespace {
 
 constexpr std::int32_t kReplicas = 4;
@@ -142,3 +144,5 @@ TEST_CASE("islands that wait for each other in a circle are a deadlock like any 
   CHECK(!here.empty());
   CHECK(here == together);
 }
+
+}  // namespace test_islands

@@ -12,6 +12,8 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
+namespace test_simgrid_shares {
+
 namespace {
 
 constexpr std::int32_t kDevices = 7;
@@ -71,3 +73,5 @@ TEST_CASE("flows that come and go get the shares that SimGrid's solver gives the
     CHECK(apart <= 1e-9 * step);
   }
 }
+
+}  // namespace test_simgrid_shares

@@ -6,9 +6,7 @@
 #include "validation/microbench/dropout_mask.hpp"
 #include "validation/microbench/reference.hpp"
 
-namespace test_reference {
-
-namespace trainyard::reference {
+namespace trainyard::reference::test_reference {
 namespace {
 
 TEST_CASE("LayerNorm centres and scales each row") {
@@ -137,6 +135,4 @@ TEST_CASE("the relative error sees a row of zeros among small values, a missing 
 }
 
 }  // namespace
-}  // namespace trainyard::reference
-
-}  // namespace test_reference
+}  // namespace trainyard::reference::test_reference
