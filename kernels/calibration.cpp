@@ -197,7 +197,7 @@ std::string measured_attention_kernel(const JsonReader& name) {
 
 namespace {
 
-KernelCalibration read_calibration(std::string_view name) {
+KernelCalibration calibration_named(std::string_view name) {
   const auto path = catalogue_path(kCalibrationFolder, "calibration profile", name, "kernels/gpus", "/calibration");
   const Json document = read_json_file(path);
   return parse_calibration(JsonReader(document, path.string()));
@@ -207,10 +207,10 @@ KernelCalibration read_calibration(std::string_view name) {
 std::optional<KernelCalibration> measured_calibration(const GpuSpec& gpu) {
   const std::vector<std::string> names = catalogue_names(kCalibrationFolder);
   if (std::binary_search(names.begin(), names.end(), gpu.calibration)) {
-    return read_calibration(gpu.calibration);
+    return calibration_named(gpu.calibration);
   }
   for (const std::string& name : names) {
-    if (KernelCalibration calibration = read_calibration(name); calibration.architecture == gpu.architecture) {
+    if (KernelCalibration calibration = calibration_named(name); calibration.architecture == gpu.architecture) {
       return calibration;
     }
   }
@@ -232,7 +232,7 @@ KernelCalibration calibration_for(const GpuSpec& gpu) {
   if (auto measured = measured_calibration(gpu)) {
     return *std::move(measured);
   }
-  KernelCalibration borrowed = read_calibration(kMostMeasured);
+  KernelCalibration borrowed = calibration_named(kMostMeasured);
   const double larger = flops_per_cycle(gpu) / flops_per_cycle(load_gpu(kMostMeasured));
   for (auto& [family, parameters] : borrowed.gemm) {
     parameters.operand_load /= larger;

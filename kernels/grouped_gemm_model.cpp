@@ -10,7 +10,7 @@ namespace {
 
 // Streams that libraries of separate GEMMs deal the groups to. Source: Transformer Engine, cpp_extensions/gemm.py, the
 // count of cuBLAS streams.
-constexpr double kStreams = 4.0;
+constexpr double kExpertStreams = 4.0;
 
 // Time between two launches of one group's GEMM. Fit: 78 expert GEMMs of validation/published/kernels/
 // grouped_gemm_simumax.csv (A100, B200), least mean absolute logarithm of predicted over measured; 9.0 to 10.75 us in
@@ -92,7 +92,7 @@ Seconds grouped_gemm_time(const GroupedGemm& work, GroupedKernel kernel, const G
     const Seconds time = gemm_time(alone, gpu, parameters, clock_ratio, share);
     const Seconds with_others =
         shared * (static_cast<double>(tokens * groups) / static_cast<double>(work.total_tokens()));
-    const double beside = std::clamp(time / kIssueInterval, 1.0, kStreams);
+    const double beside = std::clamp(time / kIssueInterval, 1.0, kExpertStreams);
     total += max(kIssueInterval, with_others + max(Seconds{}, time - with_others) / beside);
   }
   return total;

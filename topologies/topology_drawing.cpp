@@ -44,14 +44,14 @@ Style style_of(VertexKind kind) {
   return {"#000000", 0};
 }
 
-struct Place {
+struct DrawnPlace {
   double x = 0.0;
   double y = 0.0;
   bool drawn = false;
 };
 
 // Each row is spread over the same width, its vertices in order.
-std::vector<Place> place_vertices(const Fabric& fabric, double& width, double& height) {
+std::vector<DrawnPlace> place_vertices(const Fabric& fabric, double& width, double& height) {
   std::map<int, std::vector<std::size_t>> rows;
   for (std::size_t v = 0; v < fabric.vertices().size(); ++v) {
     const Vertex& vertex = fabric.vertices()[v];
@@ -64,7 +64,7 @@ std::vector<Place> place_vertices(const Fabric& fabric, double& width, double& h
     widest = std::max(widest, members.size());
   }
   width = static_cast<double>(widest) * kStep;
-  std::vector<Place> places(fabric.vertices().size());
+  std::vector<DrawnPlace> places(fabric.vertices().size());
   double y = kMargin;
   for (const auto& [row, members] : rows) {
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -82,7 +82,7 @@ std::vector<Place> place_vertices(const Fabric& fabric, double& width, double& h
 std::string draw_fabric(const Fabric& fabric) {
   double width = 0.0;
   double height = 0.0;
-  const std::vector<Place> places = place_vertices(fabric, width, height);
+  const std::vector<DrawnPlace> places = place_vertices(fabric, width, height);
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
       "font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
@@ -92,8 +92,8 @@ std::string draw_fabric(const Fabric& fabric) {
     fastest = std::max(fastest, link.bandwidth.value);
   }
   for (const Link& link : fabric.links()) {
-    const Place& a = places[link.from.index()];
-    const Place& b = places[link.to.index()];
+    const DrawnPlace& a = places[link.from.index()];
+    const DrawnPlace& b = places[link.to.index()];
     // One line for both directions.
     if (a.drawn && b.drawn && link.from < link.to) {
       // Neighbours of one row are joined by arcs, the higher the farther apart, so that links do not hide one another.

@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::string_view kCalibrationFolder = "sim/collectives/calibration";
+constexpr std::string_view kCollectiveCalibrations = "sim/collectives/calibration";
 constexpr double kLargestCoefficient = 1e6;
 constexpr double kMicro = 1e-6;
 constexpr double kLeastLatency = 0.2;  // a fitted line never crosses zero at small latencies
@@ -100,7 +100,7 @@ const CollectiveCalibration& collective_calibration(std::string_view name, std::
     return found->second;
   }
   const auto path =
-      catalogue_path(kCalibrationFolder, "collective calibration", name, std::string(file), std::string(pointer));
+      catalogue_path(kCollectiveCalibrations, "collective calibration", name, std::string(file), std::string(pointer));
   const Json document = read_json_file(path);
   return entries.emplace(name, read_calibration(std::string(name), JsonReader(document, path.string()))).first->second;
 }

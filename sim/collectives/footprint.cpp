@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-const CollectiveAlgorithm& row_of(const CollectivePlan& plan) {
+const CollectiveAlgorithm& algorithm_of(const CollectivePlan& plan) {
   TY_ASSERT(plan.algorithm.has_value());
   return row_of(*plan.algorithm);
 }
@@ -36,7 +36,7 @@ double passes_inside(const CollectivePlan& plan, const CollectiveRequest& reques
   if (request.buffers == BufferUse::kRegistered && !reduces) {
     return 2.0;  // straight into the user's buffer, and read there by whoever forwards it
   }
-  return 2.0 * slot_bytes(plan.protocol.value_or(Protocol::kSimple)) + row_of(plan).user_passes;
+  return 2.0 * slot_bytes(plan.protocol.value_or(Protocol::kSimple)) + algorithm_of(plan).user_passes;
 }
 
 // NVLS in the units of the payload. Unregistered: the payload is copied into the multicast buffer (2) and the result
@@ -61,7 +61,7 @@ int held_sms(const CollectivePlan& plan, const CollectiveRequest& request, const
     return plan.channels;
   }
   const bool one_node = groups.nodes.size() == 1;
-  if (row_of(plan).reducer == Reducer::kSwitch && one_node) {
+  if (algorithm_of(plan).reducer == Reducer::kSwitch && one_node) {
     // Source: NCCL 2.30 src/transport/nvls.cc, channels of registered NVLS on one node: all-gather and all-reduce 4,
     // reduce-scatter 5.
     return std::min(plan.channels, request.op == CollectiveOp::kReduceScatter ? 5 : 4);
@@ -85,7 +85,7 @@ Bytes memory_traffic(const CollectivePlan& plan, const CollectiveRequest& reques
   const double passes = passes_inside(plan, request);
   const double staging = request.buffers == BufferUse::kCopied ? 2.0 : 0.0;
   const Bytes network = outside * ((passes + staging) / members);
-  if (row_of(plan).reducer == Reducer::kSwitch) {
+  if (algorithm_of(plan).reducer == Reducer::kSwitch) {
     return request.size * switch_passes(request, members) + network;
   }
   return inside * (passes / members) + network;

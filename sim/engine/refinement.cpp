@@ -15,7 +15,7 @@ namespace {
 using Hash = std::uint64_t;
 using Node = std::uint32_t;
 
-Hash bits(double value) {
+Hash bits_of(double value) {
   return std::bit_cast<Hash>(value);
 }
 
@@ -121,16 +121,17 @@ class Refinement {
     }
     if (node < flows_) {
       const LaidGroup& group = laid_.groups[node - groups_];
-      const Hash load = combine(static_cast<Hash>(group.multiprocessors), bits(group.memory_rate.value));
+      const Hash load = combine(static_cast<Hash>(group.multiprocessors), bits_of(group.memory_rate.value));
       return combine(
-          combine(combine(combine(salt_, 2), static_cast<Hash>(group.communication)), bits(group.latency.value)), load);
+          combine(combine(combine(salt_, 2), static_cast<Hash>(group.communication)), bits_of(group.latency.value)),
+          load);
     }
     if (node < links_) {
       const LaidFlow& flow = flow_at(node);
-      const Hash pace = combine(bits(flow.rate_limit.value), bits(flow.alone.value));
-      return combine(combine(combine(salt_, 3), bits(flow.bytes.value)), pace);
+      const Hash pace = combine(bits_of(flow.rate_limit.value), bits_of(flow.alone.value));
+      return combine(combine(combine(salt_, 3), bits_of(flow.bytes.value)), pace);
     }
-    return combine(combine(salt_, 4), bits(fabric.link(laid_.links[node - links_]).bandwidth.value));
+    return combine(combine(salt_, 4), bits_of(fabric.link(laid_.links[node - links_]).bandwidth.value));
   }
 
   void begin(const Fabric& fabric) {
@@ -280,7 +281,7 @@ class Refinement {
 
 std::uint64_t apart(const Program& program, std::size_t rank) {
   const Variation& variation = program.variation;
-  return combine(bits(variation.slowness_of(RankId::from(rank))),
+  return combine(bits_of(variation.slowness_of(RankId::from(rank))),
                  variation.jitters() ? static_cast<Hash>(rank) + 1 : 0);
 }
 

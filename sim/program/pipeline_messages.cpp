@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-std::string name_of(const Message& message) {
+std::string message_name(const Message& message) {
   return fmt::format("{} {}", message.way == MessageWay::kReceive ? "receive" : "send",
                      message.content == MessageContent::kActivation ? "activation" : "gradient");
 }
@@ -77,7 +77,8 @@ void PipelineMessages::exchange_announced(const Action& action) {
       builder_.host_wait("wait for announcement");
     }
     const CommunicationId tensor = communicators_.message(message, size());
-    builder_.communicate(Category::kPipeline, StreamName::kPipeline, "p2p " + name_of(message), host, {&tensor, 1});
+    builder_.communicate(Category::kPipeline, StreamName::kPipeline, "p2p " + message_name(message), host,
+                         {&tensor, 1});
   }
 }
 
@@ -93,7 +94,7 @@ void PipelineMessages::exchange(const Action& action) {
   for (const Message& message : action.messages) {
     received += message.way == MessageWay::kReceive ? 1 : 0;
     messages.push_back(communicators_.message(message, size()));
-    name += " " + name_of(message);
+    name += " " + message_name(message);
   }
   const Seconds host = scenario_.framework.host.collective * static_cast<double>(action.messages.size());
   builder_.communicate(Category::kPipeline, StreamName::kPipeline, name, host, messages);
@@ -108,7 +109,7 @@ void PipelineMessages::exchange(const Action& action) {
 void PipelineMessages::post(const Message& message) {
   builder_.set_label({.micro_batch = message.micro_batch, .chunk = -1});
   const OperationId operation =
-      builder_.communicate_async(Category::kPipeline, stream_of(message), "p2p " + name_of(message),
+      builder_.communicate_async(Category::kPipeline, stream_of(message), "p2p " + message_name(message),
                                  scenario_.framework.host.collective, communicators_.message(message, size()));
   if (message.way == MessageWay::kReceive) {
     posted_.emplace(message, operation);

@@ -33,7 +33,7 @@ Figures critical_path_of(const Json& result) {
   return {seconds.begin(), seconds.end()};
 }
 
-Figures memory_of(const Json& result) {
+Figures memory_figures(const Json& result) {
   Figures out;
   for (const auto& [name, bytes] : fullest_stage(result).at("terms_bytes").items()) {
     out.emplace_back(name, bytes.get<double>());
@@ -111,7 +111,7 @@ Comparison compare_runs(std::vector<ComparedRun> runs) {
                                 .scenario = scenario_differences(fastest, other),
                                 .breakdown = ranked(breakdown_of(fastest), breakdown_of(other), kNoTime),
                                 .critical_path = ranked(critical_path_of(fastest), critical_path_of(other), kNoTime),
-                                .memory = ranked(memory_of(fastest), memory_of(other), kNoBytes)});
+                                .memory = ranked(memory_figures(fastest), memory_figures(other), kNoBytes)});
   }
   return out;
 }

@@ -14,7 +14,7 @@ namespace {
 constexpr double kSameInstant = 1e-9;  // seconds: predecessors are matched by their end
 
 // Position in a timeline: an operation of a simulated rank.
-struct Place {
+struct PathPlace {
   std::size_t rank;
   std::size_t operation;
 };
@@ -86,10 +86,10 @@ class Calls {
   }
 
   // Of the k-th communication of a class, in the order of the ranks.
-  std::vector<Place> members(ClassId program_class, std::uint32_t k) const {
+  std::vector<PathPlace> members(ClassId program_class, std::uint32_t k) const {
     const CommunicationId id = program_.classes[program_class.index()].communications[k];
     const std::uint32_t number = numbers_[program_class.index()][k];
-    std::vector<Place> out;
+    std::vector<PathPlace> out;
     for (const std::size_t c : classes_of_[id.index()]) {
       const auto first = std::lower_bound(calls_[c].begin(), calls_[c].end(), Call{id, number, 0});
       if (first != calls_[c].end() && first->id == id && first->number == number) {
@@ -99,7 +99,7 @@ class Calls {
       }
     }
     if (classes_of_[id.index()].size() > 1) {
-      std::sort(out.begin(), out.end(), [](const Place& a, const Place& b) { return a.rank < b.rank; });
+      std::sort(out.begin(), out.end(), [](const PathPlace& a, const PathPlace& b) { return a.rank < b.rank; });
     }
     return out;
   }
@@ -130,7 +130,7 @@ class Walk {
   }
 
   std::vector<CriticalPart> run() {
-    Place place = last_place();
+    PathPlace place = last_place();
     double now = timeline_.ranks[place.rank].end[place.operation];
     while (true) {
       place = arrived_last(place);
@@ -155,8 +155,8 @@ class Walk {
     return program_.classes[timeline_.ranks[rank].program_class.index()];
   }
 
-  Place last_place() const {
-    Place best{0, 0};
+  PathPlace last_place() const {
+    PathPlace best{0, 0};
     for (std::size_t r = 0; r < timeline_.ranks.size(); ++r) {
       const std::vector<double>& end = timeline_.ranks[r].end;
       for (std::size_t i = 0; i < end.size(); ++i) {
@@ -169,7 +169,7 @@ class Walk {
   }
 
   // For a communication that waited: the member that started it by arriving last.
-  Place arrived_last(Place place) {
+  PathPlace arrived_last(PathPlace place) {
     const RankTimeline& rank = timeline_.ranks[place.rank];
     const Operation& operation = program_of(place.rank).operations[place.operation];
     if (operation.kind != OperationKind::kCommunication) {
@@ -181,7 +181,7 @@ class Walk {
     }
     for (std::uint32_t c = operation.first_communication; c < operation.first_communication + operation.communications;
          ++c) {
-      for (const Place& member : calls_.members(rank.program_class, c)) {
+      for (const PathPlace& member : calls_.members(rank.program_class, c)) {
         if (std::abs(timeline_.ranks[member.rank].start[member.operation] - moving) <= kSameInstant) {
           return member;
         }
@@ -192,15 +192,15 @@ class Walk {
 
   // The operation of the same rank whose end let this one start: a wait, the stream's previous one, or the host wait
   // before its issue. The latest end wins.
-  std::optional<Place> predecessor(Place place) const {
+  std::optional<PathPlace> predecessor(PathPlace place) const {
     const RankProgram& program = program_of(place.rank);
     const RankTimeline& rank = timeline_.ranks[place.rank];
     const double start = rank.start[place.operation];
-    std::optional<Place> best;
+    std::optional<PathPlace> best;
     const auto consider = [&](std::size_t candidate) {
       const bool later = !best || rank.end[candidate] > rank.end[best->operation];
       if (rank.end[candidate] <= start + kSameInstant && later) {
-        best = Place{place.rank, candidate};
+        best = PathPlace{place.rank, candidate};
       }
     };
     const Operation& operation = program.operations[place.operation];
@@ -245,10 +245,10 @@ class Walk {
     return known->second;
   }
 
-  void account(Place place, double time) {
+  void account(PathPlace place, double time) {
     account_name(place.rank, static_cast<std::size_t>(program_of(place.rank).operations[place.operation].name), time);
   }
-  void account_host(Place place, double time) { account_name(place.rank, program_.names.size(), time); }
+  void account_host(PathPlace place, double time) { account_name(place.rank, program_.names.size(), time); }
   // `name`: of the program's, or the number behind the last.
   void account_name(std::size_t rank, std::size_t name, double time) {
     if (time <= 0.0) {

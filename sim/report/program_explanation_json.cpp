@@ -58,7 +58,7 @@ struct ToJson {
   Json operator()(const HostSync& /*sync*/) const { return {{"kind", "host_sync"}}; }
 };
 
-Json to_json(const OperatorListing& listing) {
+Json listing_json(const OperatorListing& listing) {
   Json out = Json::array();
   for (const ListedOperator& one : listing) {
     Json json = {{"name", std::string(one.op.name)}, {"pass", kPassNames.name_of(one.op.pass)}};
@@ -71,7 +71,7 @@ Json to_json(const OperatorListing& listing) {
   return out;
 }
 
-Json to_json(const ListedOperation& one, const Program& program) {
+Json listing_json(const ListedOperation& one, const Program& program) {
   Json json = {{"name", program.names[static_cast<std::size_t>(one.first.name)]},
                {"kind", kOperationKindNames.name_of(one.first.kind)},
                {"category", kCategoryNames.name_of(one.first.category)},
@@ -111,9 +111,9 @@ Json program_json(const Scenario& scenario, const Layout& layout, const Program&
     Json parts = Json::array();
     for (const ListedPart& part : model.parts) {
       parts.push_back({{"name", part.name},
-                       {"forward", to_json(part.forward)},
-                       {"recompute", to_json(part.recompute)},
-                       {"backward", to_json(part.backward)}});
+                       {"forward", listing_json(part.forward)},
+                       {"recompute", listing_json(part.recompute)},
+                       {"backward", listing_json(part.backward)}});
     }
     models.push_back({{"parts", std::move(parts)}});
   }
@@ -125,7 +125,7 @@ Json program_json(const Scenario& scenario, const Layout& layout, const Program&
     }
     Json operations = Json::array();
     for (const ListedOperation& operation : one.operations) {
-      operations.push_back(to_json(operation, program));
+      operations.push_back(listing_json(operation, program));
     }
     Json layers = Json::array();
     for (const Chunk& chunk : layout.stages[one.stage].chunks) {

@@ -19,15 +19,15 @@ std::vector<std::int64_t> divisors(std::int64_t number, std::int64_t most) {
 }
 
 // How a pipeline of some stages cuts the model.
-struct Cut {
+struct StageCut {
   std::int64_t vpp = 1;
   EndPlacement embedding = EndPlacement::kWithLayers;
   EndPlacement loss = EndPlacement::kWithLayers;
 };
 
-class Candidates {
+class LayoutCandidates {
  public:
-  explicit Candidates(const OpenJob& job)
+  explicit LayoutCandidates(const OpenJob& job)
       : job_(job),
         layout_(job.stated().layout),
         training_(job.stated().training),
@@ -41,7 +41,7 @@ class Candidates {
       for (const std::int64_t pp : pipeline_degrees(choice)) {
         choice.pp = pp;
         choice.dp = of("layout.dp", layout_.dp, std::max<std::int64_t>(1, gpus() / (tp * pp * choice.cp)));
-        for (const Cut& cut : cuts(pp)) {
+        for (const StageCut& cut : cuts(pp)) {
           choice.vpp = cut.vpp;
           choice.embedding = cut.embedding;
           choice.loss = cut.loss;
@@ -120,9 +120,9 @@ class Candidates {
     return out;
   }
 
-  std::vector<Cut> cuts(std::int64_t pp) const {
+  std::vector<StageCut> cuts(std::int64_t pp) const {
     const std::vector<std::int64_t> numbers = chunk_numbers(pp);
-    std::vector<Cut> out;
+    std::vector<StageCut> out;
     if (!cuts_freely()) {
       for (const std::int64_t vpp : numbers) {
         out.push_back({vpp, layout_.embedding, layout_.loss});
@@ -136,8 +136,9 @@ class Candidates {
         any_equal = any_equal || vpp > 1;
         continue;
       }
-      for (const Cut& cut : {Cut{.vpp = vpp}, Cut{.vpp = vpp, .loss = EndPlacement::kAsLayer},
-                             Cut{.vpp = vpp, .embedding = EndPlacement::kAsLayer, .loss = EndPlacement::kAsLayer}}) {
+      for (const StageCut& cut :
+           {StageCut{.vpp = vpp}, StageCut{.vpp = vpp, .loss = EndPlacement::kAsLayer},
+            StageCut{.vpp = vpp, .embedding = EndPlacement::kAsLayer, .loss = EndPlacement::kAsLayer}}) {
         const auto ends =
             (cut.embedding == EndPlacement::kAsLayer ? 1 : 0) + (cut.loss == EndPlacement::kAsLayer ? 1 : 0);
         if ((layers() + ends) % (pp * vpp) == 0) {
@@ -153,7 +154,7 @@ class Candidates {
   }
 
   // For every size of the largest chunk the fewest chunks.
-  void add_unequal(std::int64_t pp, const std::vector<std::int64_t>& numbers, std::vector<Cut>& out) const {
+  void add_unequal(std::int64_t pp, const std::vector<std::int64_t>& numbers, std::vector<StageCut>& out) const {
     std::int64_t before = 0;
     for (const std::int64_t vpp : numbers) {
       const std::int64_t largest = (layers() + pp * vpp - 1) / (pp * vpp);
@@ -240,7 +241,7 @@ class Candidates {
 }  // namespace
 
 std::vector<LayoutChoice> candidate_layouts(const OpenJob& job) {
-  return Candidates(job).all();
+  return LayoutCandidates(job).all();
 }
 
 }  // namespace trainyard

@@ -18,7 +18,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kLargestFile = std::size_t{16} << 20U;
+constexpr std::size_t kLargestSystem = std::size_t{16} << 20U;
 constexpr int kDeepest = 32;
 constexpr int kMostLinks = 1024;
 constexpr std::size_t kShownText = 40;  // characters of text that does not belong
@@ -282,10 +282,10 @@ class SystemReader {
 }  // namespace
 
 NcclSystem read_nccl_system(std::string_view text, const std::string& file) {
-  if (text.size() > kLargestFile) {
+  if (text.size() > kLargestSystem) {
     throw UserError({.file = file,
                      .found = fmt::format("{} bytes", text.size()),
-                     .allowed = fmt::format("up to {} bytes", kLargestFile),
+                     .allowed = fmt::format("up to {} bytes", kLargestSystem),
                      .problem = "the topology file is too large"});
   }
   SystemReader reader(text, file);

@@ -52,7 +52,10 @@ std::vector<BenchCase> bench_cases() {
                                  "--micro-batch 1 --global-batch 64")},
       {"micro_batches_1024", words("run --allow-oom --model gpt3-175b --cluster dgx-a100 --gpus 64 --tp 8 --pp 8 "
                                    "--micro-batch 1 --global-batch 1024")},
-      {"main_1024_gpus_unfolded", unfolded_command(), 30.0, 4000.0}};
+      {"main_1024_gpus_unfolded", unfolded_command(), 8.0, 800.0},
+      {"llama_405b_16384_gpus_jitter", words(llama(16384) + " --set variation.kernel_jitter=0.015"), 30.0, 1200.0},
+      {"llama_405b_131072_gpus_straggler",
+       words(llama(131072) + " --set variation.stragglers=[{\"ranks\":8,\"slowdown\":1.2}]"), 20.0}};
 }
 
 std::vector<std::string> growth_command(int gpus) {

@@ -17,7 +17,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t kTerms = 5;
-constexpr std::size_t kFewestRows = 6;
+constexpr std::size_t kFewestCalls = 6;
 constexpr int kReweightings = 12;
 constexpr int kSweeps = 400;
 constexpr double kSmallestResidual = 0.02;  // errors below this weigh alike
@@ -194,7 +194,7 @@ CollectiveCalibration fit_collectives(const std::string& name, std::span<const C
       by_op[sample->row.op].push_back(sample);
     }
     for (const auto& [op, rows] : by_op) {
-      if (rows.size() >= kFewestRows && by_op.size() > 1) {
+      if (rows.size() >= kFewestCalls && by_op.size() > 1) {
         CurveKey own = key;
         own.op = op;
         out.curves.emplace_back(own, fit_curve(rows, pooled));

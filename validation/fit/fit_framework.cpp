@@ -143,7 +143,7 @@ double objective(const std::vector<const FitRow*>& rows, const FittedValues& val
   return sum / static_cast<double>(rows.size());
 }
 
-FittedValues minimise(const std::vector<const FitRow*>& rows, const std::vector<FittedParameter>& parameters,
+FittedValues fit_fold(const std::vector<const FitRow*>& rows, const std::vector<FittedParameter>& parameters,
                       const FittedValues& start, Network network) {
   // The search runs in logarithms: parameters are positive and span decades.
   nlopt::opt search(nlopt::LN_SBPLX, static_cast<unsigned>(parameters.size()));
@@ -269,7 +269,7 @@ Json fit_framework(const FrameworkFitRequest& request) {
   std::vector<FittedValues> folds;
   double error = 0.0;
   for (std::size_t fold = 0; fold < request.folds; ++fold) {
-    const FittedValues values = minimise(select([&](const FitRow& row) { return row.fold != fold; }), parameters,
+    const FittedValues values = fit_fold(select([&](const FitRow& row) { return row.fold != fold; }), parameters,
                                          start_without(profile, request, fold), request.network);
     const auto unseen = select([&](const FitRow& row) { return row.fold == fold; });
     const std::vector<double> steps = predict_rows(unseen, values, request.network, Settings::kFirst);

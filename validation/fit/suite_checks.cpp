@@ -15,7 +15,7 @@
 namespace trainyard {
 namespace {
 
-double rounded(double value) {
+double in_thousandths(double value) {
   return std::round(value * 1e3) / 1e3;
 }
 
@@ -76,7 +76,7 @@ class Checks {
   Json report() const {
     Json kernels = Json::object();
     for (const auto& [kernel, ratios] : framework_) {
-      kernels[kernel] = {{"rows", ratios.size()}, {"predicted_over_measured", rounded(*quantile(ratios, 0.5))}};
+      kernels[kernel] = {{"rows", ratios.size()}, {"predicted_over_measured", in_thousandths(*quantile(ratios, 0.5))}};
     }
     Json fixed_time = nullptr;
     if (least_fixed_time_) {
@@ -107,7 +107,7 @@ class Checks {
       return;
     }
     const double rate = record.at("bytes").number(1.0, 1e15) / record.at("time_s").at("median").number(1e-9, 1e6);
-    const double share = rounded(rate / gpu_.pcie_bandwidth.value);
+    const double share = in_thousandths(rate / gpu_.pcie_bandwidth.value);
     copies_[direction] = std::max(copies_.value(direction, 0.0), share);
   }
 
@@ -117,12 +117,12 @@ class Checks {
     const auto rate = record.find("second_beside_bytes_per_s");
     Json out = {{"first", record.at("first").text()},
                 {"second", record.at("second").text()},
-                {"measured", rounded(record.at("first_slowdown").number(0.0, 1e6))},
+                {"measured", in_thousandths(record.at("first_slowdown").number(0.0, 1e6))},
                 {"covered", record.at("covered").boolean()}};
     if (work && blocks && rate) {
-      out["predicted"] = rounded(overlap_slowdown(*work, gpu_, fitted_.calibration.gemm_for(work->precision),
-                                                  static_cast<int>(blocks->integer(0, 1 << 16)),
-                                                  BytesPerSecond{rate->number(0.0, 1e16)}));
+      out["predicted"] = in_thousandths(overlap_slowdown(*work, gpu_, fitted_.calibration.gemm_for(work->precision),
+                                                         static_cast<int>(blocks->integer(0, 1 << 16)),
+                                                         BytesPerSecond{rate->number(0.0, 1e16)}));
     }
     overlap_.push_back(std::move(out));
   }

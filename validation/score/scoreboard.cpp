@@ -61,7 +61,7 @@ std::vector<std::string> texts(const Paths& paths) {
 }
 
 // Sections cross from a child process as text.
-Json to_json(const ScoreSection& section) {
+Json section_json(const ScoreSection& section) {
   Json rows = Json::array();
   for (const ScoredRow& row : section.rows) {
     rows.push_back({row.score, row.table, row.id, row.measured, row.predicted, row.what});
@@ -89,7 +89,7 @@ using Work = std::function<ScoreSection()>;
 // What needs no simulation, one task a section; each runs in a child, so all processors are used.
 std::vector<ScoreSection> score_in_children(const std::vector<Work>& tasks) {
   const auto results = run_in_children(tasks.size(), available_processors(),
-                                       [&](std::size_t task) { return json_text(to_json(tasks[task]())); });
+                                       [&](std::size_t task) { return json_text(section_json(tasks[task]())); });
   std::vector<ScoreSection> sections;
   for (const auto& result : results) {
     if (!result) {

@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-constexpr double kEqual = 1.0 + 1e-13;  // levels that differ by less differ by rounding
+constexpr double kRounding = 1.0 + 1e-13;  // levels that differ by less differ by rounding
 
 }  // namespace
 
@@ -155,7 +155,7 @@ const std::vector<FairShares::Share>& FairShares::solve(Changes& changes) {
       ++next;
       continue;
     }
-    if (changes.levels_.empty() || alone(*next) <= changes.levels_.front().level * kEqual) {
+    if (changes.levels_.empty() || alone(*next) <= changes.levels_.front().level * kRounding) {
       give(*next, alone(*next), changes);
       ++next;
       continue;
@@ -168,7 +168,7 @@ const std::vector<FairShares::Share>& FairShares::solve(Changes& changes) {
       continue;  // weights are whole numbers: nothing is left of their sum
     }
     const double level = filled.level();
-    if (level > full.level * kEqual) {
+    if (level > full.level * kRounding) {
       full.level = level;
       changes.levels_.push_back(full);
       std::push_heap(changes.levels_.begin(), changes.levels_.end(), fuller);

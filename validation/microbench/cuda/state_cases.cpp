@@ -17,7 +17,7 @@ constexpr double kExact = 1e-5;    // fp32 results
 
 constexpr double kRounding = 3e-3;  // of the parameter's 16-bit copy
 constexpr int kCollidingRows = 37;  // few enough that every one is added to more than once in a check
-constexpr int kFewestRows = 1000;
+constexpr int kFewestTableRows = 1000;
 
 int rows_for(double bytes, double per_element) {
   return std::max(1, static_cast<int>(bytes / (per_element * kWidth)));
@@ -25,7 +25,7 @@ int rows_for(double bytes, double per_element) {
 
 // Rows of the table: as many as are looked up, so that a check is small and a timing is as wide as a vocabulary.
 int table_rows(int count, int copies) {
-  return static_cast<int>(std::clamp<std::int64_t>(std::int64_t{count} * copies, kFewestRows, kTableRows));
+  return static_cast<int>(std::clamp<std::int64_t>(std::int64_t{count} * copies, kFewestTableRows, kTableRows));
 }
 
 // Word numbers in no order. Every one is different until the table is used up, so that sums of the scatter do not
