@@ -251,7 +251,8 @@ std::int64_t JsonReader::integer(std::int64_t smallest, std::int64_t largest) co
 double JsonReader::number(double smallest, double largest) const {
   const auto value = value_->is_number() ? value_->get<double>() : std::nan("");
   if (!(value >= smallest && value <= largest)) {
-    fail("expected a number", fmt::format("{} to {}", smallest, largest));
+    fail(value_->is_number() ? "the number is out of range" : "expected a number",
+         fmt::format("{} to {}", smallest, largest));
   }
   return value;
 }

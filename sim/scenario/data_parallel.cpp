@@ -187,8 +187,10 @@ ChosenDataParallel choose_data_parallel(const JsonReader& training, const DataPa
     const ZeroStages stages = zero_stages(options.strategy);
     stated_stage->fail(fmt::format("the strategy {} {}", kDataParallelNames.name_of(options.strategy),
                                    contradicts ? "reshards after forward in stage 3 only" : "has no such ZeRO stage"),
-                       stages.least == stages.most ? fmt::format("{}", stages.least)
-                                                   : fmt::format("{} to {}", stages.least, stages.most));
+                       contradicts
+                           ? fmt::format("{}", options.reshard == Reshard::kAfterForward ? stages.most : stages.least)
+                       : stages.least == stages.most ? fmt::format("{}", stages.least)
+                                                     : fmt::format("{} to {}", stages.least, stages.most));
   }
   options.reshard = reshard;
   return {options, static_cast<int>(stage)};

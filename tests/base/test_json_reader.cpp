@@ -40,6 +40,13 @@ TEST_CASE("truncated, duplicate, deep and non-UTF-8 JSON is refused with its pla
   CHECK(fault_of([] { parse_json("", "t.json"); }).problem == "not valid JSON");
 }
 
+TEST_CASE("a number out of range is told from what is no number") {
+  const Json document = parse_json(R"({"low": -1, "text": "1"})", "n.json");
+  const JsonReader json(document, "n.json");
+  CHECK(fault_of([&] { json.at("low").number(0.0, 1.0); }).problem == "the number is out of range");
+  CHECK(fault_of([&] { json.at("text").number(0.0, 1.0); }).problem == "expected a number");
+}
+
 TEST_CASE("whole numbers must be whole, finite and in range") {
   const Json document = parse_json(R"({"a": 8.5, "b": 1e30, "c": -1, "d": 8.0, "e": "8"})", "n.json");
   const JsonReader json(document, "n.json");

@@ -104,6 +104,9 @@ TEST_CASE("a flag takes no negative, zero, infinite, undefined, enormous, broken
   }
   expect_fault(trainyard_line(kSmall + "--zero -1"), 2,
                {"the number is out of range", "in: --zero", "found: -1", "allowed: 0 to 3"});
+  expect_fault(trainyard_line(kSmall + "--data-parallel fsdp --zero 3 --set "
+                                       "training.data_parallel.reshard_after_forward=false"),
+               2, {"found: 3", "allowed: 2\n"});
   expect_fault(trainyard_line(kSmall + "--sequence-parallel maybe"), 2,
                {"in: --sequence-parallel", "found: \"maybe\"", "allowed: true, false"});
   expect_fault(trainyard_line(kSmall + "--fold perhaps"), 2, {"in: --fold", "at: /fold", "found: \"perhaps\""});
