@@ -221,10 +221,10 @@ Partition equitable_partition(const Program& program, const Fabric& fabric, cons
   constexpr std::uint64_t kSalts = 4;
   for (std::uint64_t salt = 0; fold == Fold::kOn && salt < kSalts; ++salt) {
     RefinedClasses classes = refined_classes(program, fabric, laid, salt);
-    const Partition found{.ranks = numbered(std::move(classes.ranks)),
-                          .groups = numbered(std::move(classes.groups)),
-                          .flows = numbered(std::move(classes.flows)),
-                          .links = by_link(fabric, laid, numbered(std::move(classes.links)))};
+    Partition found{.ranks = numbered(std::move(classes.ranks)),
+                    .groups = numbered(std::move(classes.groups)),
+                    .flows = numbered(std::move(classes.flows)),
+                    .links = by_link(fabric, laid, numbered(std::move(classes.links)))};
     if (is_equitable(program, fabric, laid, found)) {
       return found;
     }

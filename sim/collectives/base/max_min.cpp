@@ -51,10 +51,11 @@ class Sharing {
         if (is_new) {
           capacity.push_back(fabric.link(link).bandwidth.value);
         }
+        const std::int32_t index = entry->second;
         const auto crossed = std::find_if(crossings[f].begin(), crossings[f].end(),
-                                          [&](const auto& one) { return one.link == entry->second; });
+                                          [index](const auto& one) { return one.link == index; });
         if (crossed == crossings[f].end()) {
-          crossings[f].push_back({.link = entry->second, .weight = 1.0});
+          crossings[f].push_back({.link = index, .weight = 1.0});
         } else {
           crossed->weight += 1.0;
         }
