@@ -24,6 +24,14 @@ void send_to_experts(OperatorList& list, Pass pass, const ExpertTokens& tokens,
   const Bytes wide = list.element();
   const Bytes e = pass == Pass::kForward ? tokens.dispatch_element : wide;
   const auto width = static_cast<double>(list.model().hidden);
+  const auto dispatch = [&] {
+    list.collective(ParallelGroup::kExpert, "ep_dispatch", CollectiveOp::kAllToAll, pass, tokens.exchanged * width * e);
+    const std::size_t begin = list.begin_beside();
+    if (beside) {
+      beside(list);
+    }
+    list.end_beside(begin);
+  };
   switch (shape.dispatcher) {
     case TokenDispatcher::kAllToAll:
       permute(list, "permute", pass, tokens.own, tokens.copies);
@@ -32,13 +40,7 @@ void send_to_experts(OperatorList& list, Pass pass, const ExpertTokens& tokens,
           list.collective(ParallelGroup::kExpert, "ep_dispatch_weights", CollectiveOp::kAllToAll, pass,
                           tokens.exchanged * kSingle);
         }
-        list.collective(ParallelGroup::kExpert, "ep_dispatch", CollectiveOp::kAllToAll, pass,
-                        tokens.exchanged * width * e);
-        const std::size_t begin = list.begin_beside();
-        if (beside) {
-          beside(list);
-        }
-        list.end_beside(begin);
+        dispatch();
       }
       break;
     case TokenDispatcher::kAllGather:
@@ -50,13 +52,7 @@ void send_to_experts(OperatorList& list, Pass pass, const ExpertTokens& tokens,
       break;
     case TokenDispatcher::kDeepEp:
       if (shape.ep > 1) {
-        list.collective(ParallelGroup::kExpert, "ep_dispatch", CollectiveOp::kAllToAll, pass,
-                        tokens.exchanged * width * e);
-        const std::size_t begin = list.begin_beside();
-        if (beside) {
-          beside(list);
-        }
-        list.end_beside(begin);
+        dispatch();
       }
       permute(list, "permute", pass, tokens.received, tokens.received);
       break;

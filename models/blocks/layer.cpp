@@ -34,6 +34,21 @@ struct Branch {
   std::string_view dropout_mask;
 };
 
+// Experts stand where the MLP of a dense layer stands, between the same norms.
+constexpr Branch feed_forward(bool (*is_in_layer)(const ShardContext&),
+                              Presence (*block)(Description&, const Tensor&)) {
+  return {.is_in_layer = is_in_layer,
+          .block = block,
+          .has_norm = [](const ShardContext& context) { return context.model().has_mlp_norm(); },
+          .norm = "mlp_norm",
+          .norm_input = "mlp_norm_input",
+          .input = "mlp_up_input",
+          .norm_repeated_by = RecomputeModule::kNorm,
+          .post_norm = "mlp_post_norm",
+          .post_norm_input = "mlp_post_norm_input",
+          .dropout_mask = "mlp_dropout_mask"};
+}
+
 // Every kind of layer, in the order of the forward pass.
 constexpr std::array kBranches = {
     Branch{.is_in_layer = always,
@@ -56,26 +71,8 @@ constexpr std::array kBranches = {
            .post_norm = {},
            .post_norm_input = {},
            .dropout_mask = "cross_output_dropout_mask"},
-    Branch{.is_in_layer = [](const ShardContext& context) { return !has_experts(context); },
-           .block = mlp,
-           .has_norm = [](const ShardContext& context) { return context.model().has_mlp_norm(); },
-           .norm = "mlp_norm",
-           .norm_input = "mlp_norm_input",
-           .input = "mlp_up_input",
-           .norm_repeated_by = RecomputeModule::kNorm,
-           .post_norm = "mlp_post_norm",
-           .post_norm_input = "mlp_post_norm_input",
-           .dropout_mask = "mlp_dropout_mask"},
-    Branch{.is_in_layer = has_experts,
-           .block = experts,
-           .has_norm = [](const ShardContext& context) { return context.model().has_mlp_norm(); },
-           .norm = "mlp_norm",
-           .norm_input = "mlp_norm_input",
-           .input = "mlp_up_input",
-           .norm_repeated_by = RecomputeModule::kNorm,
-           .post_norm = "mlp_post_norm",
-           .post_norm_input = "mlp_post_norm_input",
-           .dropout_mask = "mlp_dropout_mask"},
+    feed_forward([](const ShardContext& context) { return !has_experts(context); }, mlp),
+    feed_forward(has_experts, experts),
 };
 
 // What the branch's block reads. Side by side with attention a block reads what that one's projections read.

@@ -1,6 +1,7 @@
 #pragma once
 // Random numbers without a generator's state: a draw is a function of what it is drawn for. Results do not depend on
 // who draws first, on threads, or on how much of a job is simulated.
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
@@ -17,6 +18,11 @@ constexpr std::uint64_t mix(std::uint64_t x) {
 }
 constexpr std::uint64_t combine(std::uint64_t a, std::uint64_t b) {
   return mix(a ^ (mix(b) + 0x2545f4914f6cdd1dU));
+}
+
+// A number that is different for every different double.
+constexpr std::uint64_t bits_of(double value) {
+  return std::bit_cast<std::uint64_t>(value);
 }
 
 // A draw named by a seed and a path of numbers below it: Draw(seed).of(rank).of(operation).

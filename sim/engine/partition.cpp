@@ -1,18 +1,14 @@
 #include "sim/engine/partition.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 #include <span>
 
+#include "sim/base/random.hpp"
 #include "sim/engine/refinement.hpp"
 
 namespace trainyard {
 namespace {
-
-std::uint64_t bits(double value) {
-  return std::bit_cast<std::uint64_t>(value);
-}
 
 // Numbers classes by first appearance.
 std::vector<std::int32_t> numbered(std::vector<std::int32_t> classes) {
@@ -98,9 +94,9 @@ class Check {
       const auto other_route = laid_.route(other);
       const bool same_links = std::equal(route.begin(), route.end(), other_route.begin(), other_route.end(),
                                          [this](LinkId a, LinkId b) { return class_of(a) == class_of(b); });
-      if (!same_links || bits(one.bytes.value) != bits(other.bytes.value) ||
-          bits(one.rate_limit.value) != bits(other.rate_limit.value) ||
-          bits(one.alone.value) != bits(other.alone.value) ||
+      if (!same_links || bits_of(one.bytes.value) != bits_of(other.bytes.value) ||
+          bits_of(one.rate_limit.value) != bits_of(other.rate_limit.value) ||
+          bits_of(one.alone.value) != bits_of(other.alone.value) ||
           partition_.groups[static_cast<std::size_t>(one.group)] !=
               partition_.groups[static_cast<std::size_t>(other.group)]) {
         return false;
@@ -128,9 +124,9 @@ class Check {
       const LaidGroup& other = laid_.groups[first[static_cast<std::size_t>(partition_.groups[g])]];
       describe(one, ranks, flows);
       describe(other, other_ranks, other_flows);
-      if (one.communication != other.communication || bits(one.latency.value) != bits(other.latency.value) ||
+      if (one.communication != other.communication || bits_of(one.latency.value) != bits_of(other.latency.value) ||
           one.multiprocessors != other.multiprocessors ||
-          bits(one.memory_rate.value) != bits(other.memory_rate.value) || !are_same(ranks, other_ranks) ||
+          bits_of(one.memory_rate.value) != bits_of(other.memory_rate.value) || !are_same(ranks, other_ranks) ||
           !are_same(flows, other_flows)) {
         return false;
       }
@@ -196,7 +192,7 @@ class Check {
       }
       const LinkId other = first[static_cast<std::size_t>(class_of(link))];
       const auto same = through(other);
-      if (bits(fabric_.link(link).bandwidth.value) != bits(fabric_.link(other).bandwidth.value) ||
+      if (bits_of(fabric_.link(link).bandwidth.value) != bits_of(fabric_.link(other).bandwidth.value) ||
           !std::equal(through(link).begin(), through(link).end(), same.begin(), same.end())) {
         return false;
       }

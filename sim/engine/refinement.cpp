@@ -1,7 +1,6 @@
 #include "sim/engine/refinement.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 #include <span>
 #include <unordered_map>
@@ -14,10 +13,6 @@ namespace {
 
 using Hash = std::uint64_t;
 using Node = std::uint32_t;
-
-Hash bits_of(double value) {
-  return std::bit_cast<Hash>(value);
-}
 
 // Lists of numbers, one after the other.
 struct Lists {

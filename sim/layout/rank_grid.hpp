@@ -34,6 +34,9 @@ class RankGrid {
   // How many ranks apart neighbours along a dimension stand.
   std::int64_t stride(Dimension dimension) const { return strides_[static_cast<std::size_t>(dimension)]; }
   Coordinates coordinates(RankId rank) const;
+  std::int64_t coordinate(RankId rank, Dimension dimension) const {
+    return coordinates(rank)[static_cast<std::size_t>(dimension)];
+  }
   RankId rank(const Coordinates& coordinates) const;
 
   // All process groups along some dimensions: ranks that differ in those coordinates only, in rank order of the first

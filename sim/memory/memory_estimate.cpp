@@ -26,8 +26,7 @@ MemoryEstimate of_stages(std::vector<StageMemory> stages) {
 }
 
 std::size_t stage_of(const Layout& layout, std::size_t rank) {
-  const auto stage = layout.grid.coordinates(RankId::from(rank))[static_cast<std::size_t>(Dimension::kPipeline)];
-  return static_cast<std::size_t>(stage);
+  return static_cast<std::size_t>(layout.grid.coordinate(RankId::from(rank), Dimension::kPipeline));
 }
 
 }  // namespace

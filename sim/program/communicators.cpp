@@ -38,7 +38,7 @@ Seconds Communicators::issue_time(CommunicationId id) const {
 }
 
 std::int32_t Communicators::stage_of_rank(RankId rank) const {
-  return static_cast<std::int32_t>(layout_->grid.coordinates(rank)[static_cast<std::size_t>(Dimension::kPipeline)]);
+  return static_cast<std::int32_t>(layout_->grid.coordinate(rank, Dimension::kPipeline));
 }
 
 std::vector<std::vector<RankId>> Communicators::groups(ParallelGroup kind) const {

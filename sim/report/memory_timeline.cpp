@@ -72,8 +72,7 @@ class Replay {
   }
 
   RankMemory of(const RankTimeline& rank) const {
-    const auto stage =
-        static_cast<std::size_t>(layout_.grid.coordinates(rank.rank)[static_cast<std::size_t>(Dimension::kPipeline)]);
+    const auto stage = static_cast<std::size_t>(layout_.grid.coordinate(rank.rank, Dimension::kPipeline));
     const RankProgram& ran = program_.classes[rank.program_class.index()];
     auto [samples, peak] = memory_over_time(holdings_[stage], orders_[stage],
                                             in_order(spans_of(ran, rank), orders_[stage]), update_time(ran, rank));

@@ -13,7 +13,7 @@ import contextlib
 import torch
 from torch.nn import functional
 
-from steps import measured
+from steps import capture, measured
 
 # torchvision's name, pixels of a side
 IMAGE_NETWORKS = {
@@ -171,7 +171,7 @@ class NetworkStep:
         self.loss = None
         self.run = self.launch
         if launch == "graph":
-            self.run = self.capture()
+            self.run = capture(self, warm_up=3)
 
     def described(self):
         return self.own
@@ -201,19 +201,6 @@ class NetworkStep:
         else:
             self.optimizer.step()
         self.loss = loss.detach()
-
-    def capture(self):
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                self.launch()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.cuda.graph(graph):
-            self.launch()
-        return graph.replay
 
 
 def distributed(network, index):

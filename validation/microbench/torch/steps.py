@@ -110,7 +110,7 @@ class Step:
         self.loss = None
         self.run = self.launch
         if launch == "graph":
-            self.run = self.capture()
+            self.run = capture(self, warm_up=2)
 
     def described(self):
         return {"of_layers": self.of_layers, "parameters": self.parameters, "optimizer": "AdamW fused, gradients clipped",
@@ -126,18 +126,20 @@ class Step:
         self.optimizer.step()
         self.loss = loss.detach()
 
-    def capture(self):
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                self.launch()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.cuda.graph(graph):
-            self.launch()
-        return graph.replay
+
+def capture(step, warm_up):
+    """Replays one CUDA graph of the step, which is launched so many times before it is captured."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(warm_up):
+            step.launch()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    step.optimizer.zero_grad(set_to_none=True)
+    with torch.cuda.graph(graph):
+        step.launch()
+    return graph.replay
 
 
 def time_steps(step):
