@@ -38,7 +38,8 @@ std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage
   };
   std::map<LayerKind, OfKind> of_kind;
   const DataParallelOptions& options = scenario.training.data_parallel;
-  const bool keeps_small = options.strategy == DataParallelName::kDeepspeed && scenario.training.zero_stage == 3;
+  const bool keeps_small =
+      !scenario.training.has_flat_shards() && scenario.training.does(&DataParallelTraits::gathers_for_use);
   const double most = options.param_persistence_threshold;
   // The matrix that both ends share counts once, whichever of them comes first on the stage.
   const bool has_embedding = std::any_of(stage.chunks.begin(), stage.chunks.end(),

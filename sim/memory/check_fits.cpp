@@ -16,7 +16,7 @@ std::string remedies(const Scenario& scenario) {
   constexpr std::int64_t kLong = 16384;  // tokens, from which context parallelism is usual
   const Parallelism& layout = scenario.layout;
   const Training& training = scenario.training;
-  const bool shards_all = is_fsdp(training.data_parallel.strategy) || training.zero_stage == 3;
+  const bool shards_all = training.does(&DataParallelTraits::gathers_for_use);
   const std::array<std::pair<bool, const char*>, 9> known = {{
       {layout.tp < scenario.cluster.gpus_per_node && scenario.model.heads % (2 * layout.tp) == 0, "raise tp"},
       {layout.pp * layout.vpp < scenario.model.layers && !shards_all, "raise pp"},

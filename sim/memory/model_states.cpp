@@ -81,7 +81,7 @@ ModelStates ddp(const States& s) {
           .gradients = s.gradient() * s.trainable,
           .optimizer = (s.moments() + s.master() + s.gradient_copy()) * s.trainable,
           // Buckets are copies of all gradients unless gradient_as_bucket_view is set.
-          .gradient_buckets = s.gradient() * s.trainable};
+          .gradient_buckets = s.ranks > 1.0 ? s.gradient() * s.trainable : Bytes{}};
 }
 
 ModelStates megatron(const States& s) {
@@ -155,10 +155,8 @@ ModelStates fsdp(const States& s) {
 // on, FSDP).
 ModelStates offloaded(ModelStates states, const States& s) {
   const OffloadOptions& offload = s.training.offload;
-  const DataParallelName strategy = s.training.data_parallel.strategy;
-  const bool is_sharded = is_fsdp(strategy) || s.training.zero_stage >= 1;
-  const bool moves_gradients =
-      is_fsdp(strategy) || (strategy == DataParallelName::kDeepspeed && s.training.zero_stage >= 2);
+  const bool is_sharded = s.training.zero_stage >= 1;
+  const bool moves_gradients = s.training.does(&DataParallelTraits::shards_gradients);
   states.on_host[MemoryUse::kParameters] = states.parameters * offload.weights;
   states.on_host[MemoryUse::kGradients] =
       bytes_per_element(Precision::kFp32) * ((is_sharded ? s.sharded_trainable : s.trainable) * offload.optimizer);
@@ -173,12 +171,6 @@ ModelStates offloaded(ModelStates states, const States& s) {
 }
 
 ModelStates on_device(const Scenario& scenario, const States& states) {
-  const bool gathers = is_fsdp(scenario.training.data_parallel.strategy) || scenario.training.offload.weights > 0.0;
-  const bool copies =
-      scenario.training.data_parallel.strategy == DataParallelName::kDeepspeed;  // at any number of ranks
-  if (scenario.layout.data_ranks() == 1 && !gathers && !copies) {
-    return megatron(states);  // nothing to reduce: no buckets
-  }
   switch (scenario.training.data_parallel.strategy) {
     case DataParallelName::kDdp:
       return ddp(states);

@@ -23,30 +23,21 @@ double steps(const PricedPass& forward, const PricedBackward& backward) {
   return static_cast<double>(forward.size() + backward.whole.size());
 }
 
-// How often a step's gradients are reduced: once, or with every micro-batch.
-double reductions(const Scenario& scenario) {
-  const Training& training = scenario.training;
-  const DataParallelName strategy = training.data_parallel.strategy;
-  const bool has_choice = strategy == DataParallelName::kDdp || is_fsdp(strategy);
-  const bool every = has_choice ? training.data_parallel.gradient_sync == GradientSync::kEveryMicroBatch
-                                : strategy == DataParallelName::kDeepspeed && training.zero_stage >= 2;
-  return every ? static_cast<double>(scenario.micro_batches()) : 1.0;
+// Elements that a step reduces, every one as often as it is reduced.
+double reduced_elements(const Scenario& scenario, double elements) {
+  return elements *
+         (scenario.training.reduces_each_micro_batch() ? static_cast<double>(scenario.micro_batches()) : 1.0);
 }
 
-// Elements of the smallest bucket that the strategy fills again and again.
-double smallest_bucket(const Scenario& scenario) {
-  const DataParallelOptions& options = scenario.training.data_parallel;
-  switch (options.strategy) {
-    case DataParallelName::kDdp:
-      return options.bucket / bytes_per_element(scenario.training.grad_dtype);
-    case DataParallelName::kDeepspeed:
-      return std::min(options.reduce_bucket_size, options.allgather_bucket_size);
-    case DataParallelName::kMegatron:  // whole units
-    case DataParallelName::kFsdp:
-    case DataParallelName::kHsdp:
-      break;
+// How many buckets that is; none where buckets are whole units, which count with the units' passes.
+double buckets(const Scenario& scenario, double elements) {
+  const Training& training = scenario.training;
+  const auto smallest = training.data_parallel_traits().smallest_bucket;
+  if (scenario.layout.data_ranks() == 1 || smallest == nullptr) {
+    return 0.0;
   }
-  return 1e18;
+  const double bucket = smallest(training.data_parallel, bytes_per_element(training.grad_dtype));
+  return reduced_elements(scenario, elements) / std::max(1.0, bucket);
 }
 
 std::string remedy(const Scenario& scenario, double micro_batches) {
@@ -76,11 +67,8 @@ double expected_operations(const Scenario& scenario, const Layout& layout, const
                                                steps(priced.forward, priced.recomputed_backward));
     }
   }
-  const double elements = static_cast<double>(layout.stage_parameters[stage]);
-  const double buckets = scenario.layout.data_ranks() > 1
-                             ? reductions(scenario) * elements / std::max(1.0, smallest_bucket(scenario))
-                             : 0.0;
-  return static_cast<double>(scenario.micro_batches()) * of_micro_batch + buckets;
+  return static_cast<double>(scenario.micro_batches()) * of_micro_batch +
+         buckets(scenario, static_cast<double>(layout.stage_parameters[stage]));
 }
 
 bool simulates_every_rank(const Scenario& scenario) {

@@ -33,7 +33,7 @@ std::vector<Groups> groups_of(const Scenario& scenario, const Layout& layout) {
   if (scenario.layout.cp > 1) {
     all.push_back({"dp x cp", "hold the same parameters", grid.groups({Dimension::kContext, Dimension::kData})});
   }
-  if (scenario.training.data_parallel.strategy == DataParallelName::kHsdp) {
+  if (scenario.layout.hsdp_shard < scenario.layout.data_ranks()) {
     const auto same = grid.groups({Dimension::kContext, Dimension::kData});
     const auto shard = static_cast<std::size_t>(scenario.layout.hsdp_shard);
     all.push_back({"shard", "share out a copy of the parameters", blocks_of(same, shard)});

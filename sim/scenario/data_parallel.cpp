@@ -97,39 +97,78 @@ bool belongs(const Option& option, DataParallelName strategy) {
   return std::find(option.strategies.begin(), option.strategies.end(), strategy) != option.strategies.end();
 }
 
-}  // namespace
-
-bool is_fsdp(DataParallelName strategy) {
-  return strategy == DataParallelName::kFsdp || strategy == DataParallelName::kHsdp;
+double ddp_bucket(const Options& options, Bytes gradient_element) {
+  return options.bucket / gradient_element;
+}
+double deepspeed_bucket(const Options& options, Bytes) {
+  return std::min(options.reduce_bucket_size, options.allgather_bucket_size);
 }
 
-ZeroStages zero_stages(DataParallelName strategy) {
-  switch (strategy) {
-    case DataParallelName::kDdp:
-      return {0, 0};
-    case DataParallelName::kMegatron:
-      return {0, 1};
-    case DataParallelName::kDeepspeed:
-      return {0, 3};
-    case DataParallelName::kFsdp:
-    case DataParallelName::kHsdp:
-      break;
+constexpr DataParallelTraits fully_sharded(Name strategy) {
+  return {.strategy = strategy,
+          .stages = {2, 3},
+          .shards = Shards::kFlat,
+          .gathers_for_use = kInEveryStage,
+          .shards_gradients = kInEveryStage,
+          .updates_on_host = kInEveryStage,
+          .gradient_sync = GradientSync::kEveryMicroBatch};
+}
+
+constexpr std::array<DataParallelTraits, kDataParallelNames.rows.size()> kTraits = {
+    {{.strategy = Name::kDdp,
+      .stages = {0, 0},
+      .gradient_sync = GradientSync::kLastMicroBatch,  // no_sync around the others, as every trainer has it
+      .smallest_bucket = ddp_bucket},
+     {.strategy = Name::kMegatron,
+      .stages = {0, 1},
+      .updates_on_host = kInEveryStage,
+      .narrow_parameters = NarrowParameters::kGathered},
+     {.strategy = Name::kDeepspeed,
+      .stages = {0, 3},
+      .gathers_for_use = 3,
+      .shards_gradients = 2,
+      .updates_on_host = 1,
+      .refuses_pipeline = 2,  // deepspeed/runtime/pipe/engine.py asserts a stage below 2
+      .refuses_mixed_order =
+          3,  // deepspeed/runtime/zero/partitioned_param_coordinator.py: prefetches by a step's trace
+      .smallest_bucket = deepspeed_bucket},
+     fully_sharded(Name::kFsdp),
+     fully_sharded(Name::kHsdp)}};
+
+constexpr bool is_in_order() {
+  for (std::size_t row = 0; row < kTraits.size(); ++row) {
+    if (kTraits[row].strategy != static_cast<Name>(row)) {
+      return false;
+    }
   }
-  return {2, 3};
+  return true;
 }
+static_assert(is_in_order());
 
-namespace {
-
-// What differs between the libraries where they share an option: DDP leaves earlier micro-batches' gradients local
-// under no_sync, as every trainer calls it; FSDP's trainers do not.
 void choose(DataParallelOptions& options, DataParallelName strategy) {
   if (options.strategy != strategy) {
     options.strategy = strategy;
-    options.gradient_sync = is_fsdp(strategy) ? GradientSync::kEveryMicroBatch : GradientSync::kLastMicroBatch;
+    options.gradient_sync = data_parallel_traits(strategy).gradient_sync.value_or(GradientSync::kLastMicroBatch);
   }
 }
 
 }  // namespace
+
+const DataParallelTraits& data_parallel_traits(DataParallelName strategy) {
+  return kTraits[static_cast<std::size_t>(strategy)];
+}
+
+std::string strategies_text(FromStage DataParallelTraits::*trait) {
+  std::vector<std::string> all;
+  for (const DataParallelTraits& traits : kTraits) {
+    const FromStage from = traits.*trait;
+    if (from <= traits.stages.most) {
+      const std::string_view name = kDataParallelNames.name_of(traits.strategy);
+      all.push_back(from <= traits.stages.least ? std::string(name) : fmt::format("{} from stage {}", name, from));
+    }
+  }
+  return join_names(all);
+}
 
 DataParallelOptions read_data_parallel(const JsonReader& json, DataParallelOptions base) {
   if (!json.value().is_object()) {
@@ -165,14 +204,15 @@ ChosenDataParallel choose_data_parallel(const JsonReader& training, const DataPa
   const auto stated_stage = training.find("zero_stage");
   DataParallelOptions options = stated ? read_data_parallel(*stated, profile) : profile;
   const auto offers = [&options](std::int64_t stage) {
-    const ZeroStages stages = zero_stages(options.strategy);
+    const ZeroStages stages = data_parallel_traits(options.strategy).stages;
     return stage >= stages.least && stage <= stages.most;
   };
   if (!stated_stage) {
-    if (is_fsdp(options.strategy)) {
+    if (data_parallel_traits(options.strategy).shards == Shards::kFlat) {
       return {options, options.reshard == Reshard::kAfterForward ? 3 : 2};
     }
-    return {options, offers(profile_zero_stage) ? profile_zero_stage : zero_stages(options.strategy).most};
+    return {options,
+            offers(profile_zero_stage) ? profile_zero_stage : data_parallel_traits(options.strategy).stages.most};
   }
   const std::int64_t stage = stated_stage->integer(0, 3);
   if (!offers(stage) && !stated) {
@@ -182,9 +222,10 @@ ChosenDataParallel choose_data_parallel(const JsonReader& training, const DataPa
   }
   const Reshard reshard = stage == 3 ? Reshard::kAfterForward : Reshard::kAfterBackward;
   const bool states_reshard = stated && stated->value().is_object() && stated->has("reshard_after_forward");
-  const bool contradicts = is_fsdp(options.strategy) && states_reshard && options.reshard != reshard;
+  const bool contradicts =
+      data_parallel_traits(options.strategy).shards == Shards::kFlat && states_reshard && options.reshard != reshard;
   if (!offers(stage) || contradicts) {
-    const ZeroStages stages = zero_stages(options.strategy);
+    const ZeroStages stages = data_parallel_traits(options.strategy).stages;
     stated_stage->fail(fmt::format("the strategy {} {}", kDataParallelNames.name_of(options.strategy),
                                    contradicts ? "reshards after forward in stage 3 only" : "has no such ZeRO stage"),
                        contradicts

@@ -3,6 +3,8 @@
 // profile gives the defaults, the scenario's "training.data_parallel" overrides them key by key.
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "sim/base/json_reader.hpp"
@@ -85,14 +87,43 @@ struct DataParallelOptions {
   GradientSync gradient_sync = GradientSync::kLastMicroBatch;
 };
 
-bool is_fsdp(DataParallelName strategy);  // FSDP or its hybrid form
-
 // ZeRO stages that a strategy offers, smallest first; the last is what it does when none is asked for.
 struct ZeroStages {
   int least = 0;
   int most = 0;
 };
-ZeroStages zero_stages(DataParallelName strategy);
+// What a rank keeps of states that are shared out: a shard of each; or flat shards that are parameter and master copy
+// in one, of which groups of ranks (Parallelism::hsdp_shard) may hold a copy each.
+enum class Shards { kOfStates, kFlat };
+enum class NarrowParameters { kRefused, kGathered };
+
+// The ZeRO stages in which a strategy does something: from this one on.
+using FromStage = int;
+inline constexpr FromStage kInEveryStage = 0;
+inline constexpr FromStage kInNoStage = 4;
+
+// What strategies differ in beyond the collectives that they launch: one row each. Checks, memory, search and program
+// ask here what a strategy does, not for its name.
+struct DataParallelTraits {
+  DataParallelName strategy;
+  ZeroStages stages;
+  Shards shards = Shards::kOfStates;
+  FromStage gathers_for_use = kInNoStage;      // parameters live in shards; a pass gathers them and frees them after it
+  FromStage shards_gradients = kInNoStage;     // reduced gradients leave for their shards and are kept nowhere else
+  FromStage updates_on_host = kInNoStage;      // the optimizer may run there
+  FromStage refuses_pipeline = kInNoStage;     // works on one stage of layers only
+  FromStage refuses_mixed_order = kInNoStage;  // wants each micro-batch forward and then whole backward
+  // Parameters may be stored and gathered in formats narrower than the precision's storage.
+  NarrowParameters narrow_parameters = NarrowParameters::kRefused;
+  // What trainers ask for where the strategy has this option.
+  std::optional<GradientSync> gradient_sync;
+  // Elements of the smallest bucket that is filled again and again; null where buckets are whole units.
+  double (*smallest_bucket)(const DataParallelOptions& options, Bytes gradient_element) = nullptr;
+};
+const DataParallelTraits& data_parallel_traits(DataParallelName strategy);
+
+// The strategies that do what a trait says, and from which stage on: "deepspeed from stage 3, fsdp, hsdp".
+std::string strategies_text(FromStage DataParallelTraits::*trait);
 
 // Reads the keys of a strategy over `base`. `json` is the name of a strategy, or an object with the key "strategy"
 // (when missing, the strategy of `base`) and that strategy's options. Throws UserError.

@@ -28,27 +28,22 @@ void check_host(const Place& place, const Scenario& scenario) {
 // Who of the strategies can keep what on the host.
 void check_strategy(const Place& place, const Scenario& scenario) {
   const OffloadOptions& offload = scenario.training.offload;
-  const DataParallelName strategy = scenario.training.data_parallel.strategy;
-  const std::string name(kDataParallelNames.name_of(strategy));
-  const bool is_deepspeed = strategy == DataParallelName::kDeepspeed;
-  const bool shards_weights = is_fsdp(strategy) || (is_deepspeed && scenario.training.zero_stage == 3);
-  if (offload.weights > 0.0 && !shards_weights) {
-    place.fail("/weights", "only sharded parameters can live on the host",
-               fmt::format("{} in ZeRO stage {}", name, scenario.training.zero_stage),
-               "deepspeed in stage 3, fsdp or hsdp", "set training.data_parallel and zero_stage");
+  const Training& training = scenario.training;
+  const std::string found = fmt::format(
+      "{} in ZeRO stage {}", kDataParallelNames.name_of(training.data_parallel.strategy), training.zero_stage);
+  constexpr const char* kRemedy = "set training.data_parallel and zero_stage";
+  if (offload.weights > 0.0 && !training.does(&DataParallelTraits::gathers_for_use)) {
+    place.fail("/weights", "only sharded parameters can live on the host", found,
+               strategies_text(&DataParallelTraits::gathers_for_use), kRemedy);
   }
-  if (is_fsdp(strategy) && offload.optimizer != offload.weights) {
+  if (training.has_flat_shards() && offload.optimizer != offload.weights) {
     place.fail("/optimizer", "FSDP keeps parameters, gradients and optimizer on the host together",
                fmt::format("{} with weights {}", offload.optimizer, offload.weights), "the same for both",
                "leave optimizer out");
   }
-  if (offload.optimizer > 0.0 && is_deepspeed && scenario.training.zero_stage == 0) {
-    place.fail("/optimizer", "DeepSpeed offloads the optimizer of ZeRO stages 1 to 3", "stage 0", "stage 1, 2 or 3",
-               "raise training.zero_stage");
-  }
-  if (offload.optimizer > 0.0 && strategy == DataParallelName::kDdp) {
-    place.fail("/optimizer", "no optimizer for DDP runs on the host", name, "megatron, deepspeed, fsdp, hsdp",
-               "set training.data_parallel");
+  if (offload.optimizer > 0.0 && !training.does(&DataParallelTraits::updates_on_host)) {
+    place.fail("/optimizer", "the strategy has no optimizer that runs on the host", found,
+               strategies_text(&DataParallelTraits::updates_on_host), kRemedy);
   }
 }
 

@@ -190,7 +190,7 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
                                 kDataParallelNames.name_of(framework.data_parallel.strategy)));
   }
   if (bytes_per_element(training.param_dtype) < storage_bytes_per_element(training.precision) &&
-      training.data_parallel.strategy != DataParallelName::kMegatron) {
+      training.data_parallel_traits().narrow_parameters == NarrowParameters::kRefused) {
     json.at("param_dtype")
         .fail("only Megatron's data parallelism gathers parameters in formats this narrow", "fp32, bf16");
   }

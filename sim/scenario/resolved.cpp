@@ -29,7 +29,7 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
                    {"tp_overlap", layout.tp_overlap == TensorOverlap::kOn},
                    {"ep_overlap", layout.ep_overlap == ExpertOverlap::kOn},
                    {"order", layout.order}};
-  if (is_fsdp(training.data_parallel.strategy)) {
+  if (training.has_flat_shards()) {
     out["layout"]["hsdp_shard"] = layout.hsdp_shard;
   }
   out["training"] = {{"seq_len", training.seq_len},

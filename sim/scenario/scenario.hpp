@@ -113,6 +113,18 @@ struct Training {
   ScheduleName schedule = ScheduleName::kOneFOneB;
   std::optional<ScheduleTable> schedule_table;  // of ScheduleName::kTable
   std::int64_t micro_batch_group = 0;           // that visits a chunk in turn when interleaved; 0: pp
+
+  const DataParallelTraits& data_parallel_traits() const {
+    return trainyard::data_parallel_traits(data_parallel.strategy);
+  }
+  // Whether the data-parallel strategy does in this ZeRO stage what the trait says.
+  bool does(FromStage DataParallelTraits::*trait) const { return zero_stage >= data_parallel_traits().*trait; }
+  bool has_flat_shards() const { return data_parallel_traits().shards == Shards::kFlat; }
+  // Whether every micro-batch's gradients are reduced, or their sum over the step.
+  bool reduces_each_micro_batch() const {
+    return data_parallel_traits().gradient_sync ? data_parallel.gradient_sync == GradientSync::kEveryMicroBatch
+                                                : does(&DataParallelTraits::shards_gradients);
+  }
 };
 
 struct Scenario {

@@ -123,7 +123,7 @@ void check_expert_overlap(const Place& place, const Scenario& scenario) {
     place.fail(kKey, "a layer that is recomputed as a whole leaves its exchanges no neighbour", "recompute full",
                "none, selective", "recompute modules selectively");
   }
-  if (is_fsdp(training.data_parallel.strategy) || training.zero_stage == 3) {
+  if (training.does(&DataParallelTraits::gathers_for_use)) {
     place.fail(kKey, "parameters that are gathered for one pass would be freed under the other",
                fmt::format("{} in ZeRO stage {}", kDataParallelNames.name_of(training.data_parallel.strategy),
                            training.zero_stage),
@@ -226,7 +226,7 @@ void settle_sharding(Scenario& scenario, const std::string& file) {
     check_expert_copies(place, scenario);
     return;
   }
-  if (!is_fsdp(strategy)) {
+  if (!scenario.training.has_flat_shards()) {
     place.fail("/layout/hsdp_shard", "only FSDP shards in groups of ranks",
                std::string(kDataParallelNames.name_of(strategy)), "data_parallel fsdp or hsdp",
                "leave hsdp_shard out, or set training.data_parallel to hsdp");
@@ -250,15 +250,12 @@ void check_training(const Scenario& scenario, const std::string& file) {
   }
   check_recompute(place, scenario);
   check_expert_overlap(place, scenario);
-  if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage > 1 && layout.pp > 1) {
-    // deepspeed/runtime/pipe/engine.py asserts a stage below 2.
+  if (training.does(&DataParallelTraits::refuses_pipeline) && layout.pp > 1) {
     place.fail("/training/zero_stage", "ZeRO stages 2 and 3 are DeepSpeed's, whose pipelines exclude them",
                fmt::format("{} with pp {}", training.zero_stage, layout.pp), "0, 1",
                "use 1, or set training.data_parallel to fsdp");
   }
-  if (training.data_parallel.strategy == DataParallelName::kDeepspeed && training.zero_stage == 3 &&
-      !passes_take_turns(scenario)) {
-    // deepspeed/runtime/zero/partitioned_param_coordinator.py prefetches by the order in which a step used parameters.
+  if (training.does(&DataParallelTraits::refuses_mixed_order) && !passes_take_turns(scenario)) {
     place.fail(
         "/training/schedule", "DeepSpeed's ZeRO stage 3 runs every micro-batch forward and then whole backward",
         std::string(training.schedule_table ? "a table of another order" : kScheduleNames.name_of(training.schedule)),

@@ -187,7 +187,7 @@ class LayoutCandidates {
   }
 
   std::vector<int> zero_stages_of(const LayoutChoice& choice) const {
-    const ZeroStages stages = zero_stages(training_.data_parallel.strategy);
+    const ZeroStages stages = training_.data_parallel_traits().stages;
     std::vector<int> all;
     // One rank shards nothing out, so that all stages are alike; but what is offloaded may need one of them.
     const bool all_alike = choice.dp * choice.cp == 1 && !training_.offload.any();

@@ -149,7 +149,6 @@ Screen::Passage Screen::passage(const Scenario& scenario, const Layout& layout, 
 Screen::Sharing Screen::sharing(const Scenario& scenario, const ParameterShare& held) {
   const Parallelism& layout = scenario.layout;
   const Training& training = scenario.training;
-  const bool hybrid = is_fsdp(training.data_parallel.strategy);
   const RankGrid grid = RankGrid::dense(layout);
   const std::int64_t replicas_apart = grid.stride(Dimension::kData);
   // Context parallelism shares the sum: of two dimensions the nearer neighbours count.
@@ -157,27 +156,21 @@ Screen::Sharing Screen::sharing(const Scenario& scenario, const ParameterShare& 
       layout.cp == 1 ? replicas_apart : std::min(replicas_apart, grid.stride(Dimension::kContext));
   const std::int64_t experts_apart = RankGrid::experts(layout).stride(Dimension::kData);
   const auto among = [&](CollectiveOp op, Bytes element) {
-    return collective(op, element * static_cast<double>(held.shared), hybrid ? layout.hsdp_shard : layout.data_ranks(),
-                      apart) +
-           collective(op, element * static_cast<double>(held.experts),
-                      hybrid ? layout.expert_shard() : layout.expert_dp(), experts_apart);
+    return collective(op, element * static_cast<double>(held.shared), layout.hsdp_shard, apart) +
+           collective(op, element * static_cast<double>(held.experts), layout.expert_shard(), experts_apart);
   };
   const Bytes gradient = bytes_per_element(training.grad_dtype);
   const Bytes parameter = bytes_per_element(training.precision);
   const int stage = training.zero_stage;
   Sharing out;
+  const CollectiveOp reduce = stage == 0 ? CollectiveOp::kAllReduce : CollectiveOp::kReduceScatter;
+  (training.reduces_each_micro_batch() ? out.per_micro_batch : out.per_step) += among(reduce, gradient);
   if (stage == 0) {
-    out.per_step = among(CollectiveOp::kAllReduce, gradient);
     return out;
   }
-  const Seconds reduce = among(CollectiveOp::kReduceScatter, gradient);
   const Seconds gather = among(CollectiveOp::kAllGather, parameter);
   // Stage 3 and FSDP's stage 2 gather before use, the others after the update.
-  const bool before_use = hybrid || stage == 3;
-  const bool every_time = stage >= 2 && training.data_parallel.gradient_sync == GradientSync::kEveryMicroBatch;
-  const bool reduces_each = hybrid ? every_time : stage >= 2;
-  (reduces_each ? out.per_micro_batch : out.per_step) += reduce;
-  if (before_use) {
+  if (training.does(&DataParallelTraits::gathers_for_use)) {
     out.per_micro_batch += gather * (stage == 3 ? 2.0 : 1.0);
   } else {
     out.per_step += gather;
@@ -187,13 +180,11 @@ Screen::Sharing Screen::sharing(const Scenario& scenario, const ParameterShare& 
 
 Seconds Screen::update(const Scenario& scenario, const ParameterShare& held) const {
   const Parallelism& layout = scenario.layout;
-  const bool hybrid = is_fsdp(scenario.training.data_parallel.strategy);
   const bool sharded = scenario.training.zero_stage > 0;
-  const std::int64_t ranks = hybrid ? layout.hsdp_shard : layout.data_ranks();
-  const std::int64_t expert_ranks = hybrid ? layout.expert_shard() : layout.expert_dp();
   const OptimizerShard shard{
-      .parameters = static_cast<double>(held.trainable_shared) / static_cast<double>(sharded ? ranks : 1) +
-                    static_cast<double>(held.trainable_experts) / static_cast<double>(sharded ? expert_ranks : 1),
+      .parameters =
+          static_cast<double>(held.trainable_shared) / static_cast<double>(sharded ? layout.hsdp_shard : 1) +
+          static_cast<double>(held.trainable_experts) / static_cast<double>(sharded ? layout.expert_shard() : 1),
       .gradient = bytes_per_element(scenario.training.grad_dtype),
       .model_copy = bytes_per_element(scenario.training.precision)};
   Seconds slowest_kind{};

@@ -48,6 +48,16 @@ TEST_CASE("offload that cluster or strategy cannot do is refused where it is ask
   CHECK(pointer(offloading("dgx-h100", R"({"optimizer": 1})", R"({"data_parallel": "deepspeed", "zero_stage": 0})")) ==
         "/training/offload/optimizer");
   CHECK(pointer(offloading("dgx-h100", R"({"optimizer": 1, "weights": 0.5})", kFsdp)) == "/training/offload/optimizer");
+  // Who can do it is read off the strategies.
+  const auto allowed = [](const char* offload, const char* training) {
+    const auto fault = refusal(offloading("dgx-h100", offload, training));
+    REQUIRE(fault.has_value());
+    return fault->found + ": " + fault->allowed;
+  };
+  CHECK(allowed(R"({"weights": 1})", R"({"data_parallel": "deepspeed", "zero_stage": 2})") ==
+        "deepspeed in ZeRO stage 2: deepspeed from stage 3, fsdp, hsdp");
+  CHECK(allowed(R"({"optimizer": 1})", R"({"data_parallel": "ddp"})") ==
+        "ddp in ZeRO stage 0: megatron, deepspeed from stage 1, fsdp, hsdp");
   // Copies have a way, but nobody says how fast the hosts of this cluster update.
   CHECK(pointer(offloading("aws-p4d", R"({"optimizer": 1})")) == "/training/offload/optimizer");
   CHECK_FALSE(refusal(offloading("aws-p4d", R"({"activations": 1})")).has_value());

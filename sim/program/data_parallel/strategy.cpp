@@ -62,9 +62,8 @@ Elements StrategySite::trainable() const {
 
 double StrategySite::shard_of(const Elements& elements) const {
   const Parallelism& degrees = scenario.layout;
-  const bool hybrid = is_fsdp(options().strategy);
-  return elements.shared / (hybrid ? static_cast<double>(degrees.hsdp_shard) : ranks()) +
-         elements.experts / static_cast<double>(hybrid ? degrees.expert_shard() : degrees.expert_dp());
+  return elements.shared / static_cast<double>(degrees.hsdp_shard) +
+         elements.experts / static_cast<double>(degrees.expert_shard());
 }
 double StrategySite::sharded() const {
   return shard_of(trainable());
@@ -94,14 +93,14 @@ std::vector<OperationId> StrategySite::gather(ParallelGroup group, const Element
     return launch_after(after);
   }
   // FSDP's shards are the masters, cast on the device.
-  const Bytes element = is_fsdp(options().strategy) ? updated_element(scenario.training) : parameter_element();
+  const Bytes element = scenario.training.has_flat_shards() ? updated_element(scenario.training) : parameter_element();
   const OperationId shard = offload.fetch(element * shard_of(elements), after);
   std::vector<OperationId> gathered = launch_after({&shard, 1});
   return gathered.empty() ? std::vector{shard} : gathered;
 }
 
 void StrategySite::send_gradients(const Elements& elements, const std::vector<OperationId>& after) const {
-  const Bytes element = is_fsdp(options().strategy) ? updated_element(scenario.training) : gradient_element();
+  const Bytes element = scenario.training.has_flat_shards() ? updated_element(scenario.training) : gradient_element();
   offload.send_gradients(element * shard_of(elements), after.empty() ? builder.frontier() : after);
 }
 
@@ -135,7 +134,8 @@ UpdateShare master_shards_update(const StrategySite& site) {
 std::unique_ptr<DataParallel> make_data_parallel(const StrategySite& site) {
   const DataParallelName name = site.options().strategy;
   if (site.scenario.layout.data_ranks() == 1 && !site.offload.holds_weights()) {
-    return std::make_unique<Alone>(is_fsdp(name) ? master_shards_update(site) : unsharded_update(site));
+    return std::make_unique<Alone>(site.scenario.training.has_flat_shards() ? master_shards_update(site)
+                                                                            : unsharded_update(site));
   }
   const auto* row =
       std::find_if(kStrategies.begin(), kStrategies.end(), [name](const Row& r) { return r.name == name; });
