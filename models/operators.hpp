@@ -191,9 +191,10 @@ struct ParameterShare {
   std::int64_t trainable_experts = 0;
   // Of the trainable ones, those that all tensor-parallel ranks hold alike while each sees only a part of what their
   // gradients are sums over, a part of the tokens with sequence parallelism (norms, biases of row-parallel linears,
-  // routers, down-projections of latent attention) or a part of the heads (norms of queries and keys): the gradients
-  // are summed over the ranks. How many numbers, and in how many tensors. Source: Megatron-LM
-  // core/distributed/finalize_model_grads.py, _allreduce_non_tensor_model_parallel_grads.
+  // routers, down-projections of latent attention) or a part of the width (norms of queries and keys, the matrix of an
+  // adapter that its linear's cut leaves whole): the gradients are summed over the ranks. How many numbers, and in how
+  // many tensors. Source: Megatron-LM core/distributed/finalize_model_grads.py,
+  // _allreduce_non_tensor_model_parallel_grads.
   std::int64_t alike = 0;
   std::int64_t alike_tensors = 0;
 

@@ -43,7 +43,7 @@ void query_key_norms(Description& description) {
          {.name = name,
           .rows = shard.tokens * norms,
           .width = width / norms,
-          .across = per_head ? AcrossRanks::kAlikeOverHeads : AcrossRanks::kCut},
+          .across = per_head ? AcrossRanks::kAlikeOverWidth : AcrossRanks::kCut},
          description.written(kept, shard.tokens * width, description.element()));
   };
   add("query_norm", "query_norm_input", shard.query_width, shard.heads);

@@ -40,8 +40,9 @@ struct Step {
 enum class Owner { kShared, kExperts };  // experts' weights have fewer copies
 enum class WeightOf { kBase, kAdapter };
 // What tensor-parallel ranks hold of a weight: a part each, or all of it. Of what they hold alike they see a part of
-// the tokens only with sequence parallelism, a part of the heads always.
-enum class AcrossRanks { kCut, kAlikeOverTokens, kAlikeOverHeads };
+// the tokens only with sequence parallelism, a part of the width that the ranks cut (heads, the outputs or inputs of a
+// linear) always.
+enum class AcrossRanks { kCut, kAlikeOverTokens, kAlikeOverWidth };
 // Where a weight is counted: with the published model; with it unless the embedding is tied to it; with the modules of
 // multi-token prediction; with BERT's pre-training alone, which the rank's share leaves out too.
 enum class CountedWith { kModel, kUntiedModel, kPrediction, kPretraining };

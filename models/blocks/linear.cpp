@@ -121,7 +121,10 @@ void Kernels::bias_gradient(std::int64_t tokens) {
 }
 
 // y = W x + B A x. Source: arXiv 2106.09685, section 4. On a tensor-parallel rank the adapter of a column-parallel
-// linear cuts B as the linear is cut, that of a row-parallel one cuts A, so that both sum with the linear's own result.
+// linear cuts B as the linear is cut, that of a row-parallel one cuts A, and the other matrix is whole (Hugging Face
+// PEFT, src/peft/tuners/lora/tp_layer.py), so that both sum with the linear's own result. What is left out: PEFT
+// sums the inner numbers over the ranks, tokens x rank of them, and NeMo cuts both matrices and gathers these numbers.
+// Here the gradient of the whole matrix is summed instead, once a step.
 void Kernels::adapter_forward(std::int64_t tokens) {
   if (!has_adapter(list_, linear_)) {
     return;
@@ -291,11 +294,18 @@ void add_weights(Description& description, const Linear& linear, Cut cut, std::i
                       .tokens = tokens,
                       .across = cut == Cut::kNone ? alike : AcrossRanks::kCut});
   if (has_adapter(description, linear)) {
-    const std::int64_t elements = description.model().adapters->rank * (linear.in + linear.out());
-    description.weight({.elements = elements,
-                        .multiplied = static_cast<double>(elements),
-                        .tokens = tokens,
-                        .of = WeightOf::kAdapter});
+    // Behind a cut matrix the inner numbers, and so the gradient of the whole one beside it, are sums over the ranks.
+    const auto adapter = [&](std::int64_t width, Cut cut_here) {
+      const std::int64_t elements = description.model().adapters->rank * width;
+      const AcrossRanks whole = cut == Cut::kNone ? alike : AcrossRanks::kAlikeOverWidth;
+      description.weight({.elements = elements,
+                          .multiplied = static_cast<double>(elements),
+                          .tokens = tokens,
+                          .of = WeightOf::kAdapter,
+                          .across = cut == cut_here ? AcrossRanks::kCut : whole});
+    };
+    adapter(linear.in, Cut::kRows);
+    adapter(linear.out(), Cut::kColumns);
   }
   if (linear.bias == Presence::kPresent) {
     description.weight({.elements = linear.out(), .across = cut == Cut::kColumns ? AcrossRanks::kCut : alike});

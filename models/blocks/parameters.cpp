@@ -39,7 +39,7 @@ auto counted_with(CountedWith counted) {
 bool is_summed(AcrossRanks across, const ShardShape& shape) {
   const bool sees_part_of_tokens = shape.sequence_parallel == SequenceParallel::kOn;
   return shape.tp > 1 &&
-         (across == AcrossRanks::kAlikeOverHeads || (across == AcrossRanks::kAlikeOverTokens && sees_part_of_tokens));
+         (across == AcrossRanks::kAlikeOverWidth || (across == AcrossRanks::kAlikeOverTokens && sees_part_of_tokens));
 }
 
 ParameterShare share_of(const ModelSpec& model, const std::vector<Weight>& weights, const ShardShape& shape) {

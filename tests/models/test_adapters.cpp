@@ -34,6 +34,19 @@ TEST_CASE("only the adapters train: rank times in plus out of each linear") {
   CHECK(trainable_parameters(load_model("llama-3-8b")) == 8'030'261'248);
 }
 
+TEST_CASE("a tensor-parallel rank cuts the adapter's matrix on the side where its linear is cut") {
+  const ShardShape shape{.seq_len = 8192, .tp = 4};
+  // Columns of 4096 x 6144: A of 16 x 4096 is whole, B is cut. Rows of 14336 x 4096: B is whole.
+  const ParameterShare columns = layer_share(adapted("llama-3-8b", 16, {Module::kQkv}), {}, shape);
+  CHECK(columns.trainable() == 16 * (4096 + 6144 / 4));
+  CHECK(columns.alike == 16 * 4096);
+  CHECK(columns.alike_tensors == 1);
+  const ParameterShare rows = layer_share(adapted("llama-3-8b", 16, {Module::kMlpDown}), {}, shape);
+  CHECK(rows.trainable() == 16 * (14336 / 4 + 4096));
+  CHECK(rows.alike == 16 * 4096);
+  CHECK(layer_share(adapted("llama-3-8b", 16, kAll), {}, {.seq_len = 8192}).alike == 0);
+}
+
 TEST_CASE("a frozen base has gradients of its inputs, not of its weights") {
   const ModelSpec model = adapted("llama-3-8b", 16, kAll);
   for (const auto& list : {layer_backward(model, {}, {.micro_batch = 1, .seq_len = 8192}, {}),

@@ -1,6 +1,8 @@
 // Gradients of what tensor-parallel ranks hold alike are summed over them once a step.
 #include <doctest/doctest.h>
 
+#include <string>
+
 #include "sim/program/assembly/build_program.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
@@ -70,12 +72,20 @@ TEST_CASE("routers and down-projections of latent attention are held alike too")
   CHECK(sum.bytes == 4.0 * (27.0 * layer + 26.0 * h * 64.0 + h));
 }
 
-TEST_CASE("of a frozen base nothing is summed") {
-  const Sum sum =
-      sum_of(R"({"model": {"family": "llama", "layers": 2, "hidden": 1024, "heads": 16, "ffn": 2048, "vocab": 32000,
-      "seq_len": 2048, "adapters": {"rank": 8, "modules": ["qkv"]}}, "cluster": "dgx-a100", "gpus": 2,
-      "layout": {"tp": 2}, "framework": "megatron-core"})");
-  CHECK(sum.calls == 0);
+TEST_CASE("of a frozen base nothing is summed but the adapters' matrices that no rank cuts") {
+  // Of qkv (columns are cut) A [8, 1024], of mlp_down (rows are cut) B [1024, 8], in each of two layers: with sequence
+  // parallelism or without, a rank has seen half of the width only.
+  for (const char* sequence_parallel : {"true", "false"}) {
+    const Sum sum = sum_of((R"({"model": {"family": "llama", "layers": 2, "hidden": 1024, "heads": 16, "ffn": 2048,
+        "vocab": 32000, "seq_len": 2048, "adapters": {"rank": 8, "modules": ["qkv", "mlp_down"]}},
+        "cluster": "dgx-a100", "gpus": 2, "layout": {"tp": 2, "sequence_parallel": )" +
+                            std::string(sequence_parallel) +
+                            R"(}, "training": {"grad_dtype": "fp32"}, "framework": "megatron-core"})")
+                               .c_str());
+    CHECK(sum.calls == 1);
+    CHECK(sum.bytes == 4.0 * 2.0 * 8.0 * (1024.0 + 1024.0));
+    CHECK(sum.copies == 2 * 2);
+  }
 }
 
 }  // namespace test_gradient_sums
