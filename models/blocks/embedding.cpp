@@ -127,9 +127,7 @@ void embedded_patches(Description& description) {
                           list.gemm("patch_projection", Pass::kWgrad, gradient);
                           list.accumulate_gradient(matrix);
                         }});
-  if (!model.adapters) {
-    description.keep("patches", patches * inputs, operand_element(description));
-  }
+  description.keep("patches", patches * inputs, operand_element(description));
   description.weight({.elements = matrix, .multiplied = static_cast<double>(matrix), .tokens = patches});
   description.weight({.elements = 2 * model.hidden, .tensors = 2});  // the projection's bias, the class token
   description.step({.forward =
@@ -153,6 +151,11 @@ std::vector<LayerKind> embedded_stacks(const ModelSpec& model) {
     return {{.stack = Stack::kEncoder}, {.stack = Stack::kDecoder}};
   }
   return {{}};
+}
+
+// Beside adapters no embedding trains, and nothing before it asks for a gradient: it has no backward pass.
+bool is_frozen(const ModelSpec& model) {
+  return model.adapters.has_value();
 }
 
 template <class List>
@@ -189,12 +192,18 @@ std::vector<Operator> embedding_forward(const ModelSpec& model, const ShardShape
 
 std::vector<Operator> embedding_backward(const ModelSpec& model, const ShardShape& shape,
                                          const OperatorOptions& options) {
+  if (is_frozen(model)) {
+    return {};
+  }
   return joined(model, shape, options, [](const Description& description) { return description.backward(); });
 }
 
 std::vector<ActivationTerm> embedding_activation_bytes(const ModelSpec& model, const ShardShape& shape,
                                                        const OperatorOptions& options) {
   std::vector<ActivationTerm> out;
+  if (is_frozen(model)) {
+    return out;
+  }
   for (const Description& description : embedding_descriptions(model, shape, options)) {
     const std::vector<ActivationTerm> terms = description.kept(Recompute::kNone);
     out.insert(out.end(), terms.begin(), terms.end());

@@ -67,6 +67,18 @@ TEST_CASE("a frozen base has gradients of its inputs, not of its weights") {
   CHECK(down[0].k == 8192);
 }
 
+TEST_CASE("a frozen embedding has no backward pass and keeps nothing for one") {
+  const ShardShape shape{.micro_batch = 2, .seq_len = 1024, .tp = 4, .sequence_parallel = SequenceParallel::kOn};
+  for (const char* name : {"llama-3-8b", "gpt2-xl", "bloom-176b", "vit-l-16"}) {
+    CAPTURE(name);
+    const ModelSpec model = adapted(name, 16, {Module::kQkv});
+    CHECK(embedding_backward(model, shape, {}).empty());
+    CHECK(embedding_activation_bytes(model, shape, {}).empty());
+    CHECK(!embedding_backward(load_model(name), shape, {}).empty());
+    CHECK(!embedding_forward(model, shape, {}).empty());
+  }
+}
+
 TEST_CASE("FLOPs of a frozen base are two thirds of a trained one's, adapters and attention whole") {
   for (const char* name : {"llama-3-8b", "mixtral-8x7b"}) {
     const ModelSpec model = adapted(name, 16, kAll);
