@@ -86,8 +86,10 @@ struct ShardShape {
   // received.
   double heaviest_load = 1.0;
   std::vector<double> expert_shares;
-  // Tokens that an expert takes at most, as a multiple of the mean, each expert padded to it; nothing: dropless.
-  std::optional<double> capacity_factor;
+  // Of the visits that all ranks' tokens pay to experts, the share that no capacity drops.
+  double kept_share = 1.0;
+  // Tokens that every expert is padded to, as a multiple of the mean; nothing: experts get what is routed to them.
+  std::optional<double> padded_capacity;
 
   std::int64_t local_seq_len() const { return (seq_len + cp - 1) / cp; }  // of this rank
 };

@@ -48,10 +48,10 @@ ExpertTokens expert_tokens(const ModelSpec& model, const ShardShape& shape) {
   }
   TY_ASSERT(static_cast<std::int64_t>(shares.size()) == local);
   const auto mean = static_cast<double>(tokens.copies);
-  if (shape.capacity_factor) {
+  if (shape.padded_capacity) {
     // Every expert takes the same number of tokens from every rank, dropped or padded. Source: Megatron-LM
     // moe_utils.py, get_capacity: ceil(tokens x top-k / experts x factor).
-    const double capacity = std::ceil(mean / static_cast<double>(experts.count) * *shape.capacity_factor);
+    const double capacity = std::ceil(mean / static_cast<double>(experts.count) * *shape.padded_capacity);
     tokens.copies = static_cast<std::int64_t>(capacity) * experts.count;
     tokens.received = static_cast<std::int64_t>(capacity) * local * shape.ep;
     tokens.exchanged = static_cast<double>(tokens.received);
@@ -59,8 +59,9 @@ ExpertTokens expert_tokens(const ModelSpec& model, const ShardShape& shape) {
                              static_cast<std::int64_t>(capacity) * shape.ep * shape.expert_tp);
   } else {
     tokens.counts_known_late = true;
+    tokens.copies = std::llround(mean * shape.kept_share);
     tokens.received = static_cast<std::int64_t>(std::llround(mean * shape.routed_load));
-    tokens.exchanged = mean * std::max(1.0, shape.heaviest_load);
+    tokens.exchanged = mean * std::max(shape.kept_share, shape.heaviest_load);
     tokens.per_expert = spread(tokens.received * shape.expert_tp, shares);
   }
   for (const std::int64_t count : tokens.per_expert) {

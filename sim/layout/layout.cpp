@@ -73,17 +73,28 @@ std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage
 
 namespace {
 
-// The shard of every expert-parallel rank: what its experts get of the routed tokens.
+std::optional<double> padded_capacity(const ExpertRouting& routing) {
+  return routing.padding == CapacityPadding::kOn ? routing.capacity_factor : std::nullopt;
+}
+
+// What every expert takes of the mean where all are offered the same.
+double uniform_load(const ExpertRouting& routing) {
+  return std::min(1.0, routing.capacity_factor.value_or(1.0));
+}
+
+// The shard of every expert-parallel rank: what its experts get of the routed tokens. None where all are alike.
 std::vector<ShardShape> loaded_shards(const Scenario& scenario, const ShardShape& shard) {
-  if (!scenario.model.experts || scenario.training.experts.kind == RoutingKind::kUniform) {
+  const ExpertRouting& routing = scenario.training.experts;
+  if (!scenario.model.experts || routing.kind == RoutingKind::kUniform) {
     return {};
   }
-  const std::vector<double> shares =
-      expert_shares(scenario.training.experts, scenario.model.experts->count, scenario.seed);
+  const std::vector<double> shares = expert_shares(routing, scenario.model.experts->count, scenario.seed);
+  const double kept = routing.capacity_factor ? std::accumulate(shares.begin(), shares.end(), 0.0) : 1.0;
   const std::size_t local = shares.size() / static_cast<std::size_t>(shard.ep);
   std::vector<ShardShape> shards;
   for (std::size_t first = 0; first < shares.size(); first += local) {
     ShardShape& one = shards.emplace_back(shard);
+    one.kept_share = kept;
     one.expert_shares.assign(shares.begin() + static_cast<std::ptrdiff_t>(first),
                              shares.begin() + static_cast<std::ptrdiff_t>(first + local));
     const double sum = std::accumulate(one.expert_shares.begin(), one.expert_shares.end(), 0.0);
@@ -127,7 +138,10 @@ Layout make_layout(const Scenario& scenario) {
                           .expert_tp = scenario.layout.etp,
                           .dispatcher = training.experts.dispatcher,
                           .deep_ep_ranks_per_node = scenario.cluster.gpus_per_node,
-                          .capacity_factor = training.experts.capacity_factor},
+                          .routed_load = uniform_load(training.experts),
+                          .heaviest_load = uniform_load(training.experts),
+                          .kept_share = uniform_load(training.experts),
+                          .padded_capacity = padded_capacity(training.experts)},
                 .expert_shards = {},
                 .units = {},
                 .stage_parameters = {},

@@ -50,13 +50,19 @@ void read_routing(const JsonReader& json, std::int64_t experts, ExpertRouting& r
 }  // namespace
 
 ExpertRouting read_expert_routing(const JsonReader& json, std::int64_t experts) {
-  json.expect_keys({"routing", "capacity_factor", "dispatcher"});
+  json.expect_keys({"routing", "capacity_factor", "pad_to_capacity", "dispatcher"});
   ExpertRouting routing;
   if (const auto found = json.find("routing")) {
     read_routing(*found, experts, routing);
   }
   if (const auto found = json.find("capacity_factor")) {
     routing.capacity_factor = found->number(1e-3, kMostCapacity);
+  }
+  if (const auto found = json.find("pad_to_capacity")) {
+    routing.padding = found->boolean() ? CapacityPadding::kOn : CapacityPadding::kOff;
+    if (!routing.capacity_factor && routing.padding == CapacityPadding::kOn) {
+      found->fail("there is no capacity to pad to", "false, or true beside a capacity_factor");
+    }
   }
   if (const auto found = json.find("dispatcher")) {
     routing.dispatcher = found->choice(kTokenDispatcherNames);
@@ -79,6 +85,7 @@ Json expert_routing_json(const ExpertRouting& routing) {
   }
   if (routing.capacity_factor) {
     out["capacity_factor"] = *routing.capacity_factor;
+    out["pad_to_capacity"] = routing.padding == CapacityPadding::kOn;
   }
   out["dispatcher"] = kTokenDispatcherNames.name_of(routing.dispatcher);
   return out;

@@ -15,17 +15,23 @@ enum class RoutingKind {
   kCounts    // measured token counts, one per expert
 };
 
+// What becomes of the room that tokens leave in an expert's capacity: zeros travel and are computed, or nothing does
+// and a capacity only drops what is above it. Source: Megatron-LM, core/transformer/transformer_config.py,
+// moe_pad_expert_input_to_capacity.
+enum class CapacityPadding { kOn, kOff };
+
 struct ExpertRouting {
   RoutingKind kind = RoutingKind::kUniform;
   double exponent = 0.0;                  // of kZipf
   std::vector<double> counts;             // of kCounts
   std::optional<double> capacity_factor;  // tokens an expert takes at most over the mean; nothing: dropless
+  CapacityPadding padding = CapacityPadding::kOn;
   TokenDispatcher dispatcher = TokenDispatcher::kAllToAll;
 };
 
 // The section training.experts of a scenario:
 //   {"routing": "uniform" | {"zipf": 0.5} | {"counts": [..one per expert..]}, "capacity_factor": 1.25,
-//    "dispatcher": "all_to_all" | "all_gather" | "deep_ep"}
+//    "pad_to_capacity": true, "dispatcher": "all_to_all" | "all_gather" | "deep_ep"}
 // Throws UserError. `experts` is the model's number of routed experts.
 ExpertRouting read_expert_routing(const JsonReader& json, std::int64_t experts);
 Json expert_routing_json(const ExpertRouting& routing);

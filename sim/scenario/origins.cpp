@@ -105,6 +105,9 @@ Source default_source(const Scenario& scenario) {
   unasked.variation = {.slow_node_probability = 1.0};
   Json answers = resolved_document(unasked, nullptr, nullptr);
   answers["training"]["offload"] = offload_json({});
+  if (scenario.model.experts) {
+    answers["training"]["experts"]["pad_to_capacity"] = ExpertRouting{}.padding == CapacityPadding::kOn;
+  }
   answers["training"]["data_parallel"]["strategy"] = kDataParallelNames.name_of(DataParallelOptions{}.strategy);
   answers["variation"]["slow_nodes"]["probability"] = VariationOptions{}.slow_node_probability;
   for (const std::string_view pointer : kAlwaysDerived) {

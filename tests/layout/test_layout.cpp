@@ -80,4 +80,28 @@ TEST_CASE("the shard of a layer is what the scenario says") {
   CHECK(layout.shard.padded_vocab == 51200);  // 50 * 128 * 8: nothing to pad
 }
 
+TEST_CASE("a capacity without padding leaves every expert-parallel rank what its experts keep") {
+  const auto layout = [](const std::string& experts) {
+    return make_layout(scenario_of(R"({"model": "mixtral-8x7b", "cluster": "dgx-h100", "gpus": 16,
+        "layout": {"ep": 2}, "training": {"seq_len": 1024, "experts": )" +
+                                   experts + "}}"));
+  };
+  // Of 16 counts a capacity of the mean leaves an expert two: 2 + 2 + 2 + 2 and 1 + 1, 5/8 of all.
+  const Layout dropping =
+      layout(R"({"routing": {"counts": [8, 2, 2, 2, 1, 1, 0, 0]}, "capacity_factor": 1, "pad_to_capacity": false})");
+  REQUIRE(dropping.expert_shards.size() == 2);
+  CHECK_FALSE(dropping.expert_shards[0].padded_capacity.has_value());
+  for (const ShardShape& shard : dropping.expert_shards) {
+    CHECK(shard.kept_share == doctest::Approx(0.625));
+    CHECK(shard.heaviest_load == doctest::Approx(1.0));
+  }
+  CHECK(dropping.expert_shards[0].routed_load == doctest::Approx(1.0));   // 8/16 of all on one of two ranks
+  CHECK(dropping.expert_shards[1].routed_load == doctest::Approx(0.25));  // 2/16
+  const Layout even = layout(R"({"capacity_factor": 0.5, "pad_to_capacity": false})");
+  CHECK(even.expert_shards.empty());
+  CHECK(even.shard.routed_load == 0.5);
+  CHECK(even.shard.kept_share == 0.5);
+  CHECK(layout(R"({"capacity_factor": 1.25})").shard.padded_capacity == 1.25);
+}
+
 }  // namespace test_layout

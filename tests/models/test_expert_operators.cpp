@@ -108,7 +108,7 @@ TEST_CASE("tokens follow the shares of the experts and sum to what was routed") 
 TEST_CASE("a capacity makes all experts alike and spares the host its look at the counts") {
   const ModelSpec model = load_model("mixtral-8x7b");
   ShardShape shape{.micro_batch = 1, .seq_len = 1000, .ep = 2, .routed_load = 1.7};
-  shape.capacity_factor = 1.25;
+  shape.padded_capacity = 1.25;
   const ExpertTokens tokens = expert_tokens(model, shape);
   // 2000 copies over 8 experts are 250; 1.25 times that is 312.5, so 313 from each of two ranks.
   CHECK(tokens.per_expert == std::vector<std::int64_t>(4, 626));
@@ -116,6 +116,19 @@ TEST_CASE("a capacity makes all experts alike and spares the host its look at th
   for (const Operator& op : layer_forward(model, kExpertLayer, shape, {})) {
     CHECK_FALSE(std::holds_alternative<HostSync>(op.work));
   }
+}
+
+TEST_CASE("a capacity without padding drops tokens and adds none") {
+  const ModelSpec model = load_model("mixtral-8x7b");
+  // Of 2000 copies an eighth is dropped by all experts together; this rank's get 0.8 of the mean, the busiest 0.95.
+  const ShardShape shape{
+      .micro_batch = 1, .seq_len = 1000, .ep = 2, .routed_load = 0.8, .heaviest_load = 0.95, .kept_share = 0.875};
+  const ExpertTokens tokens = expert_tokens(model, shape);
+  CHECK(tokens.copies == 1750);
+  CHECK(tokens.received == 1600);
+  CHECK(tokens.per_expert == std::vector<std::int64_t>(4, 400));
+  CHECK(tokens.exchanged == 1900.0);
+  CHECK(tokens.counts_known_late);
 }
 
 TEST_CASE("a rank with more tokens than the mean computes and exchanges more") {

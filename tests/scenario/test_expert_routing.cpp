@@ -73,6 +73,9 @@ TEST_CASE("a routing that cannot be is refused where it stands") {
   CHECK(pointer_of(R"({"routing": {"zipf": 1, "counts": [1, 2, 3, 4]}})") == "/routing");
   CHECK(pointer_of(R"({"dispatcher": "pigeon"})") == "/dispatcher");
   CHECK(pointer_of(R"({"capacity_factor": 0})") == "/capacity_factor");
+  CHECK(pointer_of(R"({"pad_to_capacity": true})") == "/pad_to_capacity");  // to which?
+  CHECK(pointer_of(R"({"pad_to_capacity": false})") == "accepted");
+  CHECK(pointer_of(R"({"capacity_factor": 1.5, "pad_to_capacity": true})") == "accepted");
 }
 
 }  // namespace test_expert_routing
