@@ -56,6 +56,10 @@ void check_context(const Place& place, const Scenario& scenario) {
                fmt::format("{}", layout.context_inner), fmt::format("a divisor of cp {}", layout.cp),
                "use the GPUs of one node");
   }
+  if (layout.context_parallel == ContextParallel::kHierarchical && layout.context_inner == 1) {
+    place.fail("/layout/cp_inner", "no heads are exchanged within groups of one rank", "1",
+               fmt::format("a divisor of cp {} above 1", layout.cp), "state cp_inner, or use cp_type ring");
+  }
   const bool goes_round =
       layout.context_parallel == ContextParallel::kRing || layout.context_parallel == ContextParallel::kHierarchical;
   if (goes_round && scenario.model.window > 0 && scenario.model.window < scenario.training.seq_len) {

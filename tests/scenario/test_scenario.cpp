@@ -198,7 +198,8 @@ TEST_CASE("values that do not go together are refused with what is allowed and a
            {{"layout.cp=16", "layout.dp=1", "training.seq_len=2040"}, "/layout/cp"},  // 2 * 16 pieces of a sequence
            {{"layout.cp=16", "layout.dp=1", "layout.cp_type=ulysses"}, "/layout/cp_type"},  // 12 heads on a rank
            {{"layout.cp=16", "layout.dp=1", "layout.cp_type=hierarchical", "layout.cp_inner=3"}, "/layout/cp_inner"},
-           {{"model=mixtral-8x7b", "layout.ep=3"}, "/layout/ep"},  // 8 experts
+           {{"layout.cp=16", "layout.dp=1", "layout.cp_type=hierarchical"}, "/layout/cp_inner"},  // groups of one
+           {{"model=mixtral-8x7b", "layout.ep=3"}, "/layout/ep"},                                 // 8 experts
            {{"model=mixtral-8x7b", "layout.ep=8", "layout.sequence_parallel=true", "layout.order=tp-cp-ep-pp-dp"},
             "/layout/order"},
            {{"layout.ep=2"}, "/layout/ep"},
