@@ -18,7 +18,11 @@ struct IdleKey {
 };
 
 bool draws(const Scenario& scenario) {
-  return scenario.variation.any() || scenario.model.experts.has_value();
+  return scenario.variation.any() || scenario.training.experts.kind == RoutingKind::kZipf;
+}
+
+bool shares_out_states(const Scenario& scenario) {
+  return scenario.training.zero_stage > 0;
 }
 
 bool has_tensor_parallelism(const Scenario& scenario) {
@@ -38,7 +42,7 @@ bool has_narrow_gemms(const Scenario& scenario) {
   return bytes_per_element(precision) < storage_bytes_per_element(precision);
 }
 
-constexpr std::array<IdleKey, 11> kIdleKeys = {{
+constexpr std::array<IdleKey, 13> kIdleKeys = {{
     {"/layout/cp_type", "\"ring\"", "cp is 1, so no sequence is cut",
      [](const Scenario& s) { return s.layout.cp > 1; }},
     {"/layout/cp_inner", "1", "only cp_type hierarchical has inner groups",
@@ -50,9 +54,13 @@ constexpr std::array<IdleKey, 11> kIdleKeys = {{
     {"/training/p2p", "", "pp is 1, so no stage sends", [](const Scenario& s) { return s.layout.pp > 1; }},
     {"/training/master_dtype", "\"fp32\"", "parameters of fp32 have no master copy", keeps_master},
     {"/training/weight_copies", "2", "the GEMMs read the stored weights", has_narrow_gemms},
+    {"/training/data_parallel/parameter_gather", "\"after-update\"", "ZeRO stage 0 shares out no parameters to gather",
+     shares_out_states},
+    {"/training/data_parallel/shard_gradients", "\"reduce-scatter\"", "ZeRO stage 0 sums gradients whole",
+     shares_out_states},
     {"/training/offload/prefetch", "true", "nothing is offloaded",
      [](const Scenario& s) { return s.training.offload.any(); }},
-    {"/seed", "0", "nothing is drawn: no variation, no experts", draws},
+    {"/seed", "0", "nothing is drawn: no variation, no experts of drawn popularity", draws},
 }};
 
 bool is_stated(const IdleKey& key, const Json& document) {

@@ -162,6 +162,36 @@ void check_expert_copies(const Place& place, const Scenario& scenario) {
   }
 }
 
+bool has_module(const ModelSpec& model, RecomputeModule module) {
+  const auto has_layers = [&model](FeedForward kind) {
+    const std::vector<LayerKind> kinds = layer_kinds(model);
+    return std::any_of(kinds.begin(), kinds.end(), [kind](const LayerKind& one) { return one.feed_forward == kind; });
+  };
+  switch (module) {
+    case RecomputeModule::kLatentUp:
+      return model.latent.has_value();
+    case RecomputeModule::kMlp:
+      return has_layers(FeedForward::kDense);
+    case RecomputeModule::kExperts:
+      return has_layers(FeedForward::kExperts);
+    case RecomputeModule::kNorm:
+    case RecomputeModule::kCoreAttention:
+    case RecomputeModule::kActivation:
+      break;
+  }
+  return true;
+}
+
+std::vector<std::string> modules_of(const ModelSpec& model) {
+  std::vector<std::string> names;
+  for (const auto& [name, module] : kRecomputeModuleNames.rows) {
+    if (has_module(model, module)) {
+      names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
 void check_recompute(const Place& place, const Scenario& scenario) {
   const Training& training = scenario.training;
   const bool is_full = training.recompute == Recompute::kFull;
@@ -173,6 +203,13 @@ void check_recompute(const Place& place, const Scenario& scenario) {
   if (training.recompute != Recompute::kSelective && !training.recompute_modules.empty()) {
     place.fail("/training/recompute", "recompute_modules belong to selective recomputation", granularity, "selective",
                "set recompute to selective, or leave recompute_modules out");
+  }
+  for (const RecomputeModule module : training.recompute_modules) {
+    if (!has_module(scenario.model, module)) {
+      place.fail("/training/recompute_modules", "the model has no such part",
+                 std::string(kRecomputeModuleNames.name_of(module)), join_names(modules_of(scenario.model)),
+                 "leave it out");
+    }
   }
 }
 

@@ -82,4 +82,25 @@ TEST_CASE("options of recomputation that do not belong to its granularity are re
   CHECK_THROWS_AS(recomputing(R"("recompute": "selective", "recompute_modules": ["mpl"])"), UserError);
 }
 
+TEST_CASE("parts that the model lacks cannot be recomputed") {
+  const auto fault_of = [](const std::string& model, const std::string& modules) {
+    try {
+      scenario_of(fmt::format(R"({{"model": "{}", "cluster": "dgx-h100", "gpus": 8, "training": {{"seq_len": 1024,
+          "recompute": "selective", "recompute_modules": "{}"}}}})",
+                              model, modules));
+    } catch (const UserError& error) {
+      return error.fault();
+    }
+    return Fault{};
+  };
+  const Fault latent = fault_of("llama-2-7b", "core_attention,latent_up");
+  CHECK(latent.pointer == "/training/recompute_modules");
+  CHECK(latent.found == "latent_up");
+  CHECK(latent.allowed == "core_attention, activation, norm, mlp");
+  CHECK(fault_of("llama-2-7b", "experts").found == "experts");
+  CHECK(fault_of("mixtral-8x7b", "mlp").found == "mlp");  // all its layers have experts
+  CHECK(fault_of("mixtral-8x7b", "experts,activation").pointer.empty());
+  CHECK(fault_of("deepseek-v2-lite", "latent_up,mlp,experts").pointer.empty());  // one layer is dense
+}
+
 }  // namespace test_recompute

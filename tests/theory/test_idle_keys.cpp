@@ -37,6 +37,22 @@ TEST_CASE("stated keys that nothing reads are noted, and change nothing") {
     CHECK(report.step == plain.step);
     CHECK(report.memory.peak == plain.memory.peak);
   }
+  const std::string whole = "training.zero_stage=0";
+  const Report unsharded = predict(job(kAlone, {whole})).report;
+  for (const std::string change :
+       {"training.data_parallel.parameter_gather=before-use", "training.data_parallel.shard_gradients=all-reduce"}) {
+    CAPTURE(change);
+    const Scenario idle = job(kAlone, {whole, change});
+    CHECK(notes_with(idle, change.substr(0, change.find('=')) + " changes nothing here") == 1);
+    CHECK(notes_with(job(kAlone, {change}), "changes nothing here") == 0);  // ZeRO stage 1
+    const Report report = predict(idle).report;
+    CHECK(report.step == unsharded.step);
+    CHECK(report.memory.peak == unsharded.memory.peak);
+  }
+  const char* const experts = R"({"model": "mixtral-8x7b", "cluster": "dgx-h100", "gpus": 32, "network": "analytic",
+      "layout": {"tp": 4, "ep": 8, "etp": 1}, "training": {"seq_len": 128}})";
+  CHECK(notes_with(job(experts, {"seed=5"}), "seed changes nothing here") == 1);
+  CHECK(notes_with(job(experts, {"seed=5", "training.experts.routing.zipf=0.5"}), "seed changes nothing here") == 0);
   const std::vector<std::string> fp32 = {"training.precision=fp32", "training.master_dtype=bf16"};
   CHECK(notes_with(job(kAlone, fp32), "training.master_dtype changes nothing here") == 1);
   CHECK(notes_with(job(kAlone, {"fold=false"}), "one rank of each class") == 1);
