@@ -1,4 +1,6 @@
 // The catalogue's own JSON, also used inline in scenarios: unknown keys are errors.
+#include <fmt/format.h>
+
 #include <optional>
 
 #include "models/model_reading.hpp"
@@ -83,13 +85,21 @@ LowRankAdapters read_adapters(const JsonReader& json) {
   json.expect_keys({"rank", "modules"});
   LowRankAdapters adapters{.rank = json.at("rank").integer(1, ModelLimits::kHidden), .modules = {}};
   for (const JsonReader& module : json.at("modules").elements()) {
-    adapters.modules.push_back(module.choice(kModules));
+    const Module name = module.choice(kModules);
+    if (adapters.has(name)) {
+      module.fail("a module has one adapter", "each module once");
+    }
+    adapters.modules.push_back(name);
+  }
+  if (adapters.modules.empty()) {
+    json.at("modules").fail("no module has an adapter, so nothing trains", join_names(kModules.names()));
   }
   return adapters;
 }
 
 void read_sizes(const JsonReader& json, ModelSpec& model) {
-  model.layers = json.at("layers").integer(1, ModelLimits::kLayers);
+  const bool has_decoder = model.family == "t5";  // beside an encoder, with a layer of its own
+  model.layers = json.at("layers").integer(has_decoder ? 2 : 1, ModelLimits::kLayers);
   model.hidden = json.at("hidden").integer(1, ModelLimits::kHidden);
   model.heads = json.at("heads").integer(1, ModelLimits::kHeads);
   const auto kv_heads = json.find("kv_heads");
@@ -111,7 +121,9 @@ void read_sizes(const JsonReader& json, ModelSpec& model) {
   read_count(json, "window", ModelLimits::kSeqLen, model.window);
   read_count(json, "global_every", ModelLimits::kLayers, model.global_every);
   read_count(json, "predicted_tokens", ModelLimits::kLayers, model.predicted_tokens);
-  read_count(json, "encoder_layers", model.layers, model.encoder_layers);
+  if (has_decoder || json.has("encoder_layers")) {
+    model.encoder_layers = json.at("encoder_layers").integer(has_decoder ? 1 : 0, model.layers - 1);
+  }
   model.decoder_seq_len = model.encoder_layers > 0 ? model.seq_len : 0;
   read_count(json, "decoder_seq_len", ModelLimits::kSeqLen, model.decoder_seq_len);
   read_count(json, "relative_buckets", ModelLimits::kSeqLen, model.relative_buckets);
@@ -143,9 +155,12 @@ void read_parts(const JsonReader& json, ModelSpec& model) {
   read_presence(json, "logit_soft_cap", model.logit_soft_cap);
   if (const auto experts = json.find("experts")) {
     model.experts = read_experts(*experts);
+    if (!has_expert_layer(model)) {
+      experts->fail("no layer has experts", fmt::format("first_dense + period of at most {} layers", model.layers));
+    }
   }
-  if (const auto vision = json.find("vision")) {
-    model.vision = read_vision(*vision);
+  if (model.family == "vit" || json.has("vision")) {
+    model.vision = read_vision(json.at("vision"));
   }
   if (const auto adapters = json.find("adapters")) {
     model.adapters = read_adapters(*adapters);

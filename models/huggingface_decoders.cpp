@@ -213,7 +213,7 @@ void read_chatglm(const JsonReader& json, ModelSpec& model) {
   model.attention_output_bias = everywhere;
   model.linear_bias = everywhere;
   if (presence(json, "multi_query_attention", false) == Presence::kPresent) {
-    model.kv_heads = std::max<std::int64_t>(1, count(json, "multi_query_group_num", ModelLimits::kHeads, 1));
+    model.kv_heads = positive(json, "multi_query_group_num", ModelLimits::kHeads, 1);
   }
 }
 

@@ -47,7 +47,7 @@ std::int64_t leading_dense_layers(const JsonReader& json) {
 Experts qwen_experts(const JsonReader& json, const ClassExperts& of_class, ModelSpec& model) {
   Experts experts = read_experts(json, "num_experts|num_local_experts", "moe_intermediate_size", of_class, model);
   experts.first_dense = leading_dense_layers(json);
-  experts.period = std::max<std::int64_t>(1, count(json, "decoder_sparse_step", ModelLimits::kLayers, 1));
+  experts.period = positive(json, "decoder_sparse_step", ModelLimits::kLayers, 1);
   if (experts.period > 1 && experts.first_dense % experts.period != 0) {
     json.at("mlp_only_layers").fail("dense layers that cut a group of decoder_sparse_step are not supported", "[]");
   }
@@ -120,7 +120,7 @@ void read_dbrx(const JsonReader& json, ModelSpec& model) {
   model.positions = Positions::kRotary;
   model.activation = Activation::kSwiGlu;
   if (const auto attention = json.find("attn_config")) {
-    model.kv_heads = std::max<std::int64_t>(1, count(*attention, "kv_n_heads", ModelLimits::kHeads, 1));
+    model.kv_heads = positive(*attention, "kv_n_heads", ModelLimits::kHeads, 1);
   }
   const JsonReader ffn = json.at("ffn_config");
   Experts experts;
@@ -207,7 +207,7 @@ void read_llama4(const JsonReader& json, ModelSpec& model) {
   Experts experts =
       read_experts(json, "num_local_experts", "intermediate_size", {.count = 16, .per_token = 1, .ffn = 8192}, model);
   experts.shared_ffn = experts.ffn;
-  experts.period = std::max<std::int64_t>(1, count(json, "interleave_moe_layer_step", ModelLimits::kLayers, 1));
+  experts.period = positive(json, "interleave_moe_layer_step", ModelLimits::kLayers, 1);
   model.experts = experts;
 }
 

@@ -251,6 +251,11 @@ std::int64_t count(const JsonReader& json, std::string_view key, std::int64_t la
   return found ? found->integer(0, largest) : when_missing;
 }
 
+std::int64_t positive(const JsonReader& json, std::string_view key, std::int64_t largest, std::int64_t when_missing) {
+  const auto found = json.find(key);
+  return found ? found->integer(1, largest) : when_missing;
+}
+
 std::int64_t size(const JsonReader& json, std::string_view key, std::int64_t largest, std::int64_t of_class,
                   ModelSpec& model) {
   if (const auto found = json.find(key)) {
@@ -291,6 +296,10 @@ ModelSpec read_huggingface_model(const JsonReader& json, std::string_view name) 
   model.tied_embeddings = hf::presence(tying, "tie_word_embeddings", type.tied == hf::Tied::kYes);
   if (type.read_details != nullptr) {
     type.read_details(text, model);
+  }
+  if (model.experts && !has_expert_layer(model)) {
+    model.notes.emplace_back("no layer is one of those that have experts: all are dense");
+    model.experts.reset();
   }
   hf::read_layer_types(text, model);
   hf::note_other_uses(json, model);

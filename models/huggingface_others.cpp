@@ -1,4 +1,6 @@
 // GPT-2 and what descends from it, encoders, T5 and vision transformers, from config.json.
+#include <fmt/format.h>
+
 #include "models/huggingface_reading.hpp"
 
 namespace trainyard::huggingface {
@@ -117,7 +119,7 @@ void read_mpt(const JsonReader& json, ModelSpec& model) {
     if (const auto type = attention->find("attn_type"); type && type->text() == "multiquery_attention") {
       model.kv_heads = 1;
     }
-    model.kv_heads = std::max<std::int64_t>(1, count(*attention, "kv_n_heads", ModelLimits::kHeads, model.kv_heads));
+    model.kv_heads = positive(*attention, "kv_n_heads", ModelLimits::kHeads, model.kv_heads);
   }
 }
 
@@ -128,7 +130,7 @@ void read_bloom(const JsonReader& json, ModelSpec& model) {
 // The encoder's layers come first, then the decoder's. Later releases gate the MLP and untie the output.
 void read_t5(const JsonReader& json, ModelSpec& model) {
   model.encoder_layers = model.layers;
-  model.layers += count(json, "num_decoder_layers", ModelLimits::kLayers, model.encoder_layers);
+  model.layers += positive(json, "num_decoder_layers", ModelLimits::kLayers, model.encoder_layers);
   model.decoder_seq_len = model.seq_len;
   model.relative_buckets = count(json, "relative_attention_num_buckets", ModelLimits::kSeqLen, model.relative_buckets);
   model.dropout = dropout(json, {"dropout_rate"}, kClassDropout);
@@ -145,15 +147,19 @@ void read_vit(const JsonReader& json, ModelSpec& model) {
   constexpr std::int64_t kClassPatch = 16;
   constexpr std::int64_t kClassChannels = 3;
   model.qkv_bias = presence(json, "qkv_bias", true);
-  const std::int64_t image = std::max<std::int64_t>(1, count(json, "image_size", ModelLimits::kHeadDim, kClassImage));
-  const std::int64_t patch = std::max<std::int64_t>(1, count(json, "patch_size", ModelLimits::kHeadDim, kClassPatch));
+  const std::int64_t image = positive(json, "image_size", ModelLimits::kHeadDim, kClassImage);
+  const std::int64_t patch = positive(json, "patch_size", ModelLimits::kHeadDim, kClassPatch);
+  if (patch > image) {
+    (json.has("patch_size") ? json.at("patch_size") : json.at("image_size"))
+        .fail("a patch is larger than the image", fmt::format("a patch_size of at most {}", image));
+  }
   const std::int64_t side = image / patch;
   model.seq_len = side * side + 1;
   const auto labels = json.find("id2label");
   model.vocab = labels ? std::max<std::int64_t>(1, static_cast<std::int64_t>(labels->members().size()))
-                       : std::max<std::int64_t>(1, count(json, "num_labels", ModelLimits::kVocab, 2));
+                       : positive(json, "num_labels", ModelLimits::kVocab, 2);
   model.vision =
-      Vision{.patch_inputs = count(json, "num_channels", ModelLimits::kHeadDim, kClassChannels) * patch * patch};
+      Vision{.patch_inputs = positive(json, "num_channels", ModelLimits::kHeadDim, kClassChannels) * patch * patch};
   model.dropout = dropout(json, {"hidden_dropout_prob", "attention_probs_dropout_prob"}, 0.0);
 }
 

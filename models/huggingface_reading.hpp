@@ -56,6 +56,8 @@ bool states(const JsonReader& json, std::string_view key);
 std::string_view name_in(const JsonReader& json, std::string_view names);
 Presence presence(const JsonReader& json, std::string_view key, bool when_missing);
 std::int64_t count(const JsonReader& json, std::string_view key, std::int64_t largest, std::int64_t when_missing);
+// The same of what cannot be none.
+std::int64_t positive(const JsonReader& json, std::string_view key, std::int64_t largest, std::int64_t when_missing);
 // One of the sizes, at least 1; the class's own is taken where the file states none, and said in the model's notes.
 std::int64_t size(const JsonReader& json, std::string_view key, std::int64_t largest, std::int64_t of_class,
                   ModelSpec& model);

@@ -193,6 +193,24 @@ TEST_CASE("bad sizes are refused with their key") {
   CHECK(fault_of(std::string(kLlama3).substr(0, 200)).problem == "not valid JSON");
 }
 
+TEST_CASE("counts that cannot be none are refused with their key, not taken as one") {
+  for (const auto& [type, key] :
+       {std::pair{"vit", "patch_size"}, std::pair{"vit", "image_size"}, std::pair{"vit", "num_channels"},
+        std::pair{"vit", "num_labels"}, std::pair{"t5", "num_decoder_layers"},
+        std::pair{"qwen3_moe", "decoder_sparse_step"}, std::pair{"llama4_text", "interleave_moe_layer_step"}}) {
+    CAPTURE(key);
+    CHECK(fault_of(fmt::format(R"({{"model_type": "{}", "{}": 0}})", type, key)).pointer == fmt::format("/{}", key));
+  }
+  CHECK(fault_of(R"({"model_type": "vit", "patch_size": 225})").pointer == "/patch_size");  // of 224
+  CHECK(fault_of(R"({"model_type": "vit", "image_size": 8})").pointer == "/image_size");    // patches of 16
+}
+
+TEST_CASE("where no layer is one with experts the model is dense, and says so") {
+  const ModelSpec model = read(R"({"model_type": "qwen3_moe", "num_hidden_layers": 4, "decoder_sparse_step": 5})");
+  CHECK_FALSE(model.experts.has_value());
+  CHECK(model.notes.back().find("all are dense") != std::string::npos);
+}
+
 TEST_CASE("every name of a gated activation means three matrices, in families with and without a gate") {
   const auto matrices = [](const char* text, const char* key, const char* name) {
     return read(with(text, key, fmt::format("\"{}\"", name))).gated() ? 3 : 2;

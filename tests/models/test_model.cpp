@@ -144,6 +144,29 @@ TEST_CASE("sizes that do not fit together are refused") {
             .problem.find("too large") != std::string::npos);
 }
 
+TEST_CASE("parts that a model cannot have are refused, and parts that its family needs are asked for") {
+  constexpr const char* kT5 = R"({"family":"t5","layers":4,"hidden":64,"heads":4,"vocab":1000,"seq_len":128)";
+  constexpr const char* kVit = R"({"family":"vit","layers":4,"hidden":64,"heads":4,"vocab":10,"seq_len":17)";
+  const auto pointer = [](const char* base, const std::string& more) {
+    return fault_of(base + (more.empty() ? "}" : "," + more + "}")).pointer;
+  };
+  CHECK(pointer(kSmall, R"("adapters":{"rank":8,"modules":[]})") == "/model/adapters/modules");
+  CHECK(pointer(kSmall, R"("adapters":{"rank":8,"modules":["qkv","mlp_up","qkv"]})") == "/model/adapters/modules/2");
+  // Of two layers none is the third, and two dense ones leave none.
+  const std::string experts = R"("experts":{"count":8,"per_token":2,"ffn":64)";
+  CHECK(pointer(kSmall, experts + R"(,"period":3})") == "/model/experts");
+  CHECK(pointer(kSmall, experts + R"(,"first_dense":2})") == "/model/experts");
+  CHECK(layer_kinds(inline_model(small_with(experts + R"(,"period":2})"))).size() == 2);
+  CHECK(pointer(kT5, "") == "/model/encoder_layers");
+  CHECK(pointer(kT5, R"("encoder_layers":0)") == "/model/encoder_layers");
+  CHECK(pointer(kT5, R"("encoder_layers":4)") == "/model/encoder_layers");  // no decoder
+  CHECK(pointer(kSmall, R"("encoder_layers":2)") == "/model/encoder_layers");
+  CHECK(inline_model(std::string(kT5) + R"(,"encoder_layers":3})").encoder_layers == 3);
+  CHECK(inline_model(small_with(R"("encoder_layers":0)")).encoder_layers == 0);
+  CHECK(pointer(kVit, "") == "/model/vision");
+  CHECK(inline_model(std::string(kVit) + R"(,"vision":{"patch_inputs":768}})").vision->patch_inputs == 768);
+}
+
 TEST_CASE("unknown keys and names are refused with the nearest one") {
   const Fault key = fault_of(small_with("\"head\":4"));
   CHECK(key.pointer == "/model/head");
