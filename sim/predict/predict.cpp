@@ -19,10 +19,18 @@
 
 namespace trainyard {
 
+namespace {
+
+const NcclVersion& version_of(const Scenario& scenario) {
+  return nccl_version(scenario.framework.nccl_version, scenario.framework.name, "/nccl_version");
+}
+
+}  // namespace
+
 ClusterNetworkCosts::ClusterNetworkCosts(const Scenario& scenario, const Fabric& fabric)
     : cluster_(scenario.cluster),
       fabric_(fabric),
-      options_{.nccl_version = scenario.framework.nccl_version,
+      options_{.nccl_version = version_of(scenario).name,
                .algorithm = scenario.training.collective_algorithm,
                .unserved = Unserved::kOwnChoice,
                .algorithm_file = "scenario",
@@ -88,7 +96,7 @@ std::vector<std::string> algorithm_notes(const Scenario& scenario, const Program
   if (!forced) {
     return {};
   }
-  const NcclVersion& version = nccl_version(scenario.framework.nccl_version, scenario.framework.name, "/nccl_version");
+  const NcclVersion& version = version_of(scenario);
   const CollectiveAlgorithm& row = row_of(*forced);
   // Sends have no other algorithm than their own: to force it changes nothing.
   const bool serves =

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "sim/collectives/base/profile.hpp"
 #include "sim/collectives/plan.hpp"
 #include "sim/predict/predict.hpp"
 #include "sim/scenario/read_scenario.hpp"
@@ -52,6 +53,21 @@ TEST_CASE("communication is priced by the NCCL of the framework's time") {
   CHECK(plan.algorithm == expected.algorithm);
   CHECK(plan.latency == expected.latency);
   CHECK(uncontended_time(plan, fabric) == uncontended_time(expected, fabric));
+}
+
+TEST_CASE("a version of NCCL that there is not is the fault of the profile that names it") {
+  Scenario scenario = job();
+  scenario.framework.name = "my-profile.json";
+  scenario.framework.nccl_version = "1.0";
+  try {
+    predict(scenario);
+    FAIL("accepted");
+  } catch (const UserError& error) {
+    CHECK(error.fault().file == "my-profile.json");
+    CHECK(error.fault().pointer == "/nccl_version");
+    CHECK(error.fault().found == "\"1.0\"");
+    CHECK(error.fault().allowed == join_names(nccl_version_names()));
+  }
 }
 
 }  // namespace test_predict
