@@ -131,8 +131,8 @@ std::vector<ClusterSpec> cluster_kinds(const JsonReader& groups, const std::vect
 }
 
 [[noreturn]] void fail_without_network(const ClusterSpec& cluster, int gpus, int slots) {
-  throw UserError({.file = cluster.name,
-                   .pointer = "/network",
+  throw UserError({.file = cluster.file,
+                   .pointer = cluster.pointer + "/network",
                    .found = fmt::format("{} GPUs, {} a node", gpus, slots),
                    .allowed = fmt::format("up to {} GPUs", slots),
                    .problem = "the cluster has no network between nodes",
@@ -155,13 +155,13 @@ std::vector<NodeInUse> fill_nodes(const std::vector<NodeKind>& kinds, int gpus) 
 }
 
 void check_size(const ClusterSpec& cluster, int gpus) {
-  const JsonReader json(cluster.document, cluster.name);
+  const JsonReader json = cluster.reader();
   const int most = json.has("largest") ? static_cast<int>(json.at("largest").integer(1, kMostGpus)) : kMostGpus;
   if (gpus < 1 || gpus > most) {
-    throw UserError({.file = cluster.name,
-                     .pointer = "gpus",
-                     .found = fmt::format("{}", gpus),
-                     .allowed = fmt::format("1 to {}", most),
+    throw UserError({.file = cluster.file,
+                     .pointer = json.has("largest") ? cluster.pointer + "/largest" : cluster.pointer,
+                     .found = fmt::format("{} GPUs", gpus),
+                     .allowed = fmt::format("1 to {} GPUs", most),
                      .problem = "the cluster cannot have that many GPUs",
                      .remedy = "ask for fewer GPUs or describe a larger cluster"});
   }
@@ -196,6 +196,8 @@ ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, s
 ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   json.expect_keys({"description", "source", "gpu", "cpu_vendor", "collective_profile", "collective_calibration",
                     "network_protocols", "network_reduction", "node", "node_groups", "torus", "fabric", "network",
+  cluster.file = json.file();
+  cluster.pointer = json.pointer();
                     "job_gpus_per_node", "gpus_per_host", "largest", "notes"});
   ClusterSpec cluster;
   cluster.name = name;
@@ -253,7 +255,7 @@ std::vector<std::string> cluster_names() {
 
 std::vector<NodeInUse> nodes_in_use(const ClusterSpec& cluster, int gpus) {
   check_size(cluster, gpus);
-  const JsonReader json(cluster.document, cluster.name);
+  const JsonReader json = cluster.reader();
   if (json.has("torus")) {
     return {{.gpus = gpus}};
   }
@@ -271,7 +273,7 @@ std::vector<NodeInUse> nodes_in_use(const ClusterSpec& cluster, int gpus) {
 
 Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
   check_size(cluster, gpus);
-  const JsonReader json(cluster.document, cluster.name);
+  const JsonReader json = cluster.reader();
   if (const auto torus = json.find("torus")) {
     return build_torus(*torus, cluster.name, gpus);
   }
@@ -320,8 +322,8 @@ Fabric build_fabric(const ClusterSpec& cluster, int gpus) {
   if (site.nodes > 1) {
     routing.network = make_network(json.at("network"), site);
   }
-  return Fabric(cluster.name, std::move(vertices), std::move(links), std::move(routing),
-                static_cast<std::size_t>(gpus));
+  return Fabric(cluster.name, std::move(vertices), std::move(links), std::move(routing), static_cast<std::size_t>(gpus),
+                cluster.file);
 }
 
 }  // namespace trainyard

@@ -58,7 +58,8 @@ TunerInput tuner_input(const CollectiveRequest& request, const MemberGroups& gro
   input.op = request.op;
   input.ranks = static_cast<int>(groups.members);
   input.nodes = static_cast<int>(groups.nodes.size());
-  input.profile = &collective_profile(cluster.collective_profile, cluster.name, "/collective_profile");
+  input.profile =
+      &collective_profile(cluster.collective_profile, cluster.file, cluster.pointer + "/collective_profile");
   input.version = options.nccl_version.empty() ? &nccl_version(input.profile->nccl, input.profile->name, "/nccl")
                                                : &nccl_version(options.nccl_version, "--nccl-version", "");
   input.amd_processor = cluster.cpu_vendor == "amd";
@@ -132,8 +133,8 @@ CollectiveEstimate choose_allowed(const CollectiveRequest& request, const Member
     }
   }
   if (best == nullptr && !options.algorithm && !options.protocol) {
-    throw UserError({.file = cluster.name,
-                     .pointer = "/network_protocols",
+    throw UserError({.file = cluster.file,
+                     .pointer = cluster.pointer + "/network_protocols",
                      .found = join_names({cluster.network_protocols.begin(), cluster.network_protocols.end()}),
                      .allowed = join_names(kProtocolNames.names()),
                      .problem = "no algorithm that this operation can use runs over a network of these protocols",
@@ -237,9 +238,9 @@ const CollectiveCalibration* calibration_of(const ClusterSpec& cluster, const Co
   if (options.calibration != nullptr) {
     return options.calibration;
   }
-  return cluster.collective_calibration.empty()
-             ? nullptr
-             : &collective_calibration(cluster.collective_calibration, cluster.name, "/collective_calibration");
+  return cluster.collective_calibration.empty() ? nullptr
+                                                : &collective_calibration(cluster.collective_calibration, cluster.file,
+                                                                          cluster.pointer + "/collective_calibration");
 }
 
 }  // namespace

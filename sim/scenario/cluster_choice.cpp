@@ -26,7 +26,7 @@ std::optional<ClusterSpec> cluster_with_links_of(const GpuSpec& gpu) {
     ClusterSpec cluster = load_cluster(name);
     const bool joined = cluster.node.scale_up == ScaleUp::kSwitch || cluster.node.scale_up == ScaleUp::kMesh;
     if (joined && cluster.kinds.empty() &&
-        load_gpu(cluster.gpu, cluster.name, "/gpu").architecture == gpu.architecture) {
+        load_gpu(cluster.gpu, cluster.file, cluster.pointer + "/gpu").architecture == gpu.architecture) {
       return cluster;
     }
   }
@@ -35,7 +35,8 @@ std::optional<ClusterSpec> cluster_with_links_of(const GpuSpec& gpu) {
 
 ImportBasis basis_of(const ClusterChoice& choice) {
   ImportBasis basis{.like = load_cluster(choice.like, "--like")};
-  const GpuSpec gpu = choice.gpu.empty() ? load_gpu(basis.like.gpu, basis.like.name, "/gpu") : load_gpu(choice.gpu);
+  const GpuSpec gpu = choice.gpu.empty() ? load_gpu(basis.like.gpu, basis.like.file, basis.like.pointer + "/gpu")
+                                         : load_gpu(choice.gpu);
   basis.like.document["gpu"] = gpu.name;
   basis.gpu = links_of(gpu);
   for (const std::string& name : gpu_names()) {

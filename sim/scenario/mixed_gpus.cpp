@@ -11,7 +11,8 @@ namespace trainyard {
 
 void settle_gpus(Scenario& scenario, const std::optional<JsonReader>& gpu) {
   const ClusterSpec& cluster = scenario.cluster;
-  scenario.gpu = gpu ? load_gpu(gpu->text(), gpu->file(), gpu->pointer()) : load_gpu(cluster.gpu, cluster.name, "/gpu");
+  scenario.gpu = gpu ? load_gpu(gpu->text(), gpu->file(), gpu->pointer())
+                     : load_gpu(cluster.gpu, cluster.file, cluster.pointer + "/gpu");
   if (gpu || cluster.different_gpus().size() == 1) {
     return;
   }
@@ -22,7 +23,8 @@ void settle_gpus(Scenario& scenario, const std::optional<JsonReader>& gpu) {
                                     [&name](const GpuSpec& one) { return one.name == name; });
     const auto kind = static_cast<std::int32_t>(known - scenario.gpu_kinds.begin());
     if (known == scenario.gpu_kinds.end()) {
-      scenario.gpu_kinds.push_back(load_gpu(name, cluster.name, fmt::format("/node_groups/{}/gpu", node.kind)));
+      scenario.gpu_kinds.push_back(
+          load_gpu(name, cluster.file, fmt::format("{}/node_groups/{}/gpu", cluster.pointer, node.kind)));
     }
     scenario.gpu_kind_of.insert(scenario.gpu_kind_of.end(), static_cast<std::size_t>(node.gpus), kind);
   }

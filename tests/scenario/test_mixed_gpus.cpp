@@ -76,7 +76,8 @@ TEST_CASE("what a mixed cluster cannot be is refused where it stands") {
     return *fault;
   };
   const Fault unknown = refused("gpu", "h1000");
-  CHECK(unknown.pointer == "/node_groups/1/gpu");
+  CHECK(unknown.file == "job.json");
+  CHECK(unknown.pointer == "/cluster/node_groups/1/gpu");
   CHECK_FALSE(unknown.nearest.empty());
   CHECK(refused("gpus", 8).pointer == "/cluster/node_groups/1/gpus");
   CHECK(refused("nodes", 0).pointer == "/cluster/node_groups/1/nodes");

@@ -162,10 +162,33 @@ TEST_CASE("bad clusters name the key and what is allowed") {
     build_fabric(load_cluster("pcie-gen3-10"), 11);
     FAIL("no error was raised");
   } catch (const UserError& error) {
-    CHECK(error.fault().allowed == "1 to 10");
+    CHECK(error.fault().allowed == "1 to 10 GPUs");
   }
   CHECK_THROWS_AS(build_fabric(load_cluster("dgx-h100"), 0), UserError);
   CHECK_THROWS_AS(load_cluster("dgx-h1000"), UserError);
+}
+
+TEST_CASE("a fault of a cluster says in which file it stands, and where there") {
+  const auto fault_on = [](const Json& document, int gpus) {
+    try {
+      build_fabric(read_cluster(JsonReader(document, "mine.json", "/cluster"), "mine"), gpus);
+    } catch (const UserError& error) {
+      return error.fault();
+    }
+    return Fault{};
+  };
+  Json alone = load_cluster("dgx-h100").document;
+  alone.erase("network");
+  CHECK(fault_on(alone, 16).file == "mine.json");
+  CHECK(fault_on(alone, 16).pointer == "/cluster/network");
+  alone["largest"] = 8;
+  CHECK(fault_on(alone, 16).file == "mine.json");
+  CHECK(fault_on(alone, 16).pointer == "/cluster/largest");
+  const Json apart = parse_json(R"({"gpu": "a100-80", "cpu_vendor": "amd", "collective_profile": "pcie", "fabric": {
+      "scale_up": "none", "vertices": [{"kind": "gpu", "node": 0}, {"kind": "gpu", "node": 0}], "links": []}})",
+                                "mine.json");
+  CHECK(fault_on(apart, 2).problem == "the devices of the fabric are not connected");
+  CHECK(fault_on(apart, 2).file == "mine.json");
 }
 
 TEST_CASE("a custom fabric is a list of vertices and links") {

@@ -43,12 +43,17 @@ struct ClusterSpec {
   bool network_reduction = false;              // the network's switches reduce (SHARP)
   NodeTraits node;
   Json document;  // the whole entry: generators read their own keys from it
+  // Where the document stands, for faults that are found in it later: the file, and the pointer to it there.
+  std::string file;
+  std::string pointer;
   // Of a cluster with "node_groups": one for every group, in order, as the cluster would be if all its nodes were of
   // that kind. Empty where all nodes are alike. What the cluster itself says of GPU and node is that of the first
   // group.
   std::vector<ClusterSpec> kinds;
   int nodes_of_kind = 0;  // of such a group: how many nodes come before the next group's; the last has no end
 
+  // The document where it stands. Refers to this.
+  JsonReader reader() const { return JsonReader(document, file, pointer); }
   // The cluster as a library on this node sees it.
   const ClusterSpec& kind_of_node(int node_number) const;
   // Catalogue names of its different GPUs, in the order of the nodes.

@@ -27,7 +27,7 @@ std::vector<VertexId> gpu_vertices(std::span<const Vertex> vertices, std::size_t
 
 // Breadth-first from every device against the direction of the links; GPUs forward for others only where nothing else
 // leads there, because their links come later in the search when switches are explored first.
-ShortestPathRouting search_routes(const std::string& name, std::span<const Vertex> vertices,
+ShortestPathRouting search_routes(const std::string& place, std::span<const Vertex> vertices,
                                   std::span<const Link> links) {
   ShortestPathRouting routing;
   routing.vertices = vertices.size();
@@ -36,7 +36,7 @@ ShortestPathRouting search_routes(const std::string& name, std::span<const Verte
   }
   const std::size_t devices = routing.device_vertex.size();
   if (devices * vertices.size() > kLargestSearchedFabric) {
-    throw UserError({.file = name,
+    throw UserError({.file = place,
                      .found = fmt::format("{} GPUs and {} vertices", devices, vertices.size()),
                      .allowed = fmt::format("GPUs times vertices up to {}", kLargestSearchedFabric),
                      .problem = "the fabric is too large for shortest-path routing",
@@ -72,28 +72,29 @@ ShortestPathRouting search_routes(const std::string& name, std::span<const Verte
 
 }  // namespace
 
-Fabric::Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links)
+Fabric::Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links, const std::string& file)
     : name_(std::move(name)),
       vertices_(std::move(vertices)),
       links_(std::move(links)),
       devices_(gpu_vertices(vertices_, vertices_.size())) {
-  check_connected();
-  routing_ = search_routes(name_, vertices_, links_);
+  const std::string& place = file.empty() ? name_ : file;
+  check_connected(place);
+  routing_ = search_routes(place, vertices_, links_);
 }
 
 Fabric::Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links, Routing routing,
-               std::size_t devices)
+               std::size_t devices, const std::string& file)
     : name_(std::move(name)),
       vertices_(std::move(vertices)),
       links_(std::move(links)),
       devices_(gpu_vertices(vertices_, devices)),
       routing_(std::move(routing)) {
   TY_ASSERT(devices_.size() == devices);
-  check_connected();
+  check_connected(file.empty() ? name_ : file);
 }
 
 // Every link has a twin in the other direction, so that connectivity of the undirected graph is enough.
-void Fabric::check_connected() const {
+void Fabric::check_connected(const std::string& place) const {
   std::vector<std::size_t> parent(vertices_.size());
   std::vector<std::uint8_t> rank(vertices_.size(), 0);
   std::iota(parent.begin(), parent.end(), 0);
@@ -103,11 +104,11 @@ void Fabric::check_connected() const {
     connected.union_set(link.from.index(), link.to.index());
   }
   if (devices_.empty()) {
-    throw UserError({.file = name_, .problem = "the fabric has no GPU"});
+    throw UserError({.file = place, .problem = "the fabric has no GPU"});
   }
   for (const VertexId device : devices_) {
     if (connected.find_set(device.index()) != connected.find_set(devices_.front().index())) {
-      throw UserError({.file = name_,
+      throw UserError({.file = place,
                        .found = fmt::format("no path between {} and {}", vertex_name(vertex(devices_.front())),
                                             vertex_name(vertex(device))),
                        .problem = "the devices of the fabric are not connected",

@@ -50,11 +50,12 @@ class Fabric {
  public:
   using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Vertex, Link>;
 
-  // Links are numbered in the order given; routes are shortest paths. Throws UserError when the devices are not
-  // connected.
-  Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links);
+  // Links are numbered in the order given; routes are shortest paths. Throws UserError, with the file that describes
+  // the fabric or else its name, when the devices are not connected.
+  Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links, const std::string& file = {});
   // The first `devices` GPUs take part; routes follow the generator's tables.
-  Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links, Routing routing, std::size_t devices);
+  Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links, Routing routing, std::size_t devices,
+         const std::string& file = {});
 
   const std::string& name() const { return name_; }
   std::size_t devices() const { return devices_.size(); }
@@ -80,7 +81,7 @@ class Fabric {
   Graph graph() const;
 
  private:
-  void check_connected() const;
+  void check_connected(const std::string& place) const;
 
   std::string name_;
   std::vector<Vertex> vertices_;

@@ -109,7 +109,7 @@ Fabric build_custom(const JsonReader& fabric, const std::string& name, int devic
     links.push_back({from, to, kind, link.payload, link.latency});
     links.push_back({to, from, kind, link.payload, link.latency});
   }
-  return Fabric(name, std::move(vertices), std::move(links));
+  return Fabric(name, std::move(vertices), std::move(links), fabric.file());
 }
 
 }  // namespace trainyard

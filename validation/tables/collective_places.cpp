@@ -17,7 +17,7 @@ struct Shape {
 
 Shape shape_of(const CollectiveMeasurement& row, const ClusterSpec& cluster) {
   Shape out{.per_node = (row.ranks + row.nodes - 1) / row.nodes, .slots = cluster.gpus_per_node};
-  const JsonReader json(cluster.document, cluster.name);
+  const JsonReader json = cluster.reader();
   if (const auto host = json.find("gpus_per_host")) {
     const int gpus = static_cast<int>(host->integer(1, cluster.gpus_per_node));
     if (out.per_node <= gpus && row.gpus_per_node <= gpus) {
@@ -53,7 +53,7 @@ std::string why_no_place(const CollectiveMeasurement& row, const ClusterSpec& cl
     return fmt::format("{} ranks on {} nodes, but a node of {} has {} GPUs", row.ranks, row.nodes, cluster.name,
                        shape.slots);
   }
-  const JsonReader json(cluster.document, cluster.name);
+  const JsonReader json = cluster.reader();
   const std::int64_t most = json.has("largest") ? json.at("largest").integer(1, kMostGpus) : kMostGpus;
   if (gpus_for(row, cluster, shape) > most) {
     return fmt::format("{} ranks on {} nodes, but {} has at most {} GPUs", row.ranks, row.nodes, cluster.name, most);
