@@ -86,6 +86,27 @@ TEST_CASE("the suite's output is scored by kinds of kernel, on the GPU that is n
   REQUIRE(bound.at("rows").size() == 1);
   CHECK(bound.at("rows").at(0).at("group") == "h200 gelu");
   CHECK_THROWS_WITH_AS(validate_gemm({file}, nullptr), doctest::Contains("--gpu"), UserError);
+  const std::string renamed = written("trainyard_validate_suite.txt", read_file(file));
+  CHECK(validate_gemm({renamed}, &gpu).at("rows").size() == 2);
+  std::filesystem::remove(renamed);
+  std::filesystem::remove(file);
+}
+
+TEST_CASE("kernels of which none can be priced have no line of errors but a reason") {
+  const std::string file = written(
+      "trainyard_validate_framework.jsonl",
+      R"({"record":"machine","gpu":"NVIDIA H200","compute_capability":"9.0","multiprocessors":132,"sm_clock_max_hz":1.98e9}
+{"record":"membound","kernel":"gelu","kind":"elementwise","dtype":"bf16","shape":"8192x8192","cache":"cold","traffic_bytes":268435456,"time_s":{"median":0.00007}}
+{"record":"membound","kernel":"adamw_fused","kind":"elementwise","dtype":"fp32","shape":"8192x8192","launched_by":"launched","traffic_bytes":268435456,"time_s":{"median":0.00007}}
+)");
+  const GpuSpec gpu = load_gpu("h200");
+  const Json result = validate_memory_bound({file}, &gpu);
+  const std::string text = kernel_validation_text(result);
+  CHECK(text.find("h200 gelu") != std::string::npos);
+  CHECK(text.find("adamw_fused") == std::string::npos);
+  CHECK(text.find("skipped 1: a framework's kernel") != std::string::npos);
+  CHECK(result.at("rows").size() == 2);
+  CHECK(result.at("files").at(0).at("by_group").size() == 4);  // both, and by size
   std::filesystem::remove(file);
 }
 

@@ -157,8 +157,9 @@ template <Json (*validate)(const std::vector<std::string>&, const GpuSpec*)>
 void score_kernels(const ValidateOptions& options) {
   const std::optional<GpuSpec> gpu = options.gpu.empty() ? std::nullopt : std::optional(load_gpu(options.gpu));
   const Json scores = validate(options.files, gpu ? &*gpu : nullptr);
-  refuse_nothing_predicted(scores, "rows with a GPU of the catalogue, an operand format, a shape and a time",
-                           "see validation/published/kernels/README.md for what a row states");
+  refuse_nothing_predicted(scores,
+                           "rows of a GPU of the catalogue, with shape and time, that the kernels' models price",
+                           "see validation/README.md for the rows of tables and the records of the suite");
   publish(options.json, kernel_validation_text(scores), scores);
 }
 

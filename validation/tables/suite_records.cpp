@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
 #include "sim/base/files.hpp"
+#include "sim/base/text_start.hpp"
 #include "sim/collectives/collective_table.hpp"
 #include "validation/tables/collective_measurements.hpp"
 
@@ -338,7 +340,16 @@ class SuiteReader {
 }  // namespace
 
 bool is_suite_output(const std::string& file) {
-  return file.ends_with(".jsonl");
+  if (file.ends_with(".jsonl")) {
+    return true;
+  }
+  std::error_code status;
+  if (!std::filesystem::is_regular_file(file, status)) {
+    return false;
+  }
+  const std::string text = read_file(file);
+  const std::string_view first_line = std::string_view(text).substr(0, text.find('\n'));
+  return first_character(text) == '{' && first_line.find("\"record\"") != std::string_view::npos;
 }
 
 SuiteRecords read_suite(const std::string& file, const GpuSpec* gpu) {

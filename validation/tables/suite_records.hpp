@@ -24,16 +24,16 @@ inline constexpr std::string_view kSuiteSustained = "trainyard microbench, susta
 
 // Why a memory-bound record of a framework is no row of a fit: the GPU's profile says what one sweep reaches, and what
 // a framework's kernels take beyond it is of the framework's profile.
-inline constexpr std::string_view kFrameworkKernel = "a framework's kernel: compared with the fit";
+inline constexpr std::string_view kFrameworkKernel =
+    "a framework's kernel, which `calibrate --gpu` compares with what it fits";
 
-// Whether a file is suite output, by its name's ending (.jsonl).
+// Whether a file is suite output: it begins with a record. A pipe, which is read once, is by its name (.jsonl).
 bool is_suite_output(const std::string& file);
 
 // The records of a file. How each enters a fit of kernels:
 // - gemm: cold bursts and sustained runs, these with the clock they held (sustained_clocks.hpp); warm bursts where
-// operands
-//   and result exceed the L2 cache, so that warm means nothing. In fp8 the recipe of training: forward with fast
-//   accumulation, gradients without; the others are skipped rows.
+//   operands and result exceed the L2 cache, so that warm means nothing. In fp8 the recipe of training: forward with
+//   fast accumulation, gradients without; the others are skipped rows.
 // - gemm with scales of blocks: as that format; by rows: skipped.
 // - grouped_gemm and attention: as rows. Kernels launched one by one count where they last longer than a launch.
 // - membound: cold ones are priced from memory whatever their size, warm ones as the model has it; a framework's (those
