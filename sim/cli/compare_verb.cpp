@@ -23,16 +23,23 @@ struct CompareOptions {
   std::vector<std::string> assignments;
 };
 
-// The file's name without its folder and ".json"; the whole path where two would be called the same.
+std::string stem_of(const std::string& file) {
+  return std::filesystem::path(file).stem().string();
+}
+
+// The file's name without its folder and ".json"; the whole path where two files would be called the same, and a number
+// where one file is named again. No two are alike.
 std::vector<std::string> names_of(const std::vector<std::string>& files) {
-  std::vector<std::string> stems;
-  for (const std::string& file : files) {
-    stems.push_back(std::filesystem::path(file).stem().string());
-  }
-  std::vector<std::string> names = stems;
+  std::vector<std::string> names;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (std::count(stems.begin(), stems.end(), stems[i]) > 1) {
-      names[i] = files[i];
+    const bool shares_stem = std::any_of(files.begin(), files.end(), [&](const std::string& other) {
+      return other != files[i] && stem_of(other) == stem_of(files[i]);
+    });
+    const auto here = files.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto before = std::count(files.begin(), here, files[i]);
+    names.push_back(shares_stem ? files[i] : stem_of(files[i]));
+    if (before > 0) {
+      names.back() += fmt::format(" ({})", before + 1);
     }
   }
   return names;

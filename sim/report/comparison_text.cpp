@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kNameWidth = 30;
 constexpr std::size_t kColumnWidth = 14;
+constexpr std::size_t kWidestColumn = 40;
 constexpr std::size_t kPathLines = 10;
 constexpr double kShownShare = 0.0005;  // of the step: what is less in every run is not worth a line
 
@@ -29,12 +30,26 @@ std::string signed_text(Bytes difference) {
   return (less ? "-" : "+") + to_text(less ? Bytes{-difference.value} : difference);
 }
 
+// What tells paths and numbered names apart stands at their end.
+std::string shortened_in_front(std::string_view text, std::size_t width) {
+  return text.size() <= width ? std::string(text) : ".." + std::string(text.substr(text.size() - width + 2));
+}
+
+std::size_t column_width(const Comparison& comparison) {
+  std::size_t width = kColumnWidth;
+  for (const ComparedRun& run : comparison.runs) {
+    width = std::max(width, run.name.size());
+  }
+  return std::min(width, kWidestColumn);
+}
+
 // One line of the side-by-side table.
 template <class Cell>
 std::string line(const Comparison& comparison, std::string_view name, const Cell& cell) {
   std::string out = fmt::format("  {:<{}}", shortened(name, kNameWidth), kNameWidth);
+  const std::size_t width = column_width(comparison);
   for (const ComparedRun& run : comparison.runs) {
-    out += fmt::format("  {:>{}}", shortened(cell(run), kColumnWidth), kColumnWidth);
+    out += fmt::format("  {:>{}}", shortened_in_front(cell(run), width), width);
   }
   return out + "\n";
 }

@@ -156,7 +156,26 @@ TEST_CASE("compare explains the slower layouts against the fastest") {
   CHECK(sum == doctest::Approx(why.at("slower_by_s").get<double>()));
   CHECK(trainyard_line("compare " + deep).code == 2);
   const std::string same = trainyard_line("compare " + deep + " " + deep).out;
-  CHECK(same.find(deep + " and " + deep + " are equally fast") != std::string::npos);
+  CHECK(same.find("deep and deep (2) are equally fast") != std::string::npos);
+}
+
+TEST_CASE("no two columns of compare bear one name") {
+  const ScratchFolder folder;
+  const ScratchFolder other;
+  const std::string job = R"({"model": "gpt2", "cluster": "dgx-a100", "gpus": 2, "network": "analytic"})";
+  const std::string a = folder.file("a.json", job);
+  const std::string b = folder.file("b.json", job);
+  const std::string second_a = other.file("a.json", job);
+  const auto names = [](const std::string& files) {
+    const Document document = Document::parse(trainyard_line("compare " + files + " --json -").out);
+    std::vector<std::string> out;
+    for (const Document& run : document.at("runs")) {
+      out.push_back(run.at("name").get<std::string>());
+    }
+    return out;
+  };
+  CHECK(names(a + " " + b + " " + a) == std::vector<std::string>{"a", "b", "a (2)"});
+  CHECK(names(a + " " + second_a + " " + b) == std::vector<std::string>{a, second_a, "b"});
 }
 
 }  // namespace test_other_verbs
