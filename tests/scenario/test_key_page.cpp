@@ -278,6 +278,24 @@ TEST_CASE("the page explains every key, and no key that there is not") {
   CHECK(rows > 40);
 }
 
+TEST_CASE("the page says which profiles can check collectives, and which versions of NCCL there are") {
+  const Page page = read_page();
+  const std::string prose = page.before + page.behind;
+  const std::size_t row = prose.find("| `distributed_debug` |");
+  REQUIRE(row != std::string::npos);
+  const std::string line = prose.substr(row, prose.find('\n', row) - row);
+  std::size_t able = 0;
+  for (const std::string& name : framework_names()) {
+    CAPTURE(name);
+    const bool is_able = load_framework(name).host.collective_check > Seconds{};
+    CHECK((line.find(name) != std::string::npos) == is_able);
+    able += is_able ? 1 : 0;
+  }
+  CHECK(able > 0);
+  const std::vector<std::string> versions = catalogue_names("sim/collectives/nccl");
+  CHECK(prose.find("`nccl_version` is one of " + join_names(versions)) != std::string::npos);
+}
+
 TEST_CASE("the page's whole scenario is read, and names every key but the options of other strategies") {
   const std::string text = read_file(page_file());
   const std::string fence = "```jsonc\n";
