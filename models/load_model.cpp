@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::string_view kFolder = "models/catalogue";
 
-bool is_path(std::string_view name) {
-  return name.find('/') != std::string_view::npos || name.ends_with(".json");
-}
-
 // Hugging Face keeps config.json in a folder named after the model.
 std::string name_of_file(const std::filesystem::path& path) {
   const auto absolute = std::filesystem::absolute(path);
@@ -56,7 +52,7 @@ ModelSpec read_model_file(const std::filesystem::path& path, const std::string& 
 }  // namespace
 
 ModelSpec load_model(std::string_view name_or_path, std::string_view file, std::string_view pointer) {
-  if (!is_path(name_or_path)) {
+  if (!names_file(name_or_path)) {
     const auto entry = catalogue_path(kFolder, "model", name_or_path, file, pointer);
     return read_model_file(entry, entry.stem().string());
   }

@@ -19,10 +19,6 @@ namespace {
 constexpr std::string_view kFolder = "topologies/clusters";
 constexpr int kMostGpus = 1 << 20;
 
-bool looks_like_path(std::string_view text) {
-  return text.find('/') != std::string_view::npos || text.ends_with(".json");
-}
-
 NodeRouting::Node place_node(const NodeShape& shape, int node, std::vector<Vertex>& vertices,
                              std::vector<Link>& links) {
   const auto first_vertex = static_cast<std::int32_t>(vertices.size());
@@ -176,7 +172,7 @@ BytesPerSecond port_payload(const NodeKind& kind, std::size_t nic) {
 }  // namespace
 
 ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, std::string_view pointer) {
-  const bool is_path = looks_like_path(name_or_path);
+  const bool is_path = names_file(name_or_path);
   const std::filesystem::path path =
       is_path ? std::filesystem::path(name_or_path)
               : catalogue_path(kFolder, "cluster", name_or_path, std::string(file), std::string(pointer));
@@ -196,12 +192,12 @@ ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file, s
 ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   json.expect_keys({"description", "source", "gpu", "cpu_vendor", "collective_profile", "collective_calibration",
                     "network_protocols", "network_reduction", "node", "node_groups", "torus", "fabric", "network",
-  cluster.file = json.file();
-  cluster.pointer = json.pointer();
                     "job_gpus_per_node", "gpus_per_host", "largest", "notes"});
   ClusterSpec cluster;
   cluster.name = name;
   cluster.document = json.value();
+  cluster.file = json.file();
+  cluster.pointer = json.pointer();
   for (const char* key : {"gpu", "cpu_vendor", "collective_profile"}) {
     json.at(key);  // required
   }

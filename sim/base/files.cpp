@@ -197,6 +197,10 @@ std::optional<std::string> name_meant(const std::vector<std::string>& names, std
   return candidates.size() == 1 ? std::optional(std::move(candidates.front())) : std::nullopt;
 }
 
+bool names_file(std::string_view name) {
+  return name.find('/') != std::string_view::npos || name.ends_with(".json");
+}
+
 fs::path catalogue_path(std::string_view folder, std::string_view what, std::string_view name, std::string_view file,
                         std::string_view pointer) {
   fs::path path = home_folder() / folder / fmt::format("{}.json", name);

@@ -48,6 +48,9 @@ std::vector<std::string> catalogue_names(std::string_view folder);
 // for "juwels-booster"). Nothing where there is none or more than one.
 std::optional<std::string> name_meant(const std::vector<std::string>& names, std::string_view typed);
 
+// Whether a name is the path of a user's file instead of an entry of a catalogue: it has a slash, or ends in .json.
+bool names_file(std::string_view name);
+
 // The path of the catalogue entry `name`, whose stem is the entry's own name; found as by name_meant. Throws UserError
 // with the nearest names when there is none or more than one. `what` is the word for the message: "model", "cluster",
 // ...; `pointer` says where the name was given.

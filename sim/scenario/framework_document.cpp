@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::string_view kWhat = "framework profile";
 
-bool is_path(std::string_view name) {
-  return name.find('/') != std::string_view::npos || name.ends_with(".json");
-}
-
 // The file's document on top of its bases; `above` are the profiles that led here, by name.
 Json on_base(const std::filesystem::path& path, std::vector<std::string> above) {
   Json document = read_json_file(path);
@@ -48,7 +44,7 @@ Json on_base(const std::filesystem::path& path, std::vector<std::string> above) 
 }  // namespace
 
 FrameworkDocument framework_document(std::string_view name, std::string_view file, std::string_view pointer) {
-  if (is_path(name)) {
+  if (names_file(name)) {
     const std::filesystem::path path(name);
     return {.name = path.string(), .file = path.string(), .document = on_base(path, {})};
   }

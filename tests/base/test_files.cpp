@@ -121,6 +121,15 @@ TEST_CASE("a catalogue name is found without its case, and by words that are one
   CHECK_THROWS_AS(catalogue_path("kernels/gpus", "GPU", "../gpus/a100", "s.json", "/gpu"), UserError);
 }
 
+TEST_CASE("a slash or .json makes a name a file") {
+  for (const char* file : {"./mine", "a/b", "mine.json"}) {
+    CHECK(names_file(file));
+  }
+  for (const char* name : {"h100-sxm", "gpt-3.5", "json", ""}) {
+    CHECK_FALSE(names_file(name));
+  }
+}
+
 TEST_CASE("a home folder without catalogues says so, instead of calling every name unknown") {
   const char* before = std::getenv("TRAINYARD_HOME");
   const std::string kept = before == nullptr ? "" : before;
