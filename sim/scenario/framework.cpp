@@ -3,7 +3,6 @@
 #include "kernels/calibration.hpp"
 #include "kernels/grouped_kernel.hpp"
 #include "sim/base/files.hpp"
-#include "sim/scenario/framework_document.hpp"
 #include "sim/scenario/operator_names.hpp"
 
 namespace trainyard {
@@ -159,7 +158,10 @@ std::vector<std::string> framework_names() {
 }
 
 FrameworkProfile load_framework(std::string_view name_or_path, std::string_view file, std::string_view pointer) {
-  const FrameworkDocument source = framework_document(name_or_path, file, pointer);
+  return read_framework(framework_document(name_or_path, file, pointer));
+}
+
+FrameworkProfile read_framework(const FrameworkDocument& source) {
   const JsonReader json(source.document, source.file);
   json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "grouped_kernel", "fits",
                     "pipeline", "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});

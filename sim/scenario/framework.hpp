@@ -11,6 +11,7 @@
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
 #include "sim/scenario/data_parallel.hpp"
+#include "sim/scenario/framework_document.hpp"
 #include "sim/schedules/pipeline.hpp"
 
 namespace trainyard {
@@ -99,6 +100,7 @@ inline KernelCostOptions kernel_options(const FrameworkProfile& framework) {
 // A name of the catalogue, or the path of a user's file (framework_document.hpp).
 FrameworkProfile load_framework(std::string_view name_or_path, std::string_view file = "--framework",
                                 std::string_view pointer = "");
+FrameworkProfile read_framework(const FrameworkDocument& source);
 std::vector<std::string> framework_names();
 
 // The profile as it would be had its fits not seen the run `id` of `table`.

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "sim/base/json_text.hpp"
-#include "sim/scenario/framework_document.hpp"
 #include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/resolved.hpp"
 
@@ -63,8 +62,9 @@ Source cluster_source(const Scenario& scenario) {
 // What the profile's file says; what it leaves out is nobody's but trainyard's.
 Source profile_source(const Scenario& scenario) {
   // The scenario's own has been changed where the user says otherwise.
-  const FrameworkProfile profile = load_framework(scenario.framework.name);
-  Json file = framework_document(scenario.framework.name).document;
+  FrameworkDocument source = framework_document(scenario.framework.name);
+  const FrameworkProfile profile = read_framework(source);
+  Json& file = source.document;
   DataParallelOptions options = profile.data_parallel;
   options.strategy = scenario.training.data_parallel.strategy;
   Json data_parallel = to_json(options);
