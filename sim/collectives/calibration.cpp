@@ -6,13 +6,13 @@
 #include <mutex>
 
 #include "sim/base/files.hpp"
+#include "sim/base/si_prefixes.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr std::string_view kCollectiveCalibrations = "sim/collectives/calibration";
 constexpr double kLargestCoefficient = 1e6;
-constexpr double kMicro = 1e-6;
 constexpr double kLeastLatency = 0.2;  // a fitted line never crosses zero at small latencies
 
 }  // namespace

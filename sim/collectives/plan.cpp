@@ -7,6 +7,7 @@
 #include <map>
 
 #include "sim/base/error.hpp"
+#include "sim/base/si_prefixes.hpp"
 #include "sim/collectives/algorithms/table.hpp"
 #include "sim/collectives/base/collective.hpp"
 #include "sim/collectives/base/max_min.hpp"
@@ -193,7 +194,6 @@ CollectivePlan plan_stepped(const CollectiveAlgorithm& algorithm, const Collecti
   const auto hop = [&](const LatencyTable& table) {
     return table[static_cast<std::size_t>(Algorithm::kRing)][static_cast<std::size_t>(Protocol::kSimple)];
   };
-  constexpr double kMicro = 1e-6;
   Seconds latency{hop(input.version->base) * kMicro};
   for (const Round& round : rounds) {
     bool crosses = false;

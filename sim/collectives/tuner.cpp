@@ -1,13 +1,11 @@
 #include "sim/collectives/tuner.hpp"
 
 #include "sim/base/error.hpp"
+#include "sim/base/si_prefixes.hpp"
 #include "sim/collectives/algorithms/table.hpp"
 
 namespace trainyard {
 namespace {
-
-constexpr double kMicro = 1e-6;
-constexpr double kGiga = 1e9;
 
 bool has_protocol(const TunerInput& input, Protocols protocols, Protocol protocol) {
   if (protocols == Protocols::kSimple) {

@@ -9,6 +9,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/base/si_prefixes.hpp"
 #include "sim/collectives/plan.hpp"
 #include "validation/tables/collective_places.hpp"
 #include "validation/tables/collective_sources.hpp"
@@ -21,7 +22,6 @@ constexpr std::size_t kFewestCalls = 6;
 constexpr int kReweightings = 12;
 constexpr int kSweeps = 400;
 constexpr double kSmallestResidual = 0.02;  // errors below this weigh alike
-constexpr double kMicro = 1e-6;
 
 using Terms = std::array<double, kTerms>;
 

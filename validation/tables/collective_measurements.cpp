@@ -12,6 +12,7 @@
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
 #include "sim/base/json_reader.hpp"
+#include "sim/base/si_prefixes.hpp"
 #include "sim/collectives/base/profile.hpp"
 #include "sim/collectives/collective_table.hpp"
 #include "validation/tables/collective_places.hpp"
@@ -21,7 +22,6 @@ namespace trainyard {
 namespace {
 
 constexpr std::string_view kSystems = "validation/published/collectives/systems.json";
-constexpr double kMicro = 1e-6;
 constexpr std::int64_t kMostRanks = 1 << 20;
 
 // What the rows of one system share beyond what they state.

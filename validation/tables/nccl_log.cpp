@@ -8,13 +8,12 @@
 #include <set>
 
 #include "sim/base/files.hpp"
+#include "sim/base/si_prefixes.hpp"
 #include "sim/collectives/collective_table.hpp"
 #include "validation/tables/log_lines.hpp"
 
 namespace trainyard {
 namespace {
-
-constexpr double kMicro = 1e-6;
 
 using Words = std::vector<std::string>;
 

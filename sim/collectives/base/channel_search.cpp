@@ -5,13 +5,13 @@
 #include <numeric>
 
 #include "sim/base/error.hpp"
+#include "sim/base/si_prefixes.hpp"
 #include "sim/collectives/base/torus_box.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr int kMostGraphChannels = 32;  // Source: NCCL 2.30 src/include/device.h, MAXCHANNELS / 2 for the ring search
-constexpr double kGiga = 1e9;
 // GB/s of the one channel that is left where none of the list's speeds fits. Source: NCCL 2.30 src/graph/search.cc, the
 // simple order of ncclTopoCompute.
 constexpr double kSimpleOrderSpeed = 0.1;
