@@ -7,10 +7,13 @@
 #include <cmath>
 
 #include "sim/base/error.hpp"
+#include "sim/collectives/option_fault.hpp"
 #include "sim/collectives/plan.hpp"
 
 namespace trainyard {
 namespace {
+
+constexpr std::string_view kSizesExample = "--sizes 8:16G";
 
 double parse_size(std::string_view text, std::string_view whole, std::string_view file) {
   double factor = 1.0;
@@ -26,11 +29,8 @@ double parse_size(std::string_view text, std::string_view whole, std::string_vie
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   const double size = value * factor;
   if (error != std::errc() || end != digits.data() + digits.size() || !is_message_size(size)) {
-    throw UserError({.file = std::string(file),
-                     .found = std::string(whole),
-                     .allowed = "whole bytes from 1 to 1048576T as 8, 64K, 1M or 16G, or two sizes joined by a colon",
-                     .problem = "this is no message size",
-                     .remedy = "for example --sizes 8:16G"});
+    fail_option(file, whole, "whole bytes from 1 to 1048576T as 8, 64K, 1M or 16G, or two sizes joined by a colon",
+                "this is no message size", kSizesExample);
   }
   return size;
 }
@@ -100,10 +100,7 @@ std::vector<Bytes> parse_sizes(std::string_view text, std::string_view file) {
     sizes.push_back({size});
   }
   if (sizes.empty()) {
-    throw UserError({.file = std::string(file),
-                     .found = std::string(text),
-                     .allowed = "the smaller size before the colon",
-                     .problem = "the range of sizes is empty"});
+    fail_option(file, text, "the smaller size before the colon", "the range of sizes is empty", kSizesExample);
   }
   return sizes;
 }

@@ -9,28 +9,21 @@
 #include <string>
 
 #include "sim/base/effort.hpp"
-#include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "sim/collectives/option_fault.hpp"
 
 namespace trainyard {
 namespace {
 
 constexpr double kSteepestZipf = 10.0;
 constexpr double kBytesOfPair = 80.0;  // a weight, a transfer and a flow
-
-[[noreturn]] void fail_counts(std::string_view file, std::string_view found, std::string allowed, std::string problem) {
-  throw UserError({.file = std::string(file),
-                   .found = std::string(found),
-                   .allowed = std::move(allowed),
-                   .problem = std::move(problem),
-                   .remedy = "for example --counts zipf:1.2"});
-}
+constexpr std::string_view kCountsExample = "--counts zipf:1.2";
 
 double read_weight(std::string_view text, std::string_view file) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) || value < 0.0) {
-    fail_counts(file, text, "a number of 0 or more", "this is no count");
+    fail_option(file, text, "a number of 0 or more", "this is no count", kCountsExample);
   }
   return value;
 }
@@ -46,8 +39,8 @@ std::vector<double> read_row(std::string_view line, int ranks, std::string_view 
     begin = comma + 1;
   }
   if (static_cast<int>(row.size()) != ranks) {
-    fail_counts(file, fmt::format("{} counts", row.size()), fmt::format("{}, one for each rank", ranks),
-                "a sender's row has a count for each receiver");
+    fail_option(file, fmt::format("{} counts", row.size()), fmt::format("{}, one for each rank", ranks),
+                "a sender's row has a count for each receiver", kCountsExample);
   }
   return row;
 }
@@ -59,8 +52,8 @@ ExchangeWeights read_table(const std::string& path, int ranks) {
     weights.push_back(read_row(line, ranks, fmt::format("{}:{}", path, weights.size() + 1)));
   }
   if (static_cast<int>(weights.size()) != ranks) {
-    fail_counts(path, fmt::format("{} rows", weights.size()), fmt::format("{}, one for each rank", ranks),
-                "the table of counts has a row for each sender");
+    fail_option(path, fmt::format("{} rows", weights.size()), fmt::format("{}, one for each rank", ranks),
+                "the table of counts has a row for each sender", kCountsExample);
   }
   return weights;
 }
@@ -81,7 +74,8 @@ ExchangeWeights read_exchange(std::string_view text, int ranks, std::string_view
   } else if (text.starts_with(kZipf)) {
     const double slope = read_weight(text.substr(kZipf.size()), file);
     if (slope > kSteepestZipf) {
-      fail_counts(file, text, fmt::format("zipf:0 to zipf:{}", kSteepestZipf), "the distribution is too steep");
+      fail_option(file, text, fmt::format("zipf:0 to zipf:{}", kSteepestZipf), "the distribution is too steep",
+                  kCountsExample);
     }
     std::vector<double> row;
     for (int j = 1; j <= ranks; ++j) {
@@ -93,8 +87,8 @@ ExchangeWeights read_exchange(std::string_view text, int ranks, std::string_view
   } else if (!text.empty() && (std::isdigit(static_cast<unsigned char>(text.front())) != 0)) {
     weights = same_for_all(read_row(text, ranks, file));
   } else {
-    fail_counts(file, text, "even, zipf:S, a share for each rank (3,1,1,...), or the path of a CSV table",
-                "unknown distribution of counts");
+    fail_option(file, text, "even, zipf:S, a share for each rank (3,1,1,...), or the path of a CSV table",
+                "unknown distribution of counts", kCountsExample);
   }
   double sum = 0.0;
   for (const std::vector<double>& row : weights) {
@@ -103,7 +97,7 @@ ExchangeWeights read_exchange(std::string_view text, int ranks, std::string_view
     }
   }
   if (sum <= 0.0) {
-    fail_counts(file, text, "at least one count above zero", "nobody sends anything");
+    fail_option(file, text, "at least one count above zero", "nobody sends anything", kCountsExample);
   }
   return weights;
 }

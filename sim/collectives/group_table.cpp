@@ -4,29 +4,23 @@
 
 #include <charconv>
 
-#include "sim/base/error.hpp"
 #include "sim/collectives/base/max_min.hpp"
 #include "sim/collectives/collective_table.hpp"
 #include "sim/collectives/grouped.hpp"
+#include "sim/collectives/option_fault.hpp"
 #include "sim/collectives/plan.hpp"
 
 namespace trainyard {
 namespace {
 
-[[noreturn]] void fail_call(std::string_view file, std::string_view found, std::string allowed, std::string problem) {
-  throw UserError({.file = std::string(file),
-                   .found = std::string(found),
-                   .allowed = std::move(allowed),
-                   .problem = std::move(problem),
-                   .remedy = "for example --group all_reduce:1M,sendrecv:64K:0-1"});
-}
+constexpr std::string_view kGroupExample = "--group all_reduce:1M,sendrecv:64K:0-1";
 
 int parse_rank(std::string_view text, int ranks, std::string_view whole, std::string_view file) {
   int rank = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rank);
   if (error != std::errc() || end != text.data() + text.size() || rank < 0 || rank >= ranks) {
-    fail_call(file, whole, fmt::format("two ranks from 0 to {} joined by a dash", ranks - 1),
-              "this is no pair of ranks");
+    fail_option(file, whole, fmt::format("two ranks from 0 to {} joined by a dash", ranks - 1),
+                "this is no pair of ranks", kGroupExample);
   }
   return rank;
 }
@@ -34,19 +28,20 @@ int parse_rank(std::string_view text, int ranks, std::string_view whole, std::st
 GroupCall parse_call(std::string_view text, int ranks, std::string_view file) {
   const std::size_t first = text.find(':');
   if (first == std::string_view::npos) {
-    fail_call(file, text, "operation:size, or sendrecv:size:from-to", "a call needs a size");
+    fail_option(file, text, "operation:size, or sendrecv:size:from-to", "a call needs a size", kGroupExample);
   }
   const std::size_t second = text.find(':', first + 1);
   const std::string op(text.substr(0, first));
   GroupCall call;
   const auto known = kCollectiveOpNames.find(op);
   if (!known || *known == CollectiveOp::kAllToAllV) {
-    fail_call(file, op, join_names(kCollectiveOpNames.names()), "this is no operation for a group");
+    fail_option(file, op, join_names(kCollectiveOpNames.names()), "this is no operation for a group", kGroupExample);
   }
   call.op = *known;
   call.size = parse_sizes(text.substr(first + 1, second - first - 1), file).front();
   if ((call.op == CollectiveOp::kSendRecv) != (second != std::string_view::npos)) {
-    fail_call(file, text, "sendrecv:size:from-to, and operation:size for the others", "only send/recv has two ranks");
+    fail_option(file, text, "sendrecv:size:from-to, and operation:size for the others", "only send/recv has two ranks",
+                kGroupExample);
   }
   if (second != std::string_view::npos) {
     const std::string_view pair = text.substr(second + 1);
@@ -54,7 +49,7 @@ GroupCall parse_call(std::string_view text, int ranks, std::string_view file) {
     call.from = parse_rank(pair.substr(0, dash), ranks, text, file);
     call.to = parse_rank(pair.substr(std::min(dash + 1, pair.size())), ranks, text, file);
     if (call.from == call.to) {
-      fail_call(file, text, "two different ranks", "a rank does not send to itself");
+      fail_option(file, text, "two different ranks", "a rank does not send to itself", kGroupExample);
     }
   }
   return call;
