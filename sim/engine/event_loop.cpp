@@ -248,6 +248,9 @@ void EventLoop::run() {
   while (true) {
     if (machine_.network.share_before(part_.events.next_time(), now_, part_)) {
       ++shares_;
+      if (machine_.sharing == LinkSharing::kNone && part_.held_up) {
+        return;
+      }
       continue;
     }
     if (part_.events.empty()) {

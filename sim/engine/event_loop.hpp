@@ -29,6 +29,7 @@ struct SimulatedMachine {
   const Program& program;
   const Quotient& quotient;
   const Islands& islands;
+  LinkSharing sharing;  // kNone: loops end where a flow is held up
   FlowNetwork network;
   std::vector<RankState> ranks;
   std::vector<Call> calls;       // by group class
@@ -54,6 +55,7 @@ class EventLoop {
 
   std::int64_t executed() const { return executed_; }  // operations and flows
   std::int64_t shares() const { return shares_; }      // times that flows were given new shares
+  bool held_up() const { return part_.held_up; }       // whether a flow ever moved more slowly than alone
 
  private:
   void dispatch(const QueuedEvent& event);

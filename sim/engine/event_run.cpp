@@ -67,11 +67,13 @@ EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient&
       machine_{.program = program,
                .quotient = quotient,
                .islands = islands,
+               .sharing = LinkSharing::kPossible,
                .network = FlowNetwork(quotient, fabric),
                .ranks = {},
                .calls = std::vector<SimulatedMachine::Call>(quotient.groups.size()),
                .flows = call_flows(quotient),
                .group_of_flow = groups_of_flows(quotient)},
+      ranks_(islands.count),
       islands_(islands.count, EventLoop(machine_, Reach::kIsland)),
       whole_(machine_, Reach::kWhole) {
   require_run_effort(program, quotient);
@@ -85,6 +87,7 @@ EventRun::EventRun(const Program& program, const Fabric& fabric, const Quotient&
     timeline.multiplicity = rank.count;
     machine_.ranks.emplace_back(rank, program.classes[rank.program_class.index()],
                                 class_streams_[rank.program_class.index()], timeline);
+    ranks_[static_cast<std::size_t>(islands.of_rank[r])].push_back(r);
   }
 }
 
@@ -144,25 +147,34 @@ void EventRun::throw_on_deadlock() {
   }
 }
 
-Timeline EventRun::run(std::size_t workers) {
-  std::vector<std::vector<std::size_t>> ranks(islands_.size());
-  for (std::size_t r = 0; r < machine_.ranks.size(); ++r) {
-    ranks[static_cast<std::size_t>(machine_.islands.of_rank[r])].push_back(r);
-  }
+bool EventRun::is_held_up() const {
+  return machine_.sharing == LinkSharing::kNone &&
+         (whole_.held_up() ||
+          std::any_of(islands_.begin(), islands_.end(), [](const EventLoop& island) { return island.held_up(); }));
+}
+
+// Whether it came to an end.
+bool EventRun::simulate(std::size_t workers) {
   in_parallel(islands_.size(), workers, [&](std::size_t island) {
-    for (const std::size_t rank : ranks[island]) {
+    for (const std::size_t rank : ranks_[island]) {
       islands_[island].begin(rank);
     }
     islands_[island].run();
   });
-  for (gather(); !whole_.events().empty(); gather()) {
+  for (gather(); !is_held_up() && !whole_.events().empty(); gather()) {
     whole_.run();
     scatter();
-    in_parallel(islands_.size(), workers, [&](std::size_t island) { islands_[island].run(); });
+    if (!is_held_up()) {
+      in_parallel(islands_.size(), workers, [&](std::size_t island) { islands_[island].run(); });
+    }
   }
+  return !is_held_up();
+}
+
+Timeline EventRun::take(std::size_t workers) {
   throw_on_deadlock();
   in_parallel(islands_.size(), workers, [&](std::size_t island) {
-    for (const std::size_t rank : ranks[island]) {
+    for (const std::size_t rank : ranks_[island]) {
       machine_.ranks[rank].end();
     }
   });
@@ -181,12 +193,38 @@ Timeline EventRun::run(std::size_t workers) {
   return std::move(timeline_);
 }
 
-Timeline run_events(const Program& program, const Fabric& fabric, const Quotient& quotient) {
-  // Below this many operations a step takes milliseconds, of which looking for islands would be a part.
+Timeline EventRun::run(std::size_t workers) {
+  const bool is_over = simulate(workers);
+  TY_ASSERT(is_over);
+  return take(workers);
+}
+
+std::optional<Timeline> EventRun::run_unshared(std::size_t workers) {
+  machine_.sharing = LinkSharing::kNone;
+  if (!machine_.network.own_limits_hold() || !simulate(workers)) {
+    return std::nullopt;
+  }
+  return take(workers);
+}
+
+namespace {
+
+// Below this many operations a step takes milliseconds, of which looking for islands would be a part.
+Islands worthwhile_islands(const Program& program, const Quotient& quotient) {
   constexpr double kWorthIt = 1e5;
-  const double operations = operations_of(program, quotient);
-  const Islands islands = operations < kWorthIt ? one_island(program, quotient) : find_islands(program, quotient);
-  return EventRun(program, fabric, quotient, islands).run(workers_for(operations));
+  return operations_of(program, quotient) < kWorthIt ? one_island(program, quotient) : find_islands(program, quotient);
+}
+
+}  // namespace
+
+Timeline run_events(const Program& program, const Fabric& fabric, const Quotient& quotient) {
+  const Islands islands = worthwhile_islands(program, quotient);
+  return EventRun(program, fabric, quotient, islands).run(workers_for(operations_of(program, quotient)));
+}
+
+std::optional<Timeline> run_unshared_events(const Program& program, const Fabric& fabric, const Quotient& quotient) {
+  const Islands islands = worthwhile_islands(program, quotient);
+  return EventRun(program, fabric, quotient, islands).run_unshared(workers_for(operations_of(program, quotient)));
 }
 
 }  // namespace trainyard

@@ -45,6 +45,16 @@ void mark_stale(double now, FlowNetwork::Part& part) {
 FlowNetwork::FlowNetwork(const Quotient& quotient, const Fabric& fabric)
     : quotient_(quotient), shares_(shares_of(quotient, fabric)), flows_(quotient.flows.size()) {}
 
+bool FlowNetwork::own_limits_hold() const {
+  for (std::size_t f = 0; f < flows_.size(); ++f) {
+    const auto flow = static_cast<std::int32_t>(f);
+    if (!shares_.crossings(flow).empty() && shares_.alone(flow) != quotient_.flows[f].rate_limit.value) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void FlowNetwork::move(std::int32_t flow, double rate, double now, Part& part) {
   Moving& moving = flows_[static_cast<std::size_t>(flow)];
   moving.rate = rate;
@@ -76,6 +86,7 @@ bool FlowNetwork::end(const QueuedEvent& event, Part& part) {
 void FlowNetwork::share(double now, Part& part) {
   for (const auto& [flow, rate] : shares_.solve(part.changes)) {
     Moving& moving = flows_[static_cast<std::size_t>(flow)];
+    part.held_up = part.held_up || rate != shares_.alone(flow);
     if (std::abs(rate - moving.rate) > kRounding * rate) {
       moving.left = std::max(0.0, moving.left - moving.rate * (now - moving.since));
       move(flow, rate, now, part);

@@ -19,9 +19,13 @@ class FlowNetwork {
     EventQueue events;
     FairShares::Changes changes;
     double stale_until = 0.0;
+    bool held_up = false;  // a flow once moved more slowly than it could alone
   };
 
   FlowNetwork(const Quotient& quotient, const Fabric& fabric);
+
+  // Whether all flows move at their own limits when they are alone.
+  bool own_limits_hold() const;
 
   // The bytes of a flow class begin to move, `slowness` times as many as planned. It ends with an event kFlowEnd.
   void start(std::int32_t flow, double now, double slowness, Part& part);

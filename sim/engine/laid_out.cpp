@@ -176,6 +176,15 @@ LaidOut lay_out(const Program& program, const Fabric& fabric, const NetworkCosts
   return laid;
 }
 
+void limit_by_routes(LaidOut& laid, const Fabric& fabric) {
+  for (LaidFlow& flow : laid.flows) {
+    for (const LinkId link : laid.route(flow)) {
+      const BytesPerSecond bandwidth = fabric.link(link).bandwidth;
+      flow.rate_limit = flow.rate_limit > BytesPerSecond{} ? min(flow.rate_limit, bandwidth) : bandwidth;
+    }
+  }
+}
+
 LaidOut lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs) {
   GroupPlanner planner(fabric, costs, TimeAlone::kAsked);
   return place_groups(

@@ -41,12 +41,20 @@ struct LaidOut {
   }
 };
 
+// Whether flows may meet on a link too narrow for all of them. Where none do every flow moves at its own limit, and it
+// makes no difference which way it takes.
+enum class LinkSharing { kPossible, kNone };
+
 // Which links of their routes flows are laid over: those that can be a bottleneck to some flow, or all.
 enum class LaidLinks { kThatCanLimit, kAll };
 
 // Groups that lie alike in like nodes are planned once.
 LaidOut lay_out(const Program& program, const Fabric& fabric, const NetworkCosts& costs,
                 LaidLinks links = LaidLinks::kThatCanLimit);
+
+// Lowers the limit of every flow to what the narrowest link of its route carries: then that is its rate when it has the
+// fabric to itself.
+void limit_by_routes(LaidOut& laid, const Fabric& fabric);
 
 // Every call at the time it takes alone: one flow on no link.
 LaidOut lay_out_alone(const Program& program, const Fabric& fabric, const NetworkCosts& costs);

@@ -65,8 +65,9 @@ std::vector<std::size_t> first_members(const std::vector<std::int32_t>& classes)
 // Holds what has been found against the definition, without hashes: every member of a class is what the first is.
 class Check {
  public:
-  Check(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition)
-      : program_(program), fabric_(fabric), laid_(laid), partition_(partition) {}
+  Check(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition,
+        LinkSharing sharing)
+      : program_(program), fabric_(fabric), laid_(laid), partition_(partition), sharing_(sharing) {}
 
   bool is_equitable() { return flows_are_alike() && groups_are_alike() && ranks_are_alike() && links_are_alike(); }
 
@@ -92,7 +93,8 @@ class Check {
       const LaidFlow& other = laid_.flows[first[static_cast<std::size_t>(partition_.flows[f])]];
       const auto route = laid_.route(one);
       const auto other_route = laid_.route(other);
-      const bool same_links = std::equal(route.begin(), route.end(), other_route.begin(), other_route.end(),
+      const bool same_links = sharing_ == LinkSharing::kNone ||
+                              std::equal(route.begin(), route.end(), other_route.begin(), other_route.end(),
                                          [this](LinkId a, LinkId b) { return class_of(a) == class_of(b); });
       if (!same_links || bits_of(one.bytes.value) != bits_of(other.bytes.value) ||
           bits_of(one.rate_limit.value) != bits_of(other.rate_limit.value) ||
@@ -204,24 +206,27 @@ class Check {
   const Fabric& fabric_;
   const LaidOut& laid_;
   const Partition& partition_;
+  LinkSharing sharing_;
 };
 
 }  // namespace
 
-bool is_equitable(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition) {
-  return Check(program, fabric, laid, partition).is_equitable();
+bool is_equitable(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition,
+                  LinkSharing sharing) {
+  return Check(program, fabric, laid, partition, sharing).is_equitable();
 }
 
-Partition equitable_partition(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold) {
+Partition equitable_partition(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold,
+                              LinkSharing sharing) {
   // Two different things of the same 64 bits are found by the check, and told apart by other hashes.
   constexpr std::uint64_t kSalts = 4;
   for (std::uint64_t salt = 0; fold == Fold::kOn && salt < kSalts; ++salt) {
-    RefinedClasses classes = refined_classes(program, fabric, laid, salt);
+    RefinedClasses classes = refined_classes(program, fabric, laid, sharing, salt);
     Partition found{.ranks = numbered(std::move(classes.ranks)),
                     .groups = numbered(std::move(classes.groups)),
                     .flows = numbered(std::move(classes.flows)),
                     .links = by_link(fabric, laid, numbered(std::move(classes.links)))};
-    if (is_equitable(program, fabric, laid, found)) {
+    if (is_equitable(program, fabric, laid, found, sharing)) {
       return found;
     }
   }

@@ -18,10 +18,13 @@ struct Partition {
   std::vector<std::int32_t> links;
 };
 
-// With Fold::kOff every rank, group, flow and link is a class of its own.
-Partition equitable_partition(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold);
+// With Fold::kOff every rank, group, flow and link is a class of its own. With LinkSharing::kNone flows are alike
+// whatever links they cross.
+Partition equitable_partition(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold,
+                              LinkSharing sharing = LinkSharing::kPossible);
 
 // Whether all members of every class are alike, and meet the same classes equally often.
-bool is_equitable(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition);
+bool is_equitable(const Program& program, const Fabric& fabric, const LaidOut& laid, const Partition& partition,
+                  LinkSharing sharing = LinkSharing::kPossible);
 
 }  // namespace trainyard

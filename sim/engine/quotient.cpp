@@ -6,9 +6,28 @@
 #include "sim/engine/partition.hpp"
 
 namespace trainyard {
+namespace {
 
-Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold) {
-  const Partition classes = equitable_partition(program, fabric, laid, fold);
+using Crossings = std::vector<std::pair<std::int32_t, std::int32_t>>;
+
+// One entry for every link class: those of the same in one.
+void add_up(Crossings& crossings) {
+  std::sort(crossings.begin(), crossings.end());
+  Crossings sums;
+  for (const auto& [link, weight] : crossings) {
+    if (sums.empty() || sums.back().first != link) {
+      sums.emplace_back(link, 0);
+    }
+    sums.back().second += weight;
+  }
+  crossings = std::move(sums);
+}
+
+}  // namespace
+
+Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold,
+                       LinkSharing sharing) {
+  const Partition classes = equitable_partition(program, fabric, laid, fold, sharing);
   // Classes are numbered by their first members.
   const auto is_first = [](std::int32_t number, const auto& known) {
     return static_cast<std::size_t>(number) == known.size();
@@ -41,8 +60,10 @@ Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidO
       created.bytes = laid.flows[f].bytes;
       created.rate_limit = laid.flows[f].rate_limit;
       created.alone = laid.flows[f].alone;
-      for (const LinkId link : laid.route(laid.flows[f])) {
-        created.links.emplace_back(classes.links[link.index()], 0);
+      if (sharing == LinkSharing::kPossible) {
+        for (const LinkId link : laid.route(laid.flows[f])) {
+          created.links.emplace_back(classes.links[link.index()], 0);
+        }
       }
     }
     FlowClass& folded = quotient.flows[static_cast<std::size_t>(number)];
@@ -50,7 +71,17 @@ Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidO
     for (std::size_t i = 0; i < laid.route(laid.flows[f]).size(); ++i) {
       const LinkId link = laid.route(laid.flows[f])[i];
       const LinkClass& links = quotient.links[static_cast<std::size_t>(classes.links[link.index()])];
-      folded.links[i].second += links.representative == link ? 1 : 0;
+      const int weight = links.representative == link ? 1 : 0;
+      if (sharing == LinkSharing::kPossible) {
+        folded.links[i].second += weight;
+      } else if (weight > 0) {
+        folded.links.emplace_back(classes.links[link.index()], weight);
+      }
+    }
+  }
+  if (sharing == LinkSharing::kNone) {
+    for (FlowClass& flow : quotient.flows) {
+      add_up(flow.links);
     }
   }
 

@@ -24,7 +24,8 @@ struct FlowClass {
   Bytes bytes{};
   BytesPerSecond rate_limit{};
   Seconds alone{};  // as LaidFlow::alone
-  // Link classes in the order of the route, and how many flows of this class pass through one link of that class.
+  // Link classes in the order of the route, and how many flows of this class pass through one link of that class. Where
+  // nothing is shared they are those that some flow of this class crosses, each once, in the order of their numbers.
   std::vector<std::pair<std::int32_t, std::int32_t>> links;
   std::int64_t count = 0;
 };
@@ -58,7 +59,9 @@ struct Quotient {
 
 // Ranks are devices of the same number. With Fold::kOff every rank, group, flow and link is a class of its own.
 Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
-// The same of what has been laid out already.
-Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold);
+// The same of what has been laid out already. With LinkSharing::kNone it is exact only while every flow moves at its
+// own limit.
+Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold,
+                       LinkSharing sharing = LinkSharing::kPossible);
 
 }  // namespace trainyard

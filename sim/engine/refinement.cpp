@@ -37,9 +37,10 @@ Lists lists_of(std::size_t lists, const ForEach& for_each) {
 // Ranks, groups, flows and links in one row, each kind behind the one before it.
 class Refinement {
  public:
-  Refinement(const Program& program, const Fabric& fabric, const LaidOut& laid, Hash salt)
+  Refinement(const Program& program, const Fabric& fabric, const LaidOut& laid, LinkSharing sharing, Hash salt)
       : program_(program),
         laid_(laid),
+        sharing_(sharing),
         salt_(salt),
         groups_(program.ranks()),
         flows_(groups_ + laid.groups.size()),
@@ -170,7 +171,7 @@ class Refinement {
       for (std::int32_t f = group.first_flow; f < group.first_flow + group.flows; ++f) {
         visit(flow_node(static_cast<std::size_t>(f)));
       }
-    } else if (node >= links_) {
+    } else if (node >= links_ && sharing_ == LinkSharing::kPossible) {
       std::for_each(flows_of_link_.of(node - links_).begin(), flows_of_link_.of(node - links_).end(), visit);
     }
   }
@@ -189,8 +190,10 @@ class Refinement {
     }
     const LaidFlow& flow = flow_at(node);
     Hash hash = hash_of(class_[groups_ + static_cast<std::size_t>(flow.group)]);
-    for (const Node link : links_of(flow)) {
-      hash = combine(hash, static_cast<Hash>(class_[link]));
+    if (sharing_ == LinkSharing::kPossible) {
+      for (const Node link : links_of(flow)) {
+        hash = combine(hash, static_cast<Hash>(class_[link]));
+      }
     }
     return hash;
   }
@@ -258,6 +261,7 @@ class Refinement {
 
   const Program& program_;
   const LaidOut& laid_;
+  LinkSharing sharing_;
   Hash salt_;
   std::size_t groups_;  // where each kind begins
   std::size_t flows_;
@@ -280,8 +284,9 @@ std::uint64_t apart(const Program& program, std::size_t rank) {
                  variation.jitters() ? static_cast<Hash>(rank) + 1 : 0);
 }
 
-RefinedClasses refined_classes(const Program& program, const Fabric& fabric, const LaidOut& laid, std::uint64_t salt) {
-  return Refinement(program, fabric, laid, salt).run();
+RefinedClasses refined_classes(const Program& program, const Fabric& fabric, const LaidOut& laid, LinkSharing sharing,
+                               std::uint64_t salt) {
+  return Refinement(program, fabric, laid, sharing, salt).run();
 }
 
 }  // namespace trainyard

@@ -22,7 +22,9 @@ struct RefinedClasses {
 std::uint64_t apart(const Program& program, std::size_t rank);
 
 // The coarsest partition in which all members of a class meet equally many of every other class, by hashes of 64 bits.
-// Under another salt they are other hashes of the same.
-RefinedClasses refined_classes(const Program& program, const Fabric& fabric, const LaidOut& laid, std::uint64_t salt);
+// Under another salt they are other hashes of the same. Where nothing is shared flows do not count the links that they
+// cross, though links count their flows.
+RefinedClasses refined_classes(const Program& program, const Fabric& fabric, const LaidOut& laid, LinkSharing sharing,
+                               std::uint64_t salt);
 
 }  // namespace trainyard

@@ -98,6 +98,26 @@ TEST_CASE("a straggler leaves most of a large job folded") {
   CHECK(timelines[1]["ranks"].size() == 16);
 }
 
+TEST_CASE("a straggler among thousands leaves all alike that it does not meet, where no flow holds another up") {
+  const char* text = R"({"model": "gpt2-medium", "cluster": "dgx-a100", "gpus": 4096, "layout": {"pp": 2},
+                         "training": {"global_batch": 4096}})";
+  const std::vector<Json> timelines =
+      timelines_of_jobs({job(text, {kOneSlowNode}), job(text, {kOneSlowNode, "fold=false"})});
+  const Json& folded = timelines[0];
+  const Json& whole = timelines[1];
+  // By its place in the rings every node is a class. Without links these are: the slow node, the node of the other
+  // stage that works with it, and all others of either stage.
+  CHECK(folded["ranks"].size() == 4);
+  REQUIRE(whole["ranks"].size() == 4096);
+  CHECK(folded["step"] == whole["step"]);
+  for (const Json& rank : folded["ranks"]) {
+    const Json& same = whole["ranks"][rank["rank"].get<std::size_t>()];
+    for (const char* column : {"start", "moving", "end"}) {
+      CHECK(rank[column] == same[column]);
+    }
+  }
+}
+
 TEST_CASE("jitter makes steps longer by about the mean of the slowest, over seeds") {
   std::vector<Scenario> jobs = {job(kReplicas, {"network=analytic"})};
   for (int seed = 0; seed < 8; ++seed) {
