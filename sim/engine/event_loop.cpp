@@ -70,7 +70,6 @@ void EventLoop::start_kernels(std::size_t rank, std::size_t stream, std::uint32_
   }
   const double issued = state.issued(index);
   const double start = kernels_start(run, now_, issued);
-  timeline.start[index] = start;
   timeline.end[index] = kernels_end(run, running.slowness, now_, issued);
   running.progress = KernelProgress(start, timeline.end[index], run.device.value * running.slowness);
   if (const GpuLoad load = state.load(); !(load == GpuLoad{})) {
@@ -105,7 +104,6 @@ void EventLoop::arrive(std::size_t rank, std::size_t stream) {
   StreamState& running = state.stream(stream);
   const std::uint32_t index = state.next(stream);
   const Operation& operation = state.program().operations[index];
-  state.timeline().start[index] = now_;
   running.moving = now_;
   running.outstanding = static_cast<std::int32_t>(operation.communications);
   TY_ASSERT(operation.communications > 0);

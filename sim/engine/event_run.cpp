@@ -23,7 +23,7 @@ double operations_of(const Program& program, const Quotient& quotient) {
 
 // Folding has found who is alike: now it is known how many operations are simulated.
 void require_run_effort(const Program& program, const Quotient& quotient) {
-  constexpr double kBytes = 28.0;  // the times of an operation in the timeline, and what lost time beside them
+  constexpr double kBytes = 20.0;  // the times of an operation in the timeline, and what lost time beside them
   const double operations = operations_of(program, quotient);
   require_effort({.events = operations, .bytes = operations * kBytes},
                  {.file = "scenario",

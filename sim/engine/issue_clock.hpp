@@ -39,7 +39,6 @@ class IssueClock {
  private:
   void write(std::size_t until) {
     for (; written_ < until; ++written_) {
-      timeline_->start[written_] = clock_;  // the stream replaces it for what runs on the device
       clock_ += program_->operations[written_].run.host.value;
       timeline_->end[written_] = clock_;
     }

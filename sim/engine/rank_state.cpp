@@ -5,7 +5,6 @@
 namespace trainyard {
 
 void RankState::begin() {
-  timeline_->start.assign(program_->operations.size(), 0.0);
   timeline_->end.assign(program_->operations.size(), 0.0);
   timeline_->moving.assign(class_streams_->communications, 0.0);
   for (const std::size_t s : class_streams_->used) {

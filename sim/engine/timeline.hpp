@@ -16,7 +16,9 @@ struct RankTimeline {
   RankId rank;
   ClassId program_class;
   std::int64_t multiplicity = 1;
-  std::vector<double> start;  // when the stream reached it and everything it waits for was over; of the host's: begun
+  // When the stream reached it and everything it waits for was over; of the host's: begun. Empty where it follows from
+  // the ends (column_times.hpp).
+  std::vector<double> start;
   std::vector<double> end;
   std::vector<double> moving;  // of communications only, in their order: when the last member had reached it
   // Kernels that communications beside them slowed down, in the order of their ends: operation, seconds it lost.

@@ -25,10 +25,12 @@ class Alignment {
             double rounding)
       : a_program_(a_program),
         a_(a),
+        a_start_(start_times(a_program, a)),
         a_issued_(issue_times(a_program, a)),
         a_moving_(moving_times(a_program, a)),
         b_program_(b_program),
         b_(b),
+        b_start_(start_times(b_program, b)),
         b_issued_(issue_times(b_program, b)),
         b_moving_(moving_times(b_program, b)),
         rounding_(rounding) {}
@@ -81,9 +83,9 @@ class Alignment {
       case OperationKind::kHostWork:
         return no_later(a_.end, b_.end);
       case OperationKind::kHostWait:
-        return no_later(a_.start, b_.start) && near(a_.end, b_.end);
+        return no_later(a_start_, b_start_) && near(a_.end, b_.end);
       default:
-        return near(a_.start, b_.start) && near(a_moving_, b_moving_) && near(a_.end, b_.end);
+        return near(a_start_, b_start_) && near(a_moving_, b_moving_) && near(a_.end, b_.end);
     }
   }
 
@@ -143,7 +145,7 @@ class Alignment {
     double earliest = std::numeric_limits<double>::infinity();
     for (std::size_t i = at; i < a_count(); ++i) {
       if (runs_on_device(a_program_.operations[i])) {
-        earliest = std::min(earliest, a_.start[i]);
+        earliest = std::min(earliest, a_start_[i]);
       }
     }
     return earliest;
@@ -151,10 +153,12 @@ class Alignment {
 
   const RankProgram& a_program_;
   const RankTimeline& a_;
+  std::vector<double> a_start_;
   std::vector<double> a_issued_;
   std::vector<double> a_moving_;
   const RankProgram& b_program_;
   const RankTimeline& b_;
+  std::vector<double> b_start_;
   std::vector<double> b_issued_;
   std::vector<double> b_moving_;
   double rounding_;

@@ -86,6 +86,7 @@ class Gaps {
 
 Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   const RankProgram& program = whole.classes[rank.program_class.index()];
+  const std::vector<double> start = start_times(program, rank);
   std::vector<CommunicationSpan> communications;
   communications.reserve(rank.moving.size());
   auto next_moving = rank.moving.begin();
@@ -95,8 +96,8 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
       continue;
     }
     const double moving = *next_moving++;
-    if (moving > rank.start[i]) {
-      communications.push_back({rank.start[i], moving, &Breakdown::bubble, 1});
+    if (moving > start[i]) {
+      communications.push_back({start[i], moving, &Breakdown::bubble, 1});
     }
     communications.push_back({moving, rank.end[i], cause_of(operation.category), 0});
   }
@@ -110,8 +111,8 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
     if (operation.kind != OperationKind::kKernels) {
       continue;
     }
-    gaps.attribute(now, std::max(now, rank.start[i]), sum);
-    const double span = rank.end[i] - std::max(now, rank.start[i]);
+    gaps.attribute(now, std::max(now, start[i]), sum);
+    const double span = rank.end[i] - std::max(now, start[i]);
     double lost = 0.0;
     if (slowed != rank.slowed.end() && slowed->first == i) {
       lost = (slowed++)->second;

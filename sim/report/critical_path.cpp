@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "sim/engine/column_times.hpp"
+
 namespace trainyard {
 namespace {
 
@@ -126,6 +128,7 @@ class Walk {
       : program_(program), timeline_(timeline), calls_(program, timeline), parts_(program.classes.size()) {
     for (const RankProgram& rank : program.classes) {
       before_.push_back(operations_before(rank));
+      starts_.emplace_back(rank);
     }
   }
 
@@ -134,7 +137,7 @@ class Walk {
     double now = timeline_.ranks[place.rank].end[place.operation];
     while (true) {
       place = arrived_last(place);
-      const double start = timeline_.ranks[place.rank].start[place.operation];
+      const double start = start_of(place);
       account(place, now - std::min(now, start));
       now = std::min(now, start);
       const auto before = predecessor(place);
@@ -153,6 +156,11 @@ class Walk {
  private:
   const RankProgram& program_of(std::size_t rank) const {
     return program_.classes[timeline_.ranks[rank].program_class.index()];
+  }
+
+  double start_of(PathPlace place) const {
+    const RankTimeline& rank = timeline_.ranks[place.rank];
+    return starts_[rank.program_class.index()].of(rank, place.operation);
   }
 
   PathPlace last_place() const {
@@ -176,13 +184,13 @@ class Walk {
       return place;
     }
     const double moving = rank.moving[before_[rank.program_class.index()][place.operation].communications];
-    if (moving - rank.start[place.operation] <= kSameInstant) {
+    if (moving - start_of(place) <= kSameInstant) {
       return place;
     }
     for (std::uint32_t c = operation.first_communication; c < operation.first_communication + operation.communications;
          ++c) {
       for (const PathPlace& member : calls_.members(rank.program_class, c)) {
-        if (std::abs(timeline_.ranks[member.rank].start[member.operation] - moving) <= kSameInstant) {
+        if (std::abs(start_of(member) - moving) <= kSameInstant) {
           return member;
         }
       }
@@ -195,7 +203,7 @@ class Walk {
   std::optional<PathPlace> predecessor(PathPlace place) const {
     const RankProgram& program = program_of(place.rank);
     const RankTimeline& rank = timeline_.ranks[place.rank];
-    const double start = rank.start[place.operation];
+    const double start = start_of(place);
     std::optional<PathPlace> best;
     const auto consider = [&](std::size_t candidate) {
       const bool later = !best || rank.end[candidate] > rank.end[best->operation];
@@ -281,6 +289,7 @@ class Walk {
   const Timeline& timeline_;
   Calls calls_;
   std::vector<std::vector<Before>> before_;  // by program class and operation
+  std::vector<StartTimes> starts_;           // by program class
   mutable std::map<std::pair<std::size_t, std::size_t>, std::optional<std::size_t>> awaited_;  // by rank and host wait
   std::vector<std::vector<CriticalPart>> parts_;  // by program class and name, where the path has been
 };

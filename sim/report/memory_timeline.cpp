@@ -18,7 +18,8 @@ namespace {
 using PassKey = std::tuple<PassKind, std::int32_t, std::int32_t>;  // and micro-batch and chunk
 
 // Of the passes that have kernels.
-std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline& rank) {
+std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline& rank,
+                                 const std::vector<double>& start) {
   std::map<PassKey, Span> spans;
   auto latest = spans.end();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
@@ -28,7 +29,7 @@ std::map<PassKey, Span> spans_of(const RankProgram& program, const RankTimeline&
     }
     const PassKey key{*operation.pass, operation.micro_batch, operation.chunk};
     if (latest == spans.end() || latest->first != key) {
-      latest = spans.try_emplace(key, Span{.start = {rank.start[i]}}).first;
+      latest = spans.try_emplace(key, Span{.start = {start[i]}}).first;
     }
     latest->second.end = {rank.end[i]};
   }
@@ -46,7 +47,8 @@ std::vector<std::optional<Span>> in_order(const std::map<PassKey, Span>& spans, 
 }
 
 // When the kernels of the optimizer run that come after all passes.
-std::optional<Span> update_time(const RankProgram& program, const RankTimeline& rank) {
+std::optional<Span> update_time(const RankProgram& program, const RankTimeline& rank,
+                                const std::vector<double>& start) {
   std::optional<Span> out;
   for (std::size_t i = program.operations.size(); i-- > 0;) {
     const Operation& operation = program.operations[i];
@@ -55,7 +57,7 @@ std::optional<Span> update_time(const RankProgram& program, const RankTimeline& 
     }
     if (operation.category == Category::kOptimizer && operation.kind == OperationKind::kKernels) {
       const Seconds end{rank.end[i]};
-      out = Span{.start = {rank.start[i]}, .end = out ? max(out->end, end) : end};
+      out = Span{.start = {start[i]}, .end = out ? max(out->end, end) : end};
     }
   }
   return out;
@@ -74,8 +76,10 @@ class Replay {
   RankMemory of(const RankTimeline& rank) const {
     const auto stage = static_cast<std::size_t>(layout_.grid.coordinate(rank.rank, Dimension::kPipeline));
     const RankProgram& ran = program_.classes[rank.program_class.index()];
-    auto [samples, peak] = memory_over_time(holdings_[stage], orders_[stage],
-                                            in_order(spans_of(ran, rank), orders_[stage]), update_time(ran, rank));
+    const std::vector<double> start = start_times(ran, rank);
+    auto [samples, peak] =
+        memory_over_time(holdings_[stage], orders_[stage], in_order(spans_of(ran, rank, start), orders_[stage]),
+                         update_time(ran, rank, start));
     return {.rank = rank.rank, .stage = stage, .samples = std::move(samples), .peak = peak};
   }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sim/base/xml_text.hpp"
+#include "sim/engine/column_times.hpp"
 
 namespace trainyard {
 namespace {
@@ -99,6 +100,7 @@ Row row_of(const Program& program, const RankTimeline& rank, double gap) {
   const RankProgram& own = program.classes[rank.program_class.index()];
   Row row{.name = program.class_names[rank.program_class.index()], .passes = {}, .communication = {}};
   std::vector<Block> moving;
+  const std::vector<double> start = start_times(own, rank);
   auto began = rank.moving.begin();
   for (std::size_t i = 0; i < own.operations.size(); ++i) {
     const Operation& operation = own.operations[i];
@@ -106,7 +108,7 @@ Row row_of(const Program& program, const RankTimeline& rank, double gap) {
     if (operation.kind == OperationKind::kKernels) {
       // The micro-batch and the chunk tell passes apart, so a pass is one block however long its collectives take; of
       // the optimizer, which has neither, only what follows at once belongs together.
-      append(row.passes, {kind, operation.micro_batch, operation.chunk, rank.start[i], rank.end[i], 0.0},
+      append(row.passes, {kind, operation.micro_batch, operation.chunk, start[i], rank.end[i], 0.0},
              operation.micro_batch < 0 ? gap : rank.end[i]);
     } else if (operation.kind == OperationKind::kCommunication) {
       moving.push_back({kind, -1, -1, *began, rank.end[i], rank.end[i] - *began});

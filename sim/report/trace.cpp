@@ -102,12 +102,13 @@ class TraceWriter {
   // What the host issues, works at and waits for. What takes it no time at all is left out: it would not be seen.
   void write_host(const RankTimeline& rank) {
     const RankProgram& program = program_of(rank);
+    const std::vector<double> start = start_times(program, rank);
     const std::vector<double> issued = issue_times(program, rank);
     Nanoseconds before = 0;
     for (std::size_t i = 0; i < program.operations.size(); ++i) {
       const Operation& operation = program.operations[i];
       const bool waits = operation.kind == OperationKind::kHostWait;
-      const double begun = waits ? rank.start[i] : issued[i] - operation.run.host.value;
+      const double begun = waits ? start[i] : issued[i] - operation.run.host.value;
       const Nanoseconds begin = std::max(before, nanoseconds(begun));
       const Nanoseconds end = std::max(begin, nanoseconds(waits ? rank.end[i] : issued[i]));
       if (end > begin) {
@@ -124,6 +125,7 @@ class TraceWriter {
   void write_streams(std::size_t shown) {
     const RankTimeline& rank = *ranks_[shown];
     const RankProgram& program = program_of(rank);
+    const std::vector<double> start = start_times(program, rank);
     std::map<std::int32_t, std::int64_t> calls;  // by communication: how many came before
     auto moving = rank.moving.begin();
     for (std::size_t i = 0; i < program.operations.size(); ++i) {
@@ -131,13 +133,12 @@ class TraceWriter {
       if (!is_on_device(operation)) {
         continue;
       }
-      const TraceSlice slice{process_of(rank), static_cast<std::size_t>(operation.stream) + 1,
-                             nanoseconds(rank.start[i]), nanoseconds(rank.end[i])};
-      out_.slice(
-          slice, names_[static_cast<std::size_t>(operation.name)], kCategoryNames.name_of(operation.category),
-          operation.kind == OperationKind::kKernels
-              ? kernel_arguments(operation)
-              : communication_arguments(program, operation, nanoseconds(*moving++) - nanoseconds(rank.start[i])));
+      const TraceSlice slice{process_of(rank), static_cast<std::size_t>(operation.stream) + 1, nanoseconds(start[i]),
+                             nanoseconds(rank.end[i])};
+      out_.slice(slice, names_[static_cast<std::size_t>(operation.name)], kCategoryNames.name_of(operation.category),
+                 operation.kind == OperationKind::kKernels
+                     ? kernel_arguments(operation)
+                     : communication_arguments(program, operation, nanoseconds(*moving++) - nanoseconds(start[i])));
       ++size_.slices;
       for (std::uint32_t c = 0; c < operation.communications; ++c) {
         const CommunicationId id = program.communications[operation.first_communication + c];

@@ -17,7 +17,6 @@ inline Json timeline_json(const Timeline& timeline) {
     ranks.push_back({{"rank", rank.rank.value},
                      {"class", rank.program_class.value},
                      {"multiplicity", rank.multiplicity},
-                     {"start", rank.start},
                      {"moving", rank.moving},
                      {"end", rank.end}});
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/base/error.hpp"
+#include "sim/engine/column_times.hpp"
 #include "sim/memory/memory_estimate.hpp"
 #include "sim/predict/predict.hpp"
 #include "sim/scenario/read_scenario.hpp"
@@ -107,8 +108,9 @@ void same_as_simgrid(Verdict& verdict, const Prediction& flow, const Prediction&
                  fmt::format("SimGrid's step: {} s of {} s", simgrid.report.step.value, step.value));
   double latest = 0.0;
   for (std::size_t r = 0; r < flow.timeline.ranks.size(); ++r) {
-    const RankTimeline& one = flow.timeline.ranks[r];
+    RankTimeline one = flow.timeline.ranks[r];
     const RankTimeline& other = simgrid.timeline.ranks[r];
+    one.start = start_times(flow.program.classes[one.program_class.index()], one);
     for (const auto column : {&RankTimeline::start, &RankTimeline::moving, &RankTimeline::end}) {
       for (std::size_t i = 0; i < (one.*column).size(); ++i) {
         latest = std::max(latest, std::abs((one.*column)[i] - (other.*column)[i]));

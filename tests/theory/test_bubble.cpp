@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/engine/column_times.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/program/assembly/build_program.hpp"
 #include "sim/scenario/read_scenario.hpp"
@@ -141,13 +142,14 @@ Bubble bubble(int pp, int micro_batches, const char* schedule) {
   Bubble out{.step = timeline.step.value * 1e3};
   for (const RankTimeline& rank : timeline.ranks) {
     const RankProgram& of_rank = program.classes[rank.program_class.index()];
+    const std::vector<double> start = start_times(of_rank, rank);
     double first = timeline.step.value;
     double last = 0.0;
     double busy = 0.0;
     for (std::size_t i = 0; i < of_rank.operations.size(); ++i) {
       const double device = of_rank.operations[i].run.device.value;
       if (of_rank.operations[i].category == Category::kCompute && device > 0.0) {
-        first = std::min(first, rank.start[i]);
+        first = std::min(first, start[i]);
         last = std::max(last, rank.end[i]);
         busy += device;
       }
