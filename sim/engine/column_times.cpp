@@ -43,13 +43,17 @@ std::vector<double> start_times(const RankProgram& program, const RankTimeline& 
   if (!rank.start.empty()) {
     return rank.start;
   }
-  std::vector<double> start = issue_times(program, rank);
   std::array<double, kStreams> free{};
+  std::vector<double> start(program.operations.size());
+  double clock = 0.0;
   for (std::size_t i = 0; i < start.size(); ++i) {
     const Operation& operation = program.operations[i];
     double& of_stream = free[static_cast<std::size_t>(operation.stream)];
-    start[i] = start_of(program, rank, operation, of_stream, start[i]);
-    if (operation.kind == OperationKind::kKernels || operation.kind == OperationKind::kCommunication) {
+    clock += operation.run.host.value;
+    start[i] = start_of(program, rank, operation, of_stream, clock);
+    if (operation.kind == OperationKind::kHostWait) {
+      clock = rank.end[i];
+    } else if (operation.kind != OperationKind::kHostWork) {
       of_stream = rank.end[i];
     }
   }
