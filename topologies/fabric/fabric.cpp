@@ -142,17 +142,6 @@ int Fabric::rail_of(DeviceId device) const {
       .nic_of_device[device.index() - static_cast<std::size_t>(node.first_device)];
 }
 
-Fabric::Graph Fabric::graph() const {
-  Graph graph(vertices_.size());
-  for (std::size_t i = 0; i < vertices_.size(); ++i) {
-    graph[i] = vertices_[i];
-  }
-  for (const Link& link : links_) {
-    boost::add_edge(link.from.index(), link.to.index(), link, graph);
-  }
-  return graph;
-}
-
 std::string vertex_name(const Vertex& vertex) {
   const std::string_view kind = kVertexKindNames.name_of(vertex.kind);
   return vertex.node < 0 ? fmt::format("{} {}", kind, vertex.index)

@@ -1,6 +1,5 @@
 #pragma once
 // The fabric of a cluster as a directed graph: devices, switches, NICs, and one edge per direction of every link.
-#include <boost/graph/adjacency_list.hpp>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -48,8 +47,6 @@ struct Link {
 // Immutable after construction by a generator or an importer. Devices are numbered node by node.
 class Fabric {
  public:
-  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Vertex, Link>;
-
   // Links are numbered in the order given; routes are shortest paths. Throws UserError, with the file that describes
   // the fabric or else its name, when the devices are not connected.
   Fabric(std::string name, std::vector<Vertex> vertices, std::vector<Link> links, const std::string& file = {});
@@ -75,10 +72,6 @@ class Fabric {
   std::vector<LinkId> route(DeviceId from, DeviceId to) const;
   // Links between a device and the memory of its own socket; empty where the fabric describes no host.
   std::vector<LinkId> host_route(DeviceId device, HostWay way) const;
-
-  // The graph for searches, maximum flows and reports: vertex and edge descriptors follow the numbering of vertices()
-  // and links(). Built at each call, because the simulation itself only needs the tables.
-  Graph graph() const;
 
  private:
   void check_connected(const std::string& place) const;
