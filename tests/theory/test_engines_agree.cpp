@@ -52,9 +52,10 @@ TEST_CASE("on clusters with a NIC for every GPU the engines agree within 2 %") {
   const std::vector<Json> timelines = timelines_of_jobs(scenarios);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     CAPTURE(jobs[i]);
-    // Above zero where communications overlap and share; below where only some replicas' neighbours sit on other nodes,
-    // because the longest path takes the slowest for all.
-    CHECK(std::abs(difference(timelines[2 * i], timelines[2 * i + 1])) <= 0.02);
+    // Communications that overlap share links, which takes time. (It can save some, too: a call that lasts longer may
+    // push another one to where it slows fewer kernels down. None of these does.)
+    CHECK(difference(timelines[2 * i], timelines[2 * i + 1]) >= -1e-9);
+    CHECK(difference(timelines[2 * i], timelines[2 * i + 1]) <= 0.02);
   }
 }
 

@@ -96,6 +96,8 @@ TEST_CASE("a straggler leaves most of a large job folded") {
   CHECK(timelines[0]["ranks"].size() == 128);
   // By formula rings have no places: of each stage the replica with the slow node and the others.
   CHECK(timelines[1]["ranks"].size() == 16);
+  // No flow holds another up, and every group is priced at its own place: the engines agree.
+  CHECK(timelines[1]["step"].get<double>() == doctest::Approx(timelines[0]["step"].get<double>()).epsilon(1e-9));
 }
 
 TEST_CASE("a straggler among thousands leaves all alike that it does not meet, where no flow holds another up") {
