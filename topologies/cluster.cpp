@@ -17,7 +17,6 @@ namespace trainyard {
 namespace {
 
 constexpr std::string_view kFolder = "topologies/clusters";
-constexpr int kMostGpus = 1 << 20;
 
 NodeRouting::Node place_node(const NodeShape& shape, int node, std::vector<Vertex>& vertices,
                              std::vector<Link>& links) {

@@ -10,6 +10,8 @@
 
 namespace trainyard {
 
+inline constexpr int kMostGpus = 1'000'000;  // of a cluster, and of a question about one
+
 // A catalogue name, a path of a cluster JSON file, or an inline object. Throws UserError.
 ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file = "--cluster",
                          std::string_view pointer = "");

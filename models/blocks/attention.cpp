@@ -1,6 +1,7 @@
 // Projections of plain attention with their norms and rotary positions, and the output projection.
 #include "models/blocks/attention.hpp"
 
+#include "models/blocks/blocks.hpp"
 #include "models/blocks/linear.hpp"
 #include "models/blocks/norm.hpp"
 #include "models/blocks/residual.hpp"

@@ -9,4 +9,9 @@ inline std::string json_text(const nlohmann::ordered_json& value, int indent = -
   return value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+// A value as a user would type it: text without its quotes.
+inline std::string plain_text(const nlohmann::ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : json_text(value);
+}
+
 }  // namespace trainyard

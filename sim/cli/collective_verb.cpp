@@ -13,7 +13,6 @@
 namespace trainyard {
 namespace {
 
-constexpr int kMostGpus = 1'000'000;
 constexpr int kMostChannels = 64;
 
 struct CollectiveVerbOptions {

@@ -204,10 +204,6 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : json_text(value);
-}
-
 }  // namespace
 
 std::string ScenarioOptions::words(const std::vector<KeyValue>& more) const {
@@ -224,8 +220,8 @@ std::string ScenarioOptions::words(const std::vector<KeyValue>& more) const {
   for (const KeyValue& key : more) {
     const auto* flag =
         std::find_if(kFlags.begin(), kFlags.end(), [&](const Flag& one) { return one.path == key.path; });
-    words.push_back(flag != kFlags.end() ? std::string(flag->flag) + " " + quoted(text_of(key.value))
-                                         : "--set " + quoted(key.path + "=" + text_of(key.value)));
+    words.push_back(flag != kFlags.end() ? std::string(flag->flag) + " " + quoted(plain_text(key.value))
+                                         : "--set " + quoted(key.path + "=" + plain_text(key.value)));
   }
   return fmt::format("{}", fmt::join(words, " "));
 }

@@ -32,10 +32,6 @@ struct ShowOptions {
   std::string part = "all";
 };
 
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : json_text(value);
-}
-
 // Who says a value: the file or the option that states it, or what trainyard took it from.
 std::string origin_text(const ValueOrigin& value, const ScenarioOptions::Asked& asked, const ScenarioOptions& options) {
   if (value.origin == Origin::kStated) {
@@ -59,11 +55,11 @@ std::string scenario_text(const std::vector<ValueOrigin>& values, const Scenario
   constexpr std::size_t kWidest = 24;
   for (const ValueOrigin& value : values) {
     keys = std::max(keys, dotted(value.pointer).size());
-    texts = std::max(texts, std::min(kWidest, text_of(value.value).size()));
+    texts = std::max(texts, std::min(kWidest, plain_text(value.value).size()));
   }
   std::string out = "scenario: every value, and who says it\n";
   for (const ValueOrigin& value : values) {
-    out += fmt::format("  {:<{}}  {:<{}}  {}\n", dotted(value.pointer), keys, text_of(value.value), texts,
+    out += fmt::format("  {:<{}}  {:<{}}  {}\n", dotted(value.pointer), keys, plain_text(value.value), texts,
                        origin_text(value, asked, options.scenario));
   }
   return out;

@@ -14,8 +14,6 @@
 namespace trainyard {
 namespace {
 
-constexpr int kMostGpus = 1'000'000;
-
 struct TopologyOptions {
   std::string name;  // the argument without a flag
   ClusterOption cluster;

@@ -31,7 +31,7 @@ CollectiveRequest without_barrier(CollectiveRequest request) {
   return request;
 }
 
-constexpr double kLeastLatency = 0.2;  // of the library's own, however fast the paths
+constexpr double kLeastOwnLatency = 0.2;  // of the library's own, however fast the paths
 
 // How fast the nodes of a kind exchange at best: between each other first, then inside.
 std::pair<BytesPerSecond, BytesPerSecond> speed_of(const ClusterSpec& kind) {
@@ -205,7 +205,7 @@ CollectivePlan plan_stepped(const CollectiveAlgorithm& algorithm, const Collecti
     }
     const LatencyTable& inside = input.graphs.nvlink ? input.version->nvlink_hop : input.version->pci_hop;
     const Seconds own{hop(crosses ? input.version->net_hop : inside) * kMicro};
-    latency += max(own + excess.value_or(Seconds{}), own * kLeastLatency);
+    latency += max(own + excess.value_or(Seconds{}), own * kLeastOwnLatency);
   }
   CollectivePlan plan{.algorithm = algorithm.name,
                       .protocol = Protocol::kSimple,
@@ -308,7 +308,7 @@ CollectivePlan plan_collective(const CollectiveRequest& request, const ClusterSp
       calibration == nullptr ? TimeCurve{} : calibration->find(measured, row.name, *chosen.protocol, chosen.nodes > 1);
   CalibratedTime time = apply_curve(curve, chosen.latency, chosen.transfer, chosen.ranks);
   const Seconds path = path_of(row.name, asked, groups, fabric, input.graphs);
-  time.latency = max(time.latency + path, time.latency * kLeastLatency);
+  time.latency = max(time.latency + path, time.latency * kLeastOwnLatency);
   CollectivePlan plan{.algorithm = row.name,
                       .protocol = chosen.protocol,
                       .channels = options.channels.value_or(chosen.channels),

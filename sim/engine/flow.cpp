@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kManyClasses = 512;
 constexpr std::size_t kTimesFewer = 4;
 
-std::optional<Timeline> simulate_unshared(const Program& program, const Fabric& fabric, LaidOut&& laid,
+std::optional<Timeline> simulate_unshared(const Program& program, const Fabric& fabric, LaidOut& laid,
                                           std::size_t classes) {
   const bool unequal_gpus = !program.variation.slowness.empty() && !program.variation.jitters();
   if (!unequal_gpus || classes < kManyClasses) {
@@ -32,7 +32,7 @@ Timeline simulate_flow(const Program& program, const Fabric& fabric, const Netwo
   std::optional<LaidOut> laid = lay_out(program, fabric, costs);
   const Quotient quotient = fold_laid_out(program, fabric, *laid, fold);
   if (fold == Fold::kOn) {
-    if (auto timeline = simulate_unshared(program, fabric, *std::move(laid), quotient.ranks.size())) {
+    if (auto timeline = simulate_unshared(program, fabric, *laid, quotient.ranks.size())) {
       return *std::move(timeline);
     }
   }

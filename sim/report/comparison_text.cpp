@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kNameWidth = 30;
 constexpr std::size_t kColumnWidth = 14;
 constexpr std::size_t kWidestColumn = 40;
-constexpr std::size_t kPathLines = 10;
+constexpr std::size_t kLinesPerList = 10;
 constexpr double kShownShare = 0.0005;  // of the step: what is less in every run is not worth a line
 
 std::string shortened(std::string_view text, std::size_t width) {
@@ -156,7 +156,7 @@ std::string explanation_text(const Comparison& comparison, const Explanation& on
     }
   };
   list("time of an average GPU", one.breakdown, one.breakdown.size());
-  list("operations of the critical path", one.critical_path, kPathLines);
+  list("operations of the critical path", one.critical_path, kLinesPerList);
   if (!one.memory.empty()) {
     out += "  memory of the fullest stage\n";
     for (const Difference& part : one.memory) {

@@ -12,12 +12,12 @@ namespace trainyard {
 namespace {
 
 constexpr double kSteepestZipf = 4.0;
-constexpr double kMostTokens = 1e15;
+constexpr double kMostTokensOfExpert = 1e15;
 constexpr double kMostCapacity = 1e6;
 
 void read_counts(const JsonReader& json, std::int64_t experts, ExpertRouting& routing) {
   for (const JsonReader& count : json.elements()) {
-    routing.counts.push_back(count.number(0.0, kMostTokens));
+    routing.counts.push_back(count.number(0.0, kMostTokensOfExpert));
   }
   if (static_cast<std::int64_t>(routing.counts.size()) != experts) {
     json.fail("there must be one token count per expert", fmt::format("{} counts", experts));

@@ -22,7 +22,6 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t kMostGpus = 1'000'000;
 constexpr std::int64_t kMostBatch = 1'000'000'000;
 
 const Json& empty_object() {

@@ -12,7 +12,7 @@ namespace test_cluster {
 namespace {
 
 int largest_of(const ClusterSpec& cluster) {
-  return cluster.document.contains("largest") ? cluster.document["largest"].get<int>() : 1 << 20;
+  return cluster.document.contains("largest") ? cluster.document["largest"].get<int>() : kMostGpus;
 }
 
 bool is_continuous(const Fabric& fabric, DeviceId from, DeviceId to) {

@@ -29,11 +29,11 @@ void read_vertex(const JsonReader& vertex, NodeShape& shape) {
 NodeShape make_explicit_node(const JsonReader& node) {
   node.expect_keys({"generator", "scale_up", "scale_up_links", "scale_up_link_bandwidth", "scale_up_link_payload",
                     "pcie_bandwidth", "cpu_interconnect_bandwidth", "vertices", "links", "host", "nics", "source"});
-  constexpr int kMostVertices = 65536;
+  constexpr int kMostNodeVertices = 65536;
   NodeShape shape;
   for (const JsonReader& vertex : node.at("vertices").elements()) {
     read_vertex(vertex, shape);
-    if (shape.vertices.size() > kMostVertices) {
+    if (shape.vertices.size() > kMostNodeVertices) {
       node.at("vertices").fail("too many vertices for one node", "up to 65536");
     }
   }

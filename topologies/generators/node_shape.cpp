@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-constexpr int kMostGpus = 1024;
+constexpr int kMostInNode = 1024;
 
 // Ordering of path kinds as NCCL ranks them (NVLink, NVLink by a peer, PCIe, host bridge, between sockets).
 // Source: NCCL 2.30 src/graph/topo.h, path types.
@@ -264,7 +264,7 @@ void add_host(NodeShape& shape, const JsonReader& node) {
   pcie.expect_keys({"bandwidth", "efficiency", "latency", "gpus_per_switch", "source"});
   const LinkReading slot = read_link(pcie);
   const auto gpus = shape.devices.size();
-  const auto per_switch = static_cast<std::size_t>(pcie.at("gpus_per_switch").integer(1, kMostGpus));
+  const auto per_switch = static_cast<std::size_t>(pcie.at("gpus_per_switch").integer(1, kMostInNode));
   const std::size_t switches = (gpus + per_switch - 1) / per_switch;
   const JsonReader cpus = node.at("cpus");
   cpus.expect_keys({"sockets", "bandwidth", "efficiency", "latency", "source"});
@@ -301,7 +301,7 @@ void add_host(NodeShape& shape, const JsonReader& node) {
   if (const auto nics = node.find("nics")) {
     nics->expect_keys({"count", "links", "bandwidth", "efficiency", "latency", "source"});
     const LinkReading port = read_link(*nics);
-    const auto count = static_cast<std::size_t>(nics->at("count").integer(1, kMostGpus));
+    const auto count = static_cast<std::size_t>(nics->at("count").integer(1, kMostInNode));
     shape.traits.nics = static_cast<int>(count);
     shape.traits.nic_bandwidth = port.nominal;
     for (std::size_t n = 0; n < count; ++n) {

@@ -9,8 +9,6 @@
 namespace trainyard {
 namespace {
 
-constexpr double kLarge = 1048576.0;  // bytes, as validate_collectives cuts
-
 std::string what_of(const Json& row) {
   return fmt::format("{} of {} on {} ranks, {} {}", row.at("op").get<std::string>(),
                      to_text(Bytes{row.at("size_bytes").get<double>()}), row.at("ranks").get<int>(),
@@ -30,7 +28,7 @@ ScoreSection score_collective_tables(const CollectiveValidation& validation) {
       ++skipped[system];
       continue;
     }
-    const bool large = row.at("size_bytes").get<double>() >= kLarge;
+    const bool large = row.at("size_bytes").get<double>() >= kLargeMessage;
     ScoredRow one{.score = fmt::format("{}, {}", system, large ? "from 1 MiB" : "below 1 MiB"),
                   .table = system,
                   .id = row.at("id").get<std::string>(),

@@ -17,25 +17,25 @@ namespace trainyard {
 namespace {
 
 // Columns of a table that tell one run from another; the results carry them on.
-constexpr std::array<std::string_view, 19> kColumns = {"framework_profile",
-                                                       "gpu",
-                                                       "cluster",
-                                                       "model",
-                                                       "arch",
-                                                       "num_gpus",
-                                                       "tp",
-                                                       "pp",
-                                                       "vpp",
-                                                       "cp",
-                                                       "ep",
-                                                       "dp",
-                                                       "zero_stage",
-                                                       "micro_batch",
-                                                       "global_batch",
-                                                       "seq_len",
-                                                       "precision",
-                                                       "recompute",
-                                                       "schedule"};
+constexpr std::array<std::string_view, 19> kSetupColumns = {"framework_profile",
+                                                            "gpu",
+                                                            "cluster",
+                                                            "model",
+                                                            "arch",
+                                                            "num_gpus",
+                                                            "tp",
+                                                            "pp",
+                                                            "vpp",
+                                                            "cp",
+                                                            "ep",
+                                                            "dp",
+                                                            "zero_stage",
+                                                            "micro_batch",
+                                                            "global_batch",
+                                                            "seq_len",
+                                                            "precision",
+                                                            "recompute",
+                                                            "schedule"};
 
 std::string csv_number(const Json& value) {
   return value.is_null() ? "" : fmt::format("{:.6g}", value.get<double>());
@@ -49,7 +49,7 @@ std::int64_t nodes_of(const CsvTable& table, std::size_t row) {
 
 std::string csv_header() {
   std::string out = "table,id";
-  for (const std::string_view column : kColumns) {
+  for (const std::string_view column : kSetupColumns) {
     out += fmt::format(",{}", column);
   }
   return out +
@@ -59,7 +59,7 @@ std::string csv_header() {
 
 std::string csv_line(const CsvTable& table, std::size_t index, const Json& row) {
   std::string out = fmt::format("{},{}", table_name(table.file()), row.at("id").get<std::string>());
-  for (const std::string_view column : kColumns) {
+  for (const std::string_view column : kSetupColumns) {
     out += "," + csv_field(column == "framework_profile" ? row.at("framework").get<std::string>()
                                                          : table.text(index, column));
   }

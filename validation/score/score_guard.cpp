@@ -11,7 +11,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t kMostRows = 1'000'000'000;
+constexpr std::int64_t kMostScored = 1'000'000'000;
 constexpr double kLargestFigure = 1e6;  // of an error, as a fraction
 constexpr std::array<std::string_view, 7> kSmallerIsBetter = {
     "median_abs_error", "mean_abs_error", "p90_abs_error",          "bias",
@@ -69,7 +69,7 @@ void check_scores(const Json& document, const std::string& file) {
     }
     for (const JsonReader& score : scores) {
       score.at("name").text();
-      score.at("simulated").integer(0, kMostRows);
+      score.at("simulated").integer(0, kMostScored);
       std::size_t figures = 0;
       for (const auto& keys : {std::span<const std::string_view>(kSmallerIsBetter), {kLargerIsBetter}}) {
         for (const std::string_view key : keys) {
@@ -79,7 +79,7 @@ void check_scores(const Json& document, const std::string& file) {
           }
         }
       }
-      if (figures == 0 && score.at("simulated").integer(0, kMostRows) > 0) {
+      if (figures == 0 && score.at("simulated").integer(0, kMostScored) > 0) {
         score.fail("the score has no figures",
                    join_names(std::vector<std::string>(kSmallerIsBetter.begin(), kSmallerIsBetter.end())));
       }

@@ -22,24 +22,24 @@ namespace {
 
 using Paths = std::vector<std::filesystem::path>;
 
-struct Kind {
+struct TableKind {
   std::string_view prefix;  // of the tables' names
   std::string_view section;
 };
-constexpr std::array<Kind, 7> kKinds = {{{"runs_", "runs"},
-                                         {"memory_", "memory"},
-                                         {"nccl_", "collectives"},
-                                         {"gemm_", "gemm"},
-                                         {"grouped_gemm_", "gemm"},
-                                         {"attention_", "attention"},
-                                         {"membound_", "membound"}}};
+constexpr std::array<TableKind, 7> kKinds = {{{"runs_", "runs"},
+                                              {"memory_", "memory"},
+                                              {"nccl_", "collectives"},
+                                              {"gemm_", "gemm"},
+                                              {"grouped_gemm_", "gemm"},
+                                              {"attention_", "attention"},
+                                              {"membound_", "membound"}}};
 
 std::map<std::string, Paths> tables_by_section(std::span<const std::filesystem::path> tables) {
   std::map<std::string, Paths> out;
   for (const std::filesystem::path& table : tables) {
     const std::string name = table.filename().string();
     const auto kind =
-        std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& one) { return name.starts_with(one.prefix); });
+        std::find_if(kKinds.begin(), kKinds.end(), [&](const TableKind& one) { return name.starts_with(one.prefix); });
     if (kind == kKinds.end()) {
       throw UserError({.file = table.string(),
                        .found = name,

@@ -143,12 +143,12 @@ std::string skipped_table(const Json& skipped) {
   return out;
 }
 
-struct Words {
+struct SectionWords {
   std::string_view section;
   std::string_view title;
   std::string_view text;
 };
-constexpr std::array<Words, 6> kWords = {
+constexpr std::array<SectionWords, 6> kWords = {
     {{"runs", "Training runs",
       "Every run that states enough is simulated from its row, the catalogues and the framework profiles, and every "
       "row that is simulated counts; nothing is set by row, by table or by what was measured. *Assumed*: a value that "
@@ -176,7 +176,7 @@ constexpr std::array<Words, 6> kWords = {
 
 std::string section_text(const Scoreboard& board, const ScoreSection& section) {
   const auto* words =
-      std::find_if(kWords.begin(), kWords.end(), [&](const Words& one) { return one.section == section.name; });
+      std::find_if(kWords.begin(), kWords.end(), [&](const SectionWords& one) { return one.section == section.name; });
   TY_ASSERT(words != kWords.end());
   std::string out = fmt::format("\n## {}\n\n{}\n\n", words->title, words->text);
   out += section.name == "runs" ? run_table(section.scores) : plain_table(section.scores);

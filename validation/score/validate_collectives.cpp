@@ -15,7 +15,6 @@
 namespace trainyard {
 namespace {
 
-constexpr double kLarge = 1048576.0;  // bytes: the bar differs from 1 MiB on
 constexpr double kMissed = 0.30;
 
 struct ScoredCollective {
@@ -53,8 +52,8 @@ ErrorSummary summarize(const Predictions& predictions, Seconds ScoredCollective:
 
 Score score_of(const Predictions& predictions) {
   const auto all = [](const ScoredCollective&) { return true; };
-  const auto large = [](const ScoredCollective& p) { return p.row.size.value >= kLarge; };
-  const auto small = [](const ScoredCollective& p) { return p.row.size.value < kLarge; };
+  const auto large = [](const ScoredCollective& p) { return p.row.size.value >= kLargeMessage; };
+  const auto small = [](const ScoredCollective& p) { return p.row.size.value < kLargeMessage; };
   return {.shipped = summarize(predictions, &ScoredCollective::predicted, all),
           .held_out = summarize(predictions, &ScoredCollective::held_out, all),
           .held_out_large = summarize(predictions, &ScoredCollective::held_out, large),
@@ -134,8 +133,8 @@ std::string reason_of(const ScoredCollective& p, const Predictions& all) {
   if (p.row.time.value < p.bound.value) {
     return "measured faster than the links of the cluster allow";
   }
-  return p.row.size.value < kLarge ? "small message; the benchmark's overhead and scatter are not told apart"
-                                   : "not explained: the source does not say which algorithm and protocol ran";
+  return p.row.size.value < kLargeMessage ? "small message; the benchmark's overhead and scatter are not told apart"
+                                          : "not explained: the source does not say which algorithm and protocol ran";
 }
 
 // The systems that each calibration that ships was fitted to: there its error is no test.

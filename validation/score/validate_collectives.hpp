@@ -7,6 +7,8 @@
 
 namespace trainyard {
 
+inline constexpr double kLargeMessage = 1048576.0;  // bytes: bars and scores tell sizes apart from 1 MiB on
+
 struct CollectiveValidation {
   std::string text;  // table for people
   Json json;         // the contract's "files" and "rows"; "systems", "skipped" and "missed" beside them

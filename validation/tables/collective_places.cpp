@@ -7,8 +7,6 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t kMostGpus = 1 << 20;
-
 struct Shape {
   int per_node = 0;  // ranks on one of the row's nodes
   int slots = 0;     // GPUs of such a node

@@ -11,17 +11,18 @@
 namespace trainyard {
 namespace {
 
-enum class Kind { kTable, kSuite, kLog };
+enum class SourceKind { kTable, kSuite, kLog };
 
-Kind kind_of(const std::filesystem::path& file) {
+SourceKind kind_of(const std::filesystem::path& file) {
   if (is_suite_output(file.string())) {
-    return Kind::kSuite;
+    return SourceKind::kSuite;
   }
   if (file.extension() == ".csv") {
-    return Kind::kTable;
+    return SourceKind::kTable;
   }
   const std::string text = read_file(file);
-  return text.substr(0, text.find('\n')).find("size_bytes") != std::string::npos ? Kind::kTable : Kind::kLog;
+  return text.substr(0, text.find('\n')).find("size_bytes") != std::string::npos ? SourceKind::kTable
+                                                                                 : SourceKind::kLog;
 }
 
 void refuse_without_cluster(const std::filesystem::path& file) {
@@ -39,7 +40,7 @@ void refuse_idle_options(const CollectiveSources& sources) {
                                                               {"--nodes", sources.logs.nodes.has_value()},
                                                               {"--any-gpu", sources.gpus == GpuCheck::kAny}}};
   const bool has_log = std::any_of(sources.files.begin(), sources.files.end(),
-                                   [](const auto& file) { return kind_of(file) == Kind::kLog; });
+                                   [](const auto& file) { return kind_of(file) == SourceKind::kLog; });
   for (const auto& [option, is_given] : given) {
     const bool asks_cluster = option == std::string_view("--any-gpu");
     if (is_given && (asks_cluster ? !sources.cluster : !has_log)) {
@@ -54,11 +55,11 @@ void refuse_idle_options(const CollectiveSources& sources) {
 std::vector<CollectiveMeasurement> read_one(const std::filesystem::path& file, const NcclLogOptions& options,
                                             Json& machines) {
   switch (kind_of(file)) {
-    case Kind::kTable:
+    case SourceKind::kTable:
       return read_collective_table(file);
-    case Kind::kLog:
+    case SourceKind::kLog:
       return read_nccl_log(file.string(), options);
-    case Kind::kSuite:
+    case SourceKind::kSuite:
       break;
   }
   SuiteRecords suite = read_suite(file.string(), nullptr);
@@ -81,7 +82,7 @@ MeasuredCollectives read_collectives(const CollectiveSources& sources) {
   refuse_idle_options(sources);
   MeasuredCollectives out;
   for (const std::filesystem::path& file : sources.files) {
-    if (!sources.cluster && kind_of(file) != Kind::kTable) {
+    if (!sources.cluster && kind_of(file) != SourceKind::kTable) {
       refuse_without_cluster(file);
     }
     for (CollectiveMeasurement& row : read_one(file, sources.logs, out.machines)) {

@@ -212,8 +212,7 @@ class RowReader {
       const std::vector<Json> values = default_first(scenario, *setting);
       std::string words = setting->column + ":";
       for (const Json& value : setting->values) {
-        words += fmt::format("{} {}", &value == &setting->values.front() ? "" : " or",
-                             value.is_string() ? value.get<std::string>() : json_text(value));
+        words += fmt::format("{} {}", &value == &setting->values.front() ? "" : " or", plain_text(value));
       }
       out_.open.push_back(std::move(words));
       std::vector<Json> more;

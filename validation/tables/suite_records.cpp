@@ -284,9 +284,9 @@ class SuiteReader {
     KernelMeasurement out = row(record);
     MeasuredMemoryBound measured;
     measured.work.traffic = {record.at("traffic_bytes").number(1.0, 1e15)};
-    constexpr NameTable<MemoryBoundKind, 2> kKinds{
+    constexpr NameTable<MemoryBoundKind, 2> kMemoryBoundKinds{
         {{{"elementwise", MemoryBoundKind::kElementwise}, {"reduction", MemoryBoundKind::kReduction}}}};
-    measured.kind = record.at("kind").choice(kKinds);
+    measured.kind = record.at("kind").choice(kMemoryBoundKinds);
     // Files of the first format called one set of operands again and again.
     constexpr NameTable<CacheState, 2> kCaches{{{{"warm", CacheState::kWarm}, {"cold", CacheState::kCold}}}};
     if (const auto cache = record.find("cache")) {
