@@ -18,7 +18,7 @@ struct Row {
 constexpr std::int64_t kAnyChunks = 1'000'000;
 
 // clang-format off
-constexpr std::array<Row, 12> kSchedules = {{
+constexpr std::array<Row, kScheduleNames.rows.size()> kSchedules = {{
     {{ScheduleName::kGpipe, Placement::kLooped, 1, 1,
       "all forward passes, then all backward passes (arXiv 1811.06965)"},
      gpipe, gpipe_exchanges},
@@ -62,6 +62,7 @@ constexpr std::array<Row, 12> kSchedules = {{
       JoinedPasses::kEverywhere},
      dualpipe_v},
 }};
+static_assert(kSchedules.back().traits.name == kScheduleNames.rows.back().second);
 // clang-format on
 
 const Row& row_of(ScheduleName name) {

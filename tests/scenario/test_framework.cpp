@@ -74,7 +74,7 @@ TEST_CASE("an unknown framework profile is refused where its name was given") {
 }
 
 TEST_CASE("a strategy's options are written in the schema that reads them") {
-  for (const std::string name : {"ddp", "megatron", "deepspeed", "fsdp", "hsdp"}) {
+  for (const std::string& name : kDataParallelNames.names()) {
     CAPTURE(name);
     const Json named = name;
     const Json written = to_json(read_data_parallel(JsonReader(named, "strategy"), {}));

@@ -5,6 +5,7 @@
 #include "sim/engine/simulate.hpp"
 #include "sim/memory/memory_estimate.hpp"
 #include "sim/program/assembly/build_program.hpp"
+#include "sim/schedules/schedule.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;
@@ -142,9 +143,8 @@ TEST_CASE("counts of tokens are read beside posted messages in every schedule") 
   for (const auto& [schedule, name] : kScheduleNames.rows) {
     const std::string which(schedule);
     CAPTURE(which);
-    const bool one_chunk = name == ScheduleName::kGpipe || name == ScheduleName::kOneFOneB ||
-                           name == ScheduleName::kZbH1 || name == ScheduleName::kZbH2;
-    Scenario scenario = mixture(8, false, fmt::format(R"(, "pp": 2, "vpp": {})", one_chunk ? 1 : 2), "{}");
+    Scenario scenario =
+        mixture(8, false, fmt::format(R"(, "pp": 2, "vpp": {})", schedule_traits(name).fewest_chunks), "{}");
     scenario.training.schedule = name;
     // All passes of a stage, at least.
     CHECK(step(scenario, 0_ms) >= 8.0 * kLayers / 2.0 * (kForward + kBackward));

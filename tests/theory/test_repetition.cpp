@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/predict/repetition.hpp"
+#include "sim/schedules/schedule.hpp"
 #include "sim/schedules/schedule_table.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
@@ -89,19 +90,6 @@ void check_near(const Json& whole, const Json& folded) {
   }
 }
 
-// Chunks per stage that a schedule needs at least.
-int least_chunks(ScheduleName schedule) {
-  switch (schedule) {
-    case ScheduleName::kGpipe:
-    case ScheduleName::kOneFOneB:
-    case ScheduleName::kZbH1:
-    case ScheduleName::kZbH2:
-      return 1;
-    default:
-      return 2;
-  }
-}
-
 }  // namespace
 
 TEST_CASE("every schedule gives the whole step's figures, folded or not") {
@@ -113,7 +101,7 @@ TEST_CASE("every schedule gives the whole step's figures, folded or not") {
       // stage, which has most to issue, takes long to hold up the others. jax issues much less.
       for (const char* framework : {pp == 2 ? "megatron-core" : "megatron-lm-2022", "jax"}) {
         const Pipeline pipeline{.schedule = std::string(schedule),
-                                .vpp = least_chunks(name),
+                                .vpp = static_cast<int>(schedule_traits(name).fewest_chunks),
                                 .batch = 192 + 2 * pp,
                                 .framework = framework,
                                 .pp = pp,

@@ -19,11 +19,13 @@ struct Row {
 };
 
 // Hybrid sharding is FSDP whose shard groups are smaller than the data-parallel group.
-constexpr std::array<Row, 5> kStrategies = {{{DataParallelName::kDdp, make_ddp},
-                                             {DataParallelName::kMegatron, make_megatron},
-                                             {DataParallelName::kDeepspeed, make_deepspeed},
-                                             {DataParallelName::kFsdp, make_fsdp},
-                                             {DataParallelName::kHsdp, make_fsdp}}};
+constexpr std::array<Row, kDataParallelNames.rows.size()> kStrategies = {
+    {{DataParallelName::kDdp, make_ddp},
+     {DataParallelName::kMegatron, make_megatron},
+     {DataParallelName::kDeepspeed, make_deepspeed},
+     {DataParallelName::kFsdp, make_fsdp},
+     {DataParallelName::kHsdp, make_fsdp}}};
+static_assert(kStrategies.back().name == kDataParallelNames.rows.back().second);
 
 // A single replica: there is nobody to communicate with.
 class Alone final : public DataParallel {
