@@ -155,7 +155,7 @@ void read_parts(const JsonReader& json, ModelSpec& model) {
   read_presence(json, "logit_soft_cap", model.logit_soft_cap);
   if (const auto experts = json.find("experts")) {
     model.experts = read_experts(*experts);
-    if (!has_expert_layer(model)) {
+    if (!has_layer(model, FeedForward::kExperts)) {
       experts->fail("no layer has experts", fmt::format("first_dense + period of at most {} layers", model.layers));
     }
   }

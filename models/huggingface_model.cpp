@@ -297,7 +297,7 @@ ModelSpec read_huggingface_model(const JsonReader& json, std::string_view name) 
   if (type.read_details != nullptr) {
     type.read_details(text, model);
   }
-  if (model.experts && !has_expert_layer(model)) {
+  if (model.experts && !has_layer(model, FeedForward::kExperts)) {
     model.notes.emplace_back("no layer is one of those that have experts: all are dense");
     model.experts.reset();
   }

@@ -51,4 +51,10 @@ std::vector<LayerKind> layer_kinds(const ModelSpec& model) {
   return kinds;
 }
 
+bool has_layer(const ModelSpec& model, FeedForward feed_forward) {
+  const std::vector<LayerKind> kinds = layer_kinds(model);
+  return std::any_of(kinds.begin(), kinds.end(),
+                     [feed_forward](const LayerKind& kind) { return kind.feed_forward == feed_forward; });
+}
+
 }  // namespace trainyard

@@ -137,6 +137,7 @@ struct ModelSpec {
 // The kind of layer `index` (0 to layers - 1), and all kinds of a model in order of first appearance.
 LayerKind layer_kind(const ModelSpec& model, std::int64_t index);
 std::vector<LayerKind> layer_kinds(const ModelSpec& model);
+bool has_layer(const ModelSpec& model, FeedForward feed_forward);  // one of that kind at least
 // The encoder sees everything, a decoder beside it what came before, and other models as they say.
 Mask mask_of(const ModelSpec& model, const LayerKind& kind);
 

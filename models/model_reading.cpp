@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace trainyard {
 
 std::int64_t derived_head_dim(const JsonReader& json, const ModelKeys& keys, const ModelSpec& model) {
@@ -18,12 +16,6 @@ std::int64_t derived_head_dim(const JsonReader& json, const ModelKeys& keys, con
                                    : fmt::format("change {}, or state {}", keys.heads, keys.head_dim)});
   }
   return model.hidden / model.heads;
-}
-
-bool has_expert_layer(const ModelSpec& model) {
-  const std::vector<LayerKind> kinds = layer_kinds(model);
-  return std::any_of(kinds.begin(), kinds.end(),
-                     [](const LayerKind& kind) { return kind.feed_forward == FeedForward::kExperts; });
 }
 
 void check_model(const JsonReader& json, const ModelKeys& keys, const ModelSpec& model) {

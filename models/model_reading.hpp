@@ -33,8 +33,6 @@ struct ModelKeys {
   std::string_view head_dim;  // empty where the format has no such key
 };
 
-// Whether one of the layers has the experts that the model says.
-bool has_expert_layer(const ModelSpec& model);
 // The head dimension where the file does not state it: hidden / heads, which must divide. Throws UserError.
 std::int64_t derived_head_dim(const JsonReader& json, const ModelKeys& keys, const ModelSpec& model);
 // Query heads must be a multiple of the key and value heads, and the whole must stay countable. Throws UserError.

@@ -163,17 +163,13 @@ void check_expert_copies(const Place& place, const Scenario& scenario) {
 }
 
 bool has_module(const ModelSpec& model, RecomputeModule module) {
-  const auto has_layers = [&model](FeedForward kind) {
-    const std::vector<LayerKind> kinds = layer_kinds(model);
-    return std::any_of(kinds.begin(), kinds.end(), [kind](const LayerKind& one) { return one.feed_forward == kind; });
-  };
   switch (module) {
     case RecomputeModule::kLatentUp:
       return model.latent.has_value();
     case RecomputeModule::kMlp:
-      return has_layers(FeedForward::kDense);
+      return has_layer(model, FeedForward::kDense);
     case RecomputeModule::kExperts:
-      return has_layers(FeedForward::kExperts);
+      return has_layer(model, FeedForward::kExperts);
     case RecomputeModule::kNorm:
     case RecomputeModule::kCoreAttention:
     case RecomputeModule::kActivation:
