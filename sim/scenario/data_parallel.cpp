@@ -129,8 +129,8 @@ constexpr std::array<DataParallelTraits, kDataParallelNames.rows.size()> kTraits
       .shards_gradients = 2,
       .updates_on_host = 1,
       .refuses_pipeline = 2,  // deepspeed/runtime/pipe/engine.py asserts a stage below 2
-      .refuses_mixed_order =
-          3,  // deepspeed/runtime/zero/partitioned_param_coordinator.py: prefetches by a step's trace
+      // deepspeed/runtime/zero/partitioned_param_coordinator.py: prefetches by a step's trace
+      .refuses_mixed_order = 3,
       .smallest_bucket = deepspeed_bucket},
      fully_sharded(Name::kFsdp),
      fully_sharded(Name::kHsdp)}};
@@ -203,16 +203,15 @@ ChosenDataParallel choose_data_parallel(const JsonReader& training, const DataPa
   const auto stated = training.find("data_parallel");
   const auto stated_stage = training.find("zero_stage");
   DataParallelOptions options = stated ? read_data_parallel(*stated, profile) : profile;
-  const auto offers = [&options](std::int64_t stage) {
-    const ZeroStages stages = data_parallel_traits(options.strategy).stages;
-    return stage >= stages.least && stage <= stages.most;
+  const auto traits = [&options]() -> const DataParallelTraits& { return data_parallel_traits(options.strategy); };
+  const auto offers = [&traits](std::int64_t stage) {
+    return stage >= traits().stages.least && stage <= traits().stages.most;
   };
   if (!stated_stage) {
-    if (data_parallel_traits(options.strategy).shards == Shards::kFlat) {
+    if (traits().shards == Shards::kFlat) {
       return {options, options.reshard == Reshard::kAfterForward ? 3 : 2};
     }
-    return {options,
-            offers(profile_zero_stage) ? profile_zero_stage : data_parallel_traits(options.strategy).stages.most};
+    return {options, offers(profile_zero_stage) ? profile_zero_stage : traits().stages.most};
   }
   const std::int64_t stage = stated_stage->integer(0, 3);
   if (!offers(stage) && !stated) {
@@ -222,10 +221,9 @@ ChosenDataParallel choose_data_parallel(const JsonReader& training, const DataPa
   }
   const Reshard reshard = stage == 3 ? Reshard::kAfterForward : Reshard::kAfterBackward;
   const bool states_reshard = stated && stated->value().is_object() && stated->has("reshard_after_forward");
-  const bool contradicts =
-      data_parallel_traits(options.strategy).shards == Shards::kFlat && states_reshard && options.reshard != reshard;
+  const bool contradicts = traits().shards == Shards::kFlat && states_reshard && options.reshard != reshard;
   if (!offers(stage) || contradicts) {
-    const ZeroStages stages = data_parallel_traits(options.strategy).stages;
+    const ZeroStages stages = traits().stages;
     stated_stage->fail(fmt::format("the strategy {} {}", kDataParallelNames.name_of(options.strategy),
                                    contradicts ? "reshards after forward in stage 3 only" : "has no such ZeRO stage"),
                        contradicts
