@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -347,9 +348,10 @@ bool is_suite_output(const std::string& file) {
   if (!std::filesystem::is_regular_file(file, status)) {
     return false;
   }
-  const std::string text = read_file(file);
-  const std::string_view first_line = std::string_view(text).substr(0, text.find('\n'));
-  return first_character(text) == '{' && first_line.find("\"record\"") != std::string_view::npos;
+  std::string first_line;
+  std::ifstream text(file);
+  std::getline(text, first_line);
+  return first_character(first_line) == '{' && first_line.find("\"record\"") != std::string::npos;
 }
 
 SuiteRecords read_suite(const std::string& file, const GpuSpec* gpu) {
