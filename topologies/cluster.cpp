@@ -75,7 +75,7 @@ std::vector<NodeKind> read_kinds(const JsonReader& json, int gpus) {
       group.expect_keys(
           {"nodes", "node", "gpu", "cpu_vendor", "collective_profile", "collective_calibration", "source"});
       kinds.push_back(read_kind(group.at("node"), json.value(), gpus));
-      kinds.back().nodes = static_cast<int>(group.at("nodes").integer(1, kMostGpus));
+      kinds.back().nodes = static_cast<int>(group.at("nodes").integer(1, kMostInCluster));
     }
     if (kinds.empty()) {
       groups->fail("a cluster needs nodes", "at least one group");
@@ -151,7 +151,8 @@ std::vector<NodeInUse> fill_nodes(const std::vector<NodeKind>& kinds, int gpus) 
 
 void check_size(const ClusterSpec& cluster, int gpus) {
   const JsonReader json = cluster.reader();
-  const int most = json.has("largest") ? static_cast<int>(json.at("largest").integer(1, kMostGpus)) : kMostGpus;
+  const int most =
+      json.has("largest") ? static_cast<int>(json.at("largest").integer(1, kMostInCluster)) : kMostInCluster;
   if (gpus < 1 || gpus > most) {
     throw UserError({.file = cluster.file,
                      .pointer = json.has("largest") ? cluster.pointer + "/largest" : cluster.pointer,
@@ -216,7 +217,7 @@ ClusterSpec read_cluster(const JsonReader& json, std::string_view name) {
   }
   if (const auto torus = json.find("torus")) {
     cluster.node = torus_traits(*torus);
-    cluster.gpus_per_node = static_cast<int>(json.at("largest").integer(1, kMostGpus));
+    cluster.gpus_per_node = static_cast<int>(json.at("largest").integer(1, kMostInCluster));
     return cluster;
   }
   if (const auto fabric = json.find("fabric")) {

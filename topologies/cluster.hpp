@@ -10,7 +10,8 @@
 
 namespace trainyard {
 
-inline constexpr int kMostGpus = 1'000'000;  // of a cluster, and of a question about one
+inline constexpr int kMostGpus = 1'000'000;     // of a question about a cluster
+inline constexpr int kMostInCluster = 1 << 20;  // of a cluster that its file describes
 
 // A catalogue name, a path of a cluster JSON file, or an inline object. Throws UserError.
 ClusterSpec load_cluster(std::string_view name_or_path, std::string_view file = "--cluster",

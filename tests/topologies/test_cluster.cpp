@@ -12,7 +12,7 @@ namespace test_cluster {
 namespace {
 
 int largest_of(const ClusterSpec& cluster) {
-  return cluster.document.contains("largest") ? cluster.document["largest"].get<int>() : kMostGpus;
+  return cluster.document.contains("largest") ? cluster.document["largest"].get<int>() : kMostInCluster;
 }
 
 bool is_continuous(const Fabric& fabric, DeviceId from, DeviceId to) {
@@ -57,6 +57,15 @@ TEST_CASE("every cluster of the catalogue gives continuous routes between all pa
       CHECK(fabric.route({0}, {0}).empty());
     }
   }
+}
+
+TEST_CASE("a cluster's file may describe more GPUs than one question can ask for") {
+  Json document = load_cluster("dgx-h100").document;
+  document["largest"] = kMostInCluster;
+  const ClusterSpec cluster = read_cluster(JsonReader(document, "c.json"), "c");
+  CHECK(kMostInCluster == 1 << 20);
+  CHECK_NOTHROW(nodes_in_use(cluster, 8));
+  CHECK_THROWS_AS(nodes_in_use(cluster, kMostInCluster + 1), UserError);
 }
 
 TEST_CASE("the catalogue has every cluster that the published runs name") {

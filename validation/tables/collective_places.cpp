@@ -52,7 +52,7 @@ std::string why_no_place(const CollectiveMeasurement& row, const ClusterSpec& cl
                        shape.slots);
   }
   const JsonReader json = cluster.reader();
-  const std::int64_t most = json.has("largest") ? json.at("largest").integer(1, kMostGpus) : kMostGpus;
+  const std::int64_t most = json.has("largest") ? json.at("largest").integer(1, kMostInCluster) : kMostInCluster;
   if (gpus_for(row, cluster, shape) > most) {
     return fmt::format("{} ranks on {} nodes, but {} has at most {} GPUs", row.ranks, row.nodes, cluster.name, most);
   }
