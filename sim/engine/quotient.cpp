@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "sim/base/error.hpp"
 #include "sim/engine/partition.hpp"
 
 namespace trainyard {
@@ -117,11 +116,6 @@ Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidO
     }
   }
   return quotient;
-}
-
-Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
-  TY_ASSERT(program.ranks() <= fabric.devices());
-  return fold_laid_out(program, fabric, lay_out(program, fabric, costs), fold);
 }
 
 }  // namespace trainyard

@@ -58,9 +58,7 @@ struct Quotient {
 };
 
 // Ranks are devices of the same number. With Fold::kOff every rank, group, flow and link is a class of its own.
-Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold);
-// The same of what has been laid out already. With LinkSharing::kNone it is exact only while every flow moves at its
-// own limit.
+// With LinkSharing::kNone it is exact only while every flow moves at its own limit.
 Quotient fold_laid_out(const Program& program, const Fabric& fabric, const LaidOut& laid, Fold fold,
                        LinkSharing sharing = LinkSharing::kPossible);
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/engine/quotient.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/program/rank_builder.hpp"
 
@@ -102,6 +103,10 @@ inline void send(RankBuilder& rank, CommunicationId message) {
 }
 inline void collect(RankBuilder& rank, CommunicationId collective) {
   rank.communicate(Category::kTensor, StreamName::kTensor, "collective", {}, {&collective, 1});
+}
+
+inline Quotient fold_program(const Program& program, const Fabric& fabric, const NetworkCosts& costs, Fold fold) {
+  return fold_laid_out(program, fabric, lay_out(program, fabric, costs), fold);
 }
 
 }  // namespace trainyard::checks
