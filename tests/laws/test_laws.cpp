@@ -18,6 +18,7 @@
 #include "sim/predict/predict.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "tests/laws/random_job.hpp"
+#include "tests/sanitized.hpp"
 
 using namespace trainyard;
 using namespace trainyard::checks;
@@ -31,11 +32,7 @@ constexpr double kRounding = 1e-9;  // of the step
 // The jobs that are tried.
 struct Seeds {
   std::uint64_t first = 1;
-#if defined(__SANITIZE_ADDRESS__)
-  int legal = 30;  // SimGrid's actors are threads there, and switching between them takes most of the time
-#else
-  int legal = 300;
-#endif
+  int legal = kSanitized ? 30 : 300;  // SimGrid's actors are threads there: most of the time goes into switching
 };
 
 Seeds seeds() {

@@ -12,6 +12,7 @@
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "sim/studies/search.hpp"
+#include "tests/sanitized.hpp"
 
 using namespace trainyard;
 
@@ -23,10 +24,14 @@ OpenJob job(const std::string& text) {
   return {parse_json(text, "job.json"), "job.json"};
 }
 
-// Every legal layout with its scenario, read anew from what the choice resolved to.
+// Every legal layout, with sanitizers one in nine, with its scenario, read anew from what the choice resolved to.
 std::vector<std::pair<LayoutChoice, Scenario>> legal(const OpenJob& asked) {
   std::vector<std::pair<LayoutChoice, Scenario>> out;
+  std::size_t seen = 0;
   for (const LayoutChoice& choice : candidate_layouts(asked)) {
+    if (checks::kSanitized && seen++ % 9 != 0) {
+      continue;
+    }
     try {
       out.emplace_back(choice, read_scenario(asked.scenario(choice).resolved, "row"));
     } catch (const UserError&) {

@@ -12,6 +12,7 @@
 #include "sim/predict/predict.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "validation/score/scoreboard.hpp"
+#include "tests/sanitized.hpp"
 #include "validation/tables/run_row.hpp"
 
 using namespace trainyard;
@@ -21,11 +22,7 @@ namespace test_reference_runs {
 namespace {
 
 std::size_t every() {
-#if defined(__SANITIZE_ADDRESS__)
-  constexpr std::size_t kSampled = 1000;  // SimGrid's actors are threads there
-#else
-  constexpr std::size_t kSampled = 150;
-#endif
+  constexpr std::size_t kSampled = checks::kSanitized ? 1000 : 150;  // SimGrid's actors are threads there
   const char* const asked = std::getenv("TRAINYARD_REFERENCE_RUNS");
   return asked == nullptr ? kSampled : static_cast<std::size_t>(std::max(1, std::atoi(asked)));
 }

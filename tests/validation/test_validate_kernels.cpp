@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <string_view>
 
 #include "kernels/gpu.hpp"
 #include "sim/base/error.hpp"
 #include "sim/base/files.hpp"
+#include "tests/sanitized.hpp"
 #include "validation/score/validate_kernels.hpp"
 
 namespace trainyard::test_validate_kernels {
@@ -116,9 +118,12 @@ TEST_CASE("published kernel times are met within the project's bars") {
   const auto score = [&](const auto& validate, const char* file) {
     return validate({(folder / file).string()}, nullptr).at("files").at(0);
   };
-  for (const char* file : {"gemm_aiconfigurator_a100-80.csv", "gemm_aiconfigurator_h100-sxm.csv",
-                           "gemm_aiconfigurator_b200.csv", "gemm_simumax.csv", "gemm_xla.csv"}) {
+  for (const char* file : {"gemm_simumax.csv", "gemm_xla.csv", "gemm_aiconfigurator_a100-80.csv",
+                           "gemm_aiconfigurator_h100-sxm.csv", "gemm_aiconfigurator_b200.csv"}) {
     CAPTURE(file);
+    if (checks::kSanitized && std::string_view(file).find("aiconfigurator") != std::string_view::npos) {
+      continue;  // tens of thousands of rows
+    }
     const Json summary = score(validate_gemm, file);
     CHECK(summary.at("median_abs_error").template get<double>() < 0.10);
     CHECK(summary.at("p90_abs_error").template get<double>() < 0.30);
