@@ -45,6 +45,21 @@ void check_chunks(const Place& place, const Scenario& scenario) {
   }
 }
 
+// What the schedule's row demands of the numbers of stages and micro-batches.
+void check_demands(const Place& place, const ScheduleTraits& traits, std::int64_t pp, std::int64_t count) {
+  const std::string_view name = kScheduleNames.name_of(traits.name);
+  if (traits.needs_even() && (pp % 2 != 0 || count % 2 != 0)) {
+    place.fail("/training/schedule", fmt::format("{} needs an even number of stages and of micro-batches", name),
+               fmt::format("pp {}, {} micro-batches", pp, count), "even numbers", "use dualpipe-v or zb-v");
+  }
+  if (count < traits.fewest_per_stage * pp) {
+    place.fail("/training/global_batch",
+               fmt::format("{} needs at least {} pp micro-batches", name, traits.fewest_per_stage),
+               fmt::format("{} micro-batches", count), fmt::format("at least {}", traits.fewest_per_stage * pp),
+               "raise global_batch, or lower micro_batch, dp or pp");
+  }
+}
+
 void check_micro_batches(const Place& place, const Scenario& scenario) {
   const std::int64_t pp = scenario.layout.pp;
   const std::int64_t count = scenario.micro_batches();
@@ -60,15 +75,8 @@ void check_micro_batches(const Place& place, const Scenario& scenario) {
                "batched, batched-sync, overlapped or overlapped-warmup-flush with schedule interleaved",
                "choose another exchange, or schedule 1f1b");
   }
-  const bool is_dualpipe = schedule == ScheduleName::kDualPipe;
-  if (is_dualpipe && (pp % 2 != 0 || count % 2 != 0)) {
-    place.fail("/training/schedule", "dualpipe needs an even number of stages and of micro-batches",
-               fmt::format("pp {}, {} micro-batches", pp, count), "even numbers", "use dualpipe-v or zb-v");
-  }
-  if ((is_dualpipe || schedule == ScheduleName::kDualPipeV) && count < 2 * pp) {
-    place.fail("/training/global_batch", "DualPipe needs at least 2 pp micro-batches",
-               fmt::format("{} micro-batches", count), fmt::format("at least {}", 2 * pp),
-               "raise global_batch, or lower micro_batch, dp or pp");
+  if (!scenario.training.schedule_table) {
+    check_demands(place, schedule_traits(schedule), pp, count);
   }
   if (const auto& table = scenario.training.schedule_table) {
     if (static_cast<std::int64_t>(table->rows.size()) != pp) {

@@ -8,6 +8,7 @@
 
 #include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/place.hpp"
+#include "sim/schedules/schedule.hpp"
 
 namespace trainyard {
 namespace {
@@ -211,12 +212,17 @@ void check_recompute(const Place& place, const Scenario& scenario) {
 
 // Whether one stage alone runs every micro-batch forward and whole backward before the next one.
 bool passes_take_turns(const Scenario& scenario) {
+  constexpr std::int64_t kTelling = 4;  // micro-batches: as few as schedules take show the order of more
   const Training& training = scenario.training;
-  if (!training.schedule_table) {
-    return training.schedule == ScheduleName::kOneFOneB ||
-           (training.schedule == ScheduleName::kGpipe && scenario.micro_batches() == 1);
-  }
-  const PassOrder& order = training.schedule_table->rows.front();
+  const PassOrder order =
+      training.schedule_table
+          ? training.schedule_table->rows.front()
+          : pass_orders(training.schedule,
+                        {.stages = 1,
+                         .chunks = static_cast<std::int32_t>(scenario.layout.vpp),
+                         .micro_batches = static_cast<std::int32_t>(std::min(scenario.micro_batches(), kTelling)),
+                         .placement = scenario.placement()})
+                .front();
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (order[i].kind != (i % 2 == 0 ? PassKind::kForward : PassKind::kBackward) || order[i].chunk != 0) {
       return false;

@@ -65,6 +65,10 @@ struct ScheduleTraits {
   JoinedPasses joined = JoinedPasses::kNowhere;
   SteadyState steady = SteadyState::kRepeats;
   Grouping grouping = Grouping::kNone;
+  std::int64_t fewest_per_stage = 0;  // micro-batches of the step, as a multiple of the stages
+
+  // Two replicas share out micro-batches, and each stage is the other end's as well: even numbers of both.
+  bool needs_even() const { return placement == Placement::kBidirectional; }
 };
 
 // Backward either gives the gradients of inputs and weights in one pass, or is split into two (dgrad and wgrad).

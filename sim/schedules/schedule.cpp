@@ -55,11 +55,11 @@ constexpr std::array<Row, kScheduleNames.rows.size()> kSchedules = {{
      v_min},
     {{ScheduleName::kDualPipe, Placement::kBidirectional, 2, 2,
       "micro-batches from both ends through two replicas, forward joined with backward (arXiv 2412.19437)",
-      JoinedPasses::kEverywhere},
+      JoinedPasses::kEverywhere, SteadyState::kRepeats, Grouping::kNone, 2},
      dualpipe},
     {{ScheduleName::kDualPipeV, Placement::kV, 2, 2,
       "DualPipe cut in half: two chunks per stage in a V instead of two replicas (DeepSeek DualPipe)",
-      JoinedPasses::kEverywhere},
+      JoinedPasses::kEverywhere, SteadyState::kRepeats, Grouping::kNone, 2},
      dualpipe_v},
 }};
 static_assert(kSchedules.back().traits.name == kScheduleNames.rows.back().second);

@@ -9,6 +9,7 @@
 #include "models/load_model.hpp"
 #include "sim/base/random.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "sim/schedules/schedule.hpp"
 
 namespace trainyard::checks {
 namespace {
@@ -116,14 +117,13 @@ void choose_schedule(Dice& dice, Json& job) {
   if (pp == 1) {
     return;
   }
-  const std::string schedule = dice.word({"1f1b", "1f1b", "gpipe", "interleaved", "breadth-first", "looped-bfs",
-                                          "zb-h1", "zb-h2", "zb-v", "v-half", "v-min", "dualpipe", "dualpipe-v"});
-  std::int64_t chunks = 1;
-  if (schedule == "interleaved" || schedule == "breadth-first" || schedule == "looped-bfs") {
-    chunks = dice.number({2, 2, 3});
-    layout["vpp"] = chunks;
-  } else if (schedule == "zb-v" || schedule.rfind("v-", 0) == 0 || schedule == "dualpipe-v") {
-    chunks = 2;
+  std::vector<std::string> names = kScheduleNames.names();
+  names.emplace_back("1f1b");  // the usual one more often
+  const std::string schedule = dice.any(names);
+  const ScheduleTraits& traits = schedule_traits(*kScheduleNames.find(schedule));
+  std::int64_t chunks = 1;  // virtual stages of a stage: the two replicas of a bidirectional pipeline share theirs
+  if (traits.most_chunks > 1 && traits.placement != Placement::kBidirectional) {
+    chunks = traits.most_chunks > 2 ? dice.number({2, 2, 3}) : traits.fewest_chunks;
     layout["vpp"] = chunks;
   }
   job["training"]["schedule"] = schedule;
@@ -148,7 +148,7 @@ Json any_training(Dice& dice, const Json& job) {
     training["recompute"] = dice.word({"selective", "full"});
   }
   if (dice.one_in(4)) {
-    training["data_parallel"] = {{"strategy", dice.word({"ddp", "megatron", "deepspeed", "fsdp", "hsdp"})}};
+    training["data_parallel"] = {{"strategy", dice.any(kDataParallelNames.names())}};
   }
   if (dice.one_in(4)) {
     training["grad_dtype"] = dice.word({"fp32", "bf16", "fp16"});

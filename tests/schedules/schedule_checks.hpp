@@ -36,11 +36,11 @@ inline Case any_case() {
     const int rest = *rc::gen::inRange(shape.stages - 1, shape.group);
     shape.micro_batches = shape.group * *rc::gen::inRange(1, 4) + (rest < shape.stages ? 0 : rest);
     shape.pairs = *rc::gen::element(Pairs::kApart, Pairs::kJoined);
-  } else if (out.name == ScheduleName::kDualPipe) {
-    shape.stages = 2 * *rc::gen::inRange(1, 6);
-    shape.micro_batches = 2 * (shape.stages + *rc::gen::inRange(0, 8));
-  } else if (out.name == ScheduleName::kDualPipeV) {
-    shape.micro_batches += 2 * shape.stages;
+  } else {
+    const std::int32_t multiple = traits.needs_even() ? 2 : 1;
+    shape.stages = traits.needs_even() ? 2 * *rc::gen::inRange(1, 6) : shape.stages;
+    shape.micro_batches =
+        multiple * shape.micro_batches + static_cast<std::int32_t>(traits.fewest_per_stage) * shape.stages;
   }
   return out;
 }

@@ -65,7 +65,7 @@ class RandomJobs {
     if (chance(4)) {
       training["zero_stage"] = number(0, 3);
     } else if (chance(5)) {
-      training["data_parallel"] = one_of({"ddp", "megatron", "deepspeed", "fsdp", "hsdp"});
+      training["data_parallel"] = one_of(kDataParallelNames.names());
     }
     if (chance(4)) {
       training["micro_batch"] = number(1, 2);
@@ -74,7 +74,7 @@ class RandomJobs {
       training["recompute"] = one_of({"none", "selective", "full"});
     }
     if (chance(5)) {
-      training["schedule"] = one_of({"gpipe", "1f1b", "interleaved", "breadth-first", "zb-h1", "zb-v", "dualpipe-v"});
+      training["schedule"] = one_of(kScheduleNames.names());
     }
     if (chance(10)) {
       training["offload"] = {{"optimizer", 0.5}};
