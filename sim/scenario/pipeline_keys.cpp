@@ -75,9 +75,6 @@ void check_micro_batches(const Place& place, const Scenario& scenario) {
                "batched, batched-sync, overlapped or overlapped-warmup-flush with schedule interleaved",
                "choose another exchange, or schedule 1f1b");
   }
-  if (!scenario.training.schedule_table) {
-    check_demands(place, schedule_traits(schedule), pp, count);
-  }
   if (const auto& table = scenario.training.schedule_table) {
     if (static_cast<std::int64_t>(table->rows.size()) != pp) {
       place.fail("/layout/pp", "the schedule table has one row per stage", fmt::format("pp {}", pp),
@@ -88,6 +85,8 @@ void check_micro_batches(const Place& place, const Scenario& scenario) {
                  fmt::format("{} micro-batches", count), fmt::format("{} in {}", table->micro_batches, table->file),
                  "change global_batch, micro_batch or the table");
     }
+  } else {
+    check_demands(place, schedule_traits(schedule), pp, count);
   }
 }
 

@@ -210,25 +210,27 @@ void check_recompute(const Place& place, const Scenario& scenario) {
   }
 }
 
-// Whether one stage alone runs every micro-batch forward and whole backward before the next one.
-bool passes_take_turns(const Scenario& scenario) {
-  constexpr std::int64_t kTelling = 4;  // micro-batches: as few as schedules take show the order of more
-  const Training& training = scenario.training;
-  const PassOrder order =
-      training.schedule_table
-          ? training.schedule_table->rows.front()
-          : pass_orders(training.schedule,
-                        {.stages = 1,
-                         .chunks = static_cast<std::int32_t>(scenario.layout.vpp),
-                         .micro_batches = static_cast<std::int32_t>(std::min(scenario.micro_batches(), kTelling)),
-                         .placement = scenario.placement()})
-                .front();
+// Whether every micro-batch runs forward and whole backward before the next one.
+bool takes_turns(const PassOrder& order) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (order[i].kind != (i % 2 == 0 ? PassKind::kForward : PassKind::kBackward) || order[i].chunk != 0) {
       return false;
     }
   }
   return true;
+}
+
+// Whether the passes of one stage alone do. A few micro-batches show the order of all of a schedule's.
+bool passes_take_turns(const Scenario& scenario) {
+  constexpr std::int64_t kFew = 4;
+  if (const auto& table = scenario.training.schedule_table) {
+    return takes_turns(table->rows.front());
+  }
+  const ScheduleShape shape{.stages = 1,
+                            .chunks = static_cast<std::int32_t>(scenario.layout.vpp),
+                            .micro_batches = static_cast<std::int32_t>(std::min(scenario.micro_batches(), kFew)),
+                            .placement = scenario.placement()};
+  return takes_turns(pass_orders(scenario.training.schedule, shape).front());
 }
 
 }  // namespace
