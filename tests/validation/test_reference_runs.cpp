@@ -11,8 +11,8 @@
 #include "sim/base/fork_pool.hpp"
 #include "sim/predict/predict.hpp"
 #include "sim/scenario/read_scenario.hpp"
-#include "validation/score/scoreboard.hpp"
 #include "tests/sanitized.hpp"
+#include "validation/score/scoreboard.hpp"
 #include "validation/tables/run_row.hpp"
 
 using namespace trainyard;
