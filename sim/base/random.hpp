@@ -51,6 +51,11 @@ class Draw {
     }
     return value;
   }
+  // Log-normal of mean 1; `variance` is that of the factor itself.
+  double log_normal(double variance) const {
+    const double squared = std::log1p(variance);
+    return std::exp(std::sqrt(squared) * normal() - squared / 2.0);
+  }
 
  private:
   std::uint64_t state_;

@@ -19,12 +19,6 @@ std::uint64_t key(std::int64_t number) {
   return static_cast<std::uint64_t>(number);
 }
 
-// Log-normal of mean 1; `variance` is that of the factor itself.
-double log_normal(const Draw& drawn, double variance) {
-  const double squared = std::log1p(variance);
-  return std::exp(std::sqrt(squared) * drawn.normal() - squared / 2.0);
-}
-
 void slow_nodes_down(const Scenario& scenario, std::vector<double>& slowness) {
   const VariationOptions& asked = scenario.variation;
   const double range = asked.slow_node_most - asked.slow_node_least;
@@ -72,7 +66,7 @@ double kernel_slowness(const Variation& variation, RankId rank, std::size_t oper
     return slowness;
   }
   const Draw drawn = draw(variation.seed, Drawn::kKernels).of(key(rank.value)).of(operation);
-  return slowness * log_normal(drawn, std::expm1(variation.kernel_jitter * variation.kernel_jitter) / equal_kernels);
+  return slowness * drawn.log_normal(std::expm1(variation.kernel_jitter * variation.kernel_jitter) / equal_kernels);
 }
 
 double call_slowness(const Variation& variation, std::int32_t communication, RankId first_member, std::int64_t call) {
@@ -81,7 +75,7 @@ double call_slowness(const Variation& variation, std::int32_t communication, Ran
   }
   const Draw drawn =
       draw(variation.seed, Drawn::kCall).of(key(communication)).of(key(first_member.value)).of(key(call));
-  return log_normal(drawn, std::expm1(variation.network_jitter * variation.network_jitter));
+  return drawn.log_normal(std::expm1(variation.network_jitter * variation.network_jitter));
 }
 
 }  // namespace trainyard

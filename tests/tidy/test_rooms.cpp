@@ -23,7 +23,7 @@ struct RoomRule {
 };
 
 // In the order of the pipe: a room names only rooms above it in this table, so nothing flows back up.
-constexpr std::array<RoomRule, 21> kRooms = {{
+constexpr std::array<RoomRule, 22> kRooms = {{
     {"sim/base", ""},
     {"kernels", "sim/base"},
     {"models", "sim/base"},
@@ -38,7 +38,8 @@ constexpr std::array<RoomRule, 21> kRooms = {{
     {"sim/report", "sim/engine"},
     {"sim/predict", "sim/report"},
     {"sim/studies", "sim/predict"},
-    {"sim/cli", "sim/studies"},
+    {"sim/updates", "sim/engine"},
+    {"sim/cli", "sim/studies sim/updates"},
     {"sim/python", "sim/studies"},
     {"validation", "sim/predict"},
     {"validation/cli", "validation sim/cli"},
