@@ -23,7 +23,7 @@ struct RoomRule {
 };
 
 // In the order of the pipe: a room names only rooms above it in this table, so nothing flows back up.
-constexpr std::array<RoomRule, 22> kRooms = {{
+constexpr std::array<RoomRule, 23> kRooms = {{
     {"sim/base", ""},
     {"kernels", "sim/base"},
     {"models", "sim/base"},
@@ -39,7 +39,8 @@ constexpr std::array<RoomRule, 22> kRooms = {{
     {"sim/predict", "sim/report"},
     {"sim/studies", "sim/predict"},
     {"sim/updates", "sim/engine"},
-    {"sim/cli", "sim/studies sim/updates"},
+    {"sim/learning", "sim/updates"},
+    {"sim/cli", "sim/studies sim/learning"},
     {"sim/python", "sim/studies"},
     {"validation", "sim/predict"},
     {"validation/cli", "validation sim/cli"},

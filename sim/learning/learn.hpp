@@ -1,0 +1,41 @@
+#pragma once
+// An optimisation that is really run, in the order of updates that was simulated: every gradient is computed at the
+// parameters that its worker had, and applied to those that the servers had when it arrived.
+#include <optional>
+#include <vector>
+
+#include "sim/learning/update_rule.hpp"
+#include "sim/updates/update_job.hpp"
+#include "sim/updates/update_times.hpp"
+
+namespace trainyard {
+
+struct LearningOptions {
+  UpdateRule rule = UpdateRule::kSgd;
+  double learning_rate = 0.1;  // of every update, whatever the mode
+  int batch = 32;              // samples of one worker's iteration
+  std::uint64_t seed = 0;
+  int points = 200;  // about how many of the curve are wanted, beside its first and its last
+};
+
+struct LearningPoint {
+  Seconds time{};
+  int version = 0;  // updates until then
+  double loss = 0.0;
+  std::optional<double> accuracy;
+};
+
+struct LearningCurve {
+  std::vector<LearningPoint> points;  // from the start; the last one that is finite where it diverged
+  bool diverged = false;              // the loss left the numbers
+};
+
+// `times` are those of simulate_updates(job). With local steps every worker keeps its optimizer's state; parameters
+// alone are averaged. Throws UserError where it would take too long (sim/base/effort.hpp).
+LearningCurve learn(const LearningProblem& problem, const LearningOptions& options, const UpdateJob& job,
+                    const UpdateTimes& times);
+
+// When the loss was first at the target or below, in a point of the curve.
+std::optional<Seconds> time_to_loss(const LearningCurve& curve, double target);
+
+}  // namespace trainyard
