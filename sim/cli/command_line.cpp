@@ -30,6 +30,7 @@ constexpr auto kVerbs = std::to_array<Verb>({{"run", add_run_verb},
                                              {"show", add_show_verb},
                                              {"collective", add_collective_verb},
                                              {"topology", add_topology_verb},
+                                             {"converge", add_converge_verb},
                                              {"list", add_list_verb}});
 
 // The verb that the first word names; all of them where it names none. To describe the options of one takes as long as

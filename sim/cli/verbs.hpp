@@ -20,6 +20,7 @@ void add_memory_verb(CLI::App& app);
 void add_show_verb(CLI::App& app);
 void add_collective_verb(CLI::App& app);
 void add_topology_verb(CLI::App& app);
+void add_converge_verb(CLI::App& app);
 void add_list_verb(CLI::App& app);
 
 // The value of a flag that takes one of a few names. Throws UserError with the nearest.

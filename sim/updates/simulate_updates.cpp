@@ -51,7 +51,7 @@ UpdateTimes simulate_rings(const UpdateJob& job) {
   out.received = out.sent;
   for (WorkerTimes& one : out.workers) {
     one.transferring = ring * out.versions;
-    one.waiting = out.total - one.computing - one.transferring;
+    one.waiting = max(Seconds{}, out.total - one.computing - one.transferring);  // below by rounding
   }
   return out;
 }

@@ -24,7 +24,7 @@ const fs::path kRoot = TRAINYARD_SOURCE_DIR;
 // Indented lines that begin with the launcher, without it. `validate` and `calibrate` take minutes and have tests of
 // their own, as `search` and `compare` have; `test` would run this one.
 std::vector<std::string> commands(const fs::path& page) {
-  const std::regex command(R"(    \./trainyard ((run|memory|show|collective|topology|list) .*))");
+  const std::regex command(R"(    \./trainyard ((run|memory|show|collective|topology|converge|list) .*))");
   std::istringstream text(content_of(page));
   std::vector<std::string> out;
   for (std::string line; std::getline(text, line);) {
@@ -38,7 +38,7 @@ std::vector<std::string> commands(const fs::path& page) {
 
 // Files that a command writes go to the scratch folder; those of the tree that it reads are found from anywhere.
 std::string redirected(const std::string& command, const fs::path& folder) {
-  const std::string written = std::regex_replace(command, std::regex("(--trace|--timeline|--svg|--plot|--out) "),
+  const std::string written = std::regex_replace(command, std::regex("(--trace|--timeline|--svg|--plot|--csv|--out) "),
                                                  "$1 " + folder.string() + "/");
   return std::regex_replace(written, std::regex(" tests/"), " " + (kRoot / "tests").string() + "/");
 }

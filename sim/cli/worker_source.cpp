@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+#include "models/model.hpp"
+#include "sim/base/quantity_text.hpp"
+#include "sim/cli/converge_options.hpp"
+#include "sim/cli/scenario_options.hpp"
+#include "sim/memory/check_fits.hpp"
+#include "sim/predict/predict.hpp"
+#include "sim/scenario/read_scenario.hpp"
+
+namespace trainyard {
+namespace {
+
+constexpr double kGradientBytes = 4.0;  // of a parameter: fp32, as parameter servers keep it
+
+struct TypedQuantity {
+  const char* flag;
+  const std::string& text;
+};
+
+template <class Value>
+Value parsed(const TypedQuantity& typed, Value (*parse)(std::string_view)) {
+  try {
+    return parse(typed.text);
+  } catch (const std::invalid_argument& error) {
+    throw UserError({.file = typed.flag,
+                     .found = fmt::format("\"{}\"", typed.text),
+                     .allowed = error.what(),
+                     .problem = "not a quantity of this kind"});
+  }
+}
+
+// The way from a GPU to that of the same place in another node, and its share of a NIC that several GPUs of a node use.
+Nic nic_of(const ClusterSpec& cluster) {
+  const Fabric fabric = build_fabric(cluster, 2 * cluster.gpus_per_node);
+  Nic out{.bandwidth = {std::numeric_limits<double>::infinity()}};
+  for (const LinkId link : fabric.route(DeviceId{0}, DeviceId{cluster.gpus_per_node})) {
+    out.bandwidth = min(out.bandwidth, fabric.link(link).bandwidth);
+    out.latency += fabric.link(link).latency;
+  }
+  const double users = static_cast<double>(cluster.gpus_per_node) / std::max(1, cluster.node.nics);
+  out.bandwidth /= std::max(1.0, users);
+  return out;
+}
+
+WorkerSource source_of_job(const ConvergeOptions& options) {
+  const std::vector<Assignment> assignments = {{"--model", "model", options.model, options.model},
+                                               {"--cluster", "cluster", options.cluster, options.cluster},
+                                               {"converge", "gpus", "1", "1"},
+                                               {"--batch", "training.global_batch", options.batch, options.batch}};
+  try {
+    Json document = Json::object();
+    assign(document, assignments);
+    const Scenario scenario = read_scenario(document, "command line");
+    check_fits(estimate_memory(scenario, make_layout(scenario)), scenario);
+    return {.compute = predict_step(scenario),
+            .parameters = {kGradientBytes * static_cast<double>(trainable_parameters(scenario.model))},
+            .nic = nic_of(scenario.cluster)};
+  } catch (const UserError& error) {
+    Fault fault = name_flag(error.fault(), assignments);
+    if (error.code() == ExitCode::kInfeasible) {
+      fault.remedy = "a worker is one GPU: choose a smaller model, or a GPU of more memory";
+    }
+    throw UserError(std::move(fault), error.code());
+  }
+}
+
+}  // namespace
+
+WorkerSource worker_source(const ConvergeOptions& options) {
+  const auto stated = std::to_array<TypedQuantity>({{"--compute", options.compute},
+                                                    {"--parameters", options.parameters},
+                                                    {"--bandwidth", options.bandwidth},
+                                                    {"--latency", options.latency}});
+  const std::string allowed = "--compute, --parameters and --bandwidth (and --latency), or --model and --cluster";
+  const bool is_job = !options.model.empty() || !options.cluster.empty();
+  for (const TypedQuantity& one : stated) {
+    if (is_job && !one.text.empty()) {
+      throw UserError({.file = one.flag,
+                       .found = one.text,
+                       .allowed = allowed,
+                       .problem = "the model and the cluster say this already"});
+    }
+    if (!is_job && one.text.empty() && one.flag != stated.back().flag) {
+      throw UserError({.file = "command line",
+                       .found = fmt::format("no {}", one.flag),
+                       .allowed = allowed,
+                       .problem = "say what an iteration of a worker takes"});
+    }
+  }
+  if (is_job) {
+    for (const TypedQuantity& one : {TypedQuantity{"--model", options.model}, {"--cluster", options.cluster}}) {
+      if (one.text.empty()) {
+        throw UserError({.file = "command line",
+                         .found = fmt::format("no {}", one.flag),
+                         .allowed = allowed,
+                         .problem = "a model is trained on a cluster"});
+      }
+    }
+    return source_of_job(options);
+  }
+  return {.compute = parsed(stated[0], parse_seconds),
+          .parameters = parsed(stated[1], parse_bytes),
+          .nic = {.bandwidth = parsed(stated[2], parse_bytes_per_second),
+                  .latency = options.latency.empty() ? 10_us : parsed(stated[3], parse_seconds)}};
+}
+
+}  // namespace trainyard
