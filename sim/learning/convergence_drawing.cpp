@@ -91,9 +91,9 @@ std::string draw_convergence(std::string_view title, const std::vector<ModeOutco
       "<text x=\"{2}\" y=\"20\" font-size=\"14\">{3}: loss over simulated time</text>\n",
       kWidth, kHeight, kLeft, xml_text(title));
   svg += draw_grid(axes);
-  std::size_t number = 0;
+  int number = 0;
   for (const ModeOutcome& outcome : outcomes) {
-    const std::string_view colour = kColours[number % kColours.size()];
+    const std::string_view colour = kColours[static_cast<std::size_t>(number) % kColours.size()];
     const std::vector<LearningPoint>& points = outcome.curve.points;
     svg += draw_line(
         axes, points, [&](std::size_t p) { return points[p].loss; },
@@ -103,9 +103,8 @@ std::string draw_convergence(std::string_view title, const std::vector<ModeOutco
           axes, points, [&](std::size_t p) { return outcome.bound[p]; },
           fmt::format("stroke=\"{}\" stroke-dasharray=\"4 3\"", colour));
     }
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}{}</text>\n",
-                       kLeft + 225.0 * static_cast<double>(number % 3),
-                       kHeight - 36.0 + 16.0 * static_cast<double>(number / 3), colour,
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}{}</text>\n", kLeft + 225.0 * (number % 3),
+                       number < 3 ? kHeight - 36.0 : kHeight - 20.0, colour,
                        kSynchronisationNames.name_of(outcome.mode), outcome.bound.empty() ? "" : " (bound dashed)");
     ++number;
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <span>
+#include <utility>
 
 #include "sim/base/effort.hpp"
 

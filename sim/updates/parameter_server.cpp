@@ -1,6 +1,7 @@
 #include "sim/updates/parameter_server.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/base/random.hpp"
 #include "sim/updates/star_network.hpp"

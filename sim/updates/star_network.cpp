@@ -1,7 +1,7 @@
 #include "sim/updates/star_network.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 namespace trainyard {
 namespace {
