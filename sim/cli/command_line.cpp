@@ -26,6 +26,7 @@ namespace {
 constexpr auto kVerbs = std::to_array<Verb>({{"run", add_run_verb},
                                              {"compare", add_compare_verb},
                                              {"search", add_search_verb},
+                                             {"scale", add_scale_verb},
                                              {"memory", add_memory_verb},
                                              {"show", add_show_verb},
                                              {"collective", add_collective_verb},

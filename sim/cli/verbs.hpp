@@ -16,6 +16,7 @@ namespace trainyard {
 void add_run_verb(CLI::App& app);
 void add_compare_verb(CLI::App& app);
 void add_search_verb(CLI::App& app);
+void add_scale_verb(CLI::App& app);
 void add_memory_verb(CLI::App& app);
 void add_show_verb(CLI::App& app);
 void add_collective_verb(CLI::App& app);

@@ -24,7 +24,7 @@ const fs::path kRoot = TRAINYARD_SOURCE_DIR;
 // Indented lines that begin with the launcher, without it. `validate` and `calibrate` take minutes and have tests of
 // their own, as `search` and `compare` have; `test` would run this one.
 std::vector<std::string> commands(const fs::path& page) {
-  const std::regex command(R"(    \./trainyard ((run|memory|show|collective|topology|converge|list) .*))");
+  const std::regex command(R"(    \./trainyard ((run|scale|memory|show|collective|topology|converge|list) .*))");
   std::istringstream text(content_of(page));
   std::vector<std::string> out;
   for (std::string line; std::getline(text, line);) {
