@@ -11,6 +11,7 @@ namespace {
 struct States {
   const Training& training;
   const std::vector<ParameterUnit>& units;
+  Bytes moments{};          // of one parameter
   double parameters = 0.0;  // of one rank before data-parallel sharding
   double trainable = 0.0;   // of those, with gradients
   double sharded = 0.0;     // of the parameters, what one rank keeps when those that hold the same ones share them out
@@ -38,9 +39,6 @@ struct States {
     return parameter() + (operand < parameter() ? operand * copies : Bytes{});
   }
   Bytes gradient() const { return bytes_per_element(training.grad_dtype); }
-  Bytes moments() const {
-    return bytes_per_element(training.optimizer_dtype) * (training.optimizer == Optimizer::kAdam ? 2.0 : 1.0);
-  }
   // None where the parameters themselves are as wide.
   Bytes master() const {
     const Bytes element = bytes_per_element(training.master_dtype);
@@ -79,7 +77,7 @@ struct States {
 ModelStates ddp(const States& s) {
   return {.parameters = s.whole_weight() * s.parameters,
           .gradients = s.gradient() * s.trainable,
-          .optimizer = (s.moments() + s.master() + s.gradient_copy()) * s.trainable,
+          .optimizer = (s.moments + s.master() + s.gradient_copy()) * s.trainable,
           // Buckets are copies of all gradients unless gradient_as_bucket_view is set.
           .gradient_buckets = s.ranks > 1.0 ? s.gradient() * s.trainable : Bytes{}};
 }
@@ -88,7 +86,7 @@ ModelStates megatron(const States& s) {
   const double updated = s.training.zero_stage >= 1 ? s.sharded_trainable : s.trainable;
   return {.parameters = s.whole_weight() * s.parameters,
           .gradients = s.gradient() * s.trainable,
-          .optimizer = (s.moments() + s.master() + s.gradient_copy()) * updated};
+          .optimizer = (s.moments + s.master() + s.gradient_copy()) * updated};
 }
 
 // What the step of ZeRO's optimizer holds of the gradients of `updated` parameters at once: the averaged gradients,
@@ -107,7 +105,7 @@ ModelStates deepspeed(const States& s) {
   ModelStates states{
       .parameters = s.parameter() * (stage == 3 ? s.sharded + persistent * (1.0 - 1.0 / s.ranks) : s.parameters),
       .gradients = s.gradient() * trainable(2),
-      .optimizer = (s.moments() + s.master()) * trainable(1),
+      .optimizer = (s.moments + s.master()) * trainable(1),
       .gradient_buckets =
           s.ranks > 1.0 ? s.gradient() * (buckets * std::min(s.trainable, s.options().reduce_bucket_size)) : Bytes{},
       .update_gradients = s.gradient() * trainable(1) + copied_gradients(s, trainable(1))};
@@ -145,7 +143,7 @@ ModelStates fsdp(const States& s) {
   const double whole = accumulates_whole ? s.parameters : std::min(s.parameters, root + largest);
   return {.parameters = shard * s.sharded,
           .gradients = shard * s.sharded_trainable,
-          .optimizer = s.moments() * s.sharded_trainable,
+          .optimizer = s.moments * s.sharded_trainable,
           .gathered_weights = s.parameter() * gathered,
           .gradient_buckets = s.parameter() * whole + (copies ? s.gradient() * largest : Bytes{})};
 }
@@ -195,6 +193,12 @@ Bytes updating_gradient_element(const Training& training) {
   return max(bytes_per_element(training.grad_dtype), updated_element(training));
 }
 
+Bytes optimizer_state_bytes(const Scenario& scenario) {
+  const OptimizerTraits& traits = optimizer_traits(scenario.training.optimizer);
+  const double factored = traits.factored_moments * 2.0 / static_cast<double>(scenario.model.hidden);
+  return bytes_per_element(scenario.training.optimizer_dtype) * (traits.moments + factored) + Bytes{traits.bytes};
+}
+
 ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage) {
   const ParameterShare& share = layout.stage_shares[stage];
   const auto copies = static_cast<double>(scenario.layout.hsdp_shard);
@@ -202,6 +206,7 @@ ModelStates model_states(const Scenario& scenario, const Layout& layout, std::si
   const States states{
       .training = scenario.training,
       .units = layout.units[stage],
+      .moments = optimizer_state_bytes(scenario),
       .parameters = static_cast<double>(share.total()),
       .trainable = static_cast<double>(share.trainable()),
       .sharded = static_cast<double>(share.shared) / copies + static_cast<double>(share.experts) / expert_copies,

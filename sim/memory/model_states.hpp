@@ -26,6 +26,10 @@ Bytes updated_element(const Training& training);
 // megatron/core/optimizer/optimizer.py (main_param.grad); torch.optim reads gradients in the parameter's own format.
 Bytes updating_gradient_element(const Training& training);
 
+// What the scenario's optimizer keeps of one parameter beside it and its master copy. Factored moments are those of
+// square matrices as wide as the model: (r + c) / (r c) = 2 / hidden values; wider ones have fewer.
+Bytes optimizer_state_bytes(const Scenario& scenario);
+
 // Sources: ZeRO (arXiv 1910.02054, section 3 and 5), Megatron-LM docs/dist_optimizer.md, PyTorch's FSDP and
 // DistributedDataParallel documentation, deepspeed/runtime/zero/config.py.
 ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage);

@@ -1,5 +1,9 @@
 #include "sim/program/optimizer_step.hpp"
 
+#include <array>
+#include <numeric>
+#include <span>
+
 #include "sim/memory/model_states.hpp"
 
 namespace trainyard {
@@ -14,8 +18,8 @@ double updated(const Scenario& scenario) {
   return updated_element(scenario.training).value;
 }
 
-KernelRun multi_tensor_kernels(const Scenario& scenario, std::initializer_list<double> bytes_per_parameter,
-                               double parameters, const KernelCosts& costs) {
+KernelRun multi_tensor_kernels(const Scenario& scenario, std::span<const double> bytes_per_parameter, double parameters,
+                               const KernelCosts& costs) {
   KernelRun run;
   for (const double bytes : bytes_per_parameter) {
     if (bytes * parameters > 0.0) {
@@ -37,16 +41,21 @@ KernelRun optimizer_before_norm(const Scenario& scenario, const OptimizerShard& 
   // Gradients narrower than what they update are copied; fp16 training unscales them and looks for infinities.
   const double copy = grad < norm ? grad + norm : 0.0;
   const double unscale = scenario.training.precision == Precision::kFp16 ? 2.0 * norm : 0.0;
-  return multi_tensor_kernels(scenario, {copy, unscale, norm}, shard.parameters, costs);
+  return multi_tensor_kernels(scenario, std::array{copy, unscale, norm}, shard.parameters, costs);
 }
 
 namespace {
 
-// Adam reads gradient, parameter and two moments, and writes the last three; SGD with momentum keeps one moment.
-double states_traffic(const Scenario& scenario) {
-  const double moments = scenario.training.optimizer == Optimizer::kAdam ? 2.0 : 1.0;
-  return gradient_read(scenario) +
-         2.0 * (updated(scenario) + moments * bytes_per_element(scenario.training.optimizer_dtype).value);
+// Bytes per parameter of each of the optimizer's passes.
+using PassTraffic = std::array<double, std::tuple_size_v<decltype(OptimizerTraits::passes)>>;
+PassTraffic update_passes(const Scenario& scenario) {
+  const double states = optimizer_state_bytes(scenario).value;
+  PassTraffic out{};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const OptimizerPass& pass = optimizer_traits(scenario.training.optimizer).passes[i];
+    out[i] = pass.gradients * gradient_read(scenario) + pass.parameters * updated(scenario) + pass.states * states;
+  }
+  return out;
 }
 
 // The model computes with a narrower copy of what is updated.
@@ -57,18 +66,20 @@ bool casts(const Scenario& scenario, const OptimizerShard& shard) {
 }  // namespace
 
 Bytes update_traffic(const Scenario& scenario, const OptimizerShard& shard) {
-  return {states_traffic(scenario) + (casts(scenario, shard) ? shard.model_copy.value : 0.0)};
+  const PassTraffic passes = update_passes(scenario);
+  return {std::accumulate(passes.begin(), passes.end(), 0.0) + (casts(scenario, shard) ? shard.model_copy.value : 0.0)};
 }
 
 KernelRun optimizer_update(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs) {
   const double clip = 2.0 * gradient_read(scenario);  // gradients scaled by the clipping coefficient, read and written
-  const double update = states_traffic(scenario);
+  const auto [first, second, third] = update_passes(scenario);
   const double cast = casts(scenario, shard) ? updated(scenario) + shard.model_copy.value : 0.0;
-  return multi_tensor_kernels(scenario, {clip, update, cast}, shard.parameters, costs);
+  return multi_tensor_kernels(scenario, std::array{clip, first, second, third, cast}, shard.parameters, costs);
 }
 
 KernelRun zero_gradients(const Scenario& scenario, double parameters, const KernelCosts& costs) {
-  return multi_tensor_kernels(scenario, {bytes_per_element(scenario.training.grad_dtype).value}, parameters, costs);
+  return multi_tensor_kernels(scenario, std::array{bytes_per_element(scenario.training.grad_dtype).value}, parameters,
+                              costs);
 }
 
 }  // namespace trainyard

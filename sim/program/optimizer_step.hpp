@@ -17,7 +17,7 @@ struct OptimizerShard {
 KernelRun optimizer_before_norm(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs);
 // After it: the update itself and the cast of the new parameters.
 KernelRun optimizer_update(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs);
-// What an update reads and writes of one parameter where one pass does all of it, as optimizers on the host do.
+// What an update reads and writes of one parameter, the cast in the pass that updates it, as optimizers on the host do.
 Bytes update_traffic(const Scenario& scenario, const OptimizerShard& shard);
 // Setting the gradients of `parameters` in the buffer to zero before the first micro-batch.
 KernelRun zero_gradients(const Scenario& scenario, double parameters, const KernelCosts& costs);

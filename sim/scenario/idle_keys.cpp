@@ -42,7 +42,7 @@ bool has_narrow_gemms(const Scenario& scenario) {
   return bytes_per_element(precision) < storage_bytes_per_element(precision);
 }
 
-constexpr std::array<IdleKey, 13> kIdleKeys = {{
+constexpr std::array<IdleKey, 14> kIdleKeys = {{
     {"/layout/cp_type", "\"ring\"", "cp is 1, so no sequence is cut",
      [](const Scenario& s) { return s.layout.cp > 1; }},
     {"/layout/cp_inner", "1", "only cp_type hierarchical has inner groups",
@@ -53,6 +53,8 @@ constexpr std::array<IdleKey, 13> kIdleKeys = {{
     {"/layout/loss", "\"with-layers\"", "there is one stage of one chunk", has_stages},
     {"/training/p2p", "", "pp is 1, so no stage sends", [](const Scenario& s) { return s.layout.pp > 1; }},
     {"/training/master_dtype", "\"fp32\"", "parameters of fp32 have no master copy", keeps_master},
+    {"/training/optimizer_dtype", "\"fp32\"", "the optimizer keeps nothing, or in a format of its own",
+     [](const Scenario& s) { return optimizer_traits(s.training.optimizer).has_format(); }},
     {"/training/weight_copies", "2", "the GEMMs read the stored weights", has_narrow_gemms},
     {"/training/data_parallel/parameter_gather", "\"after-update\"", "ZeRO stage 0 shares out no parameters to gather",
      shares_out_states},

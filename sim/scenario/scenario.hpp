@@ -16,6 +16,7 @@
 #include "sim/scenario/framework.hpp"
 #include "sim/scenario/offload.hpp"
 #include "sim/scenario/operator_names.hpp"
+#include "sim/scenario/optimizer.hpp"
 #include "sim/scenario/variation.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "sim/schedules/schedule_table.hpp"
@@ -31,8 +32,6 @@ enum class Fold { kOn, kOff };
 enum class RecomputeMethod { kUniform, kBlock };
 inline constexpr NameTable<RecomputeMethod, 2> kRecomputeMethodNames{
     {{{"uniform", RecomputeMethod::kUniform}, {"block", RecomputeMethod::kBlock}}}};
-enum class Optimizer { kAdam, kSgd };
-inline constexpr NameTable<Optimizer, 2> kOptimizerNames{{{{"adam", Optimizer::kAdam}, {"sgd", Optimizer::kSgd}}}};
 
 // Where the input embedding stands, or the head with its loss.
 enum class EndPlacement {

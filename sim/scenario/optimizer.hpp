@@ -1,0 +1,59 @@
+#pragma once
+// What optimizers keep of every parameter and how often their kernels read and write it: one row each.
+#include <array>
+#include <cstddef>
+
+#include "sim/base/name_table.hpp"
+
+namespace trainyard {
+
+enum class Optimizer {
+  kAdam,
+  kSgd,  // with momentum, as it is used; kPlainSgd is without
+  kPlainSgd,
+  kMomentum,
+  kNesterov,
+  kAdamw,
+  kLamb,
+  kLars,
+  kAdafactor,
+  kLion,
+  kAdam8bit
+};
+inline constexpr std::size_t kOptimizers = 11;
+inline constexpr NameTable<Optimizer, kOptimizers> kOptimizerNames{{{{"adam", Optimizer::kAdam},
+                                                                     {"sgd", Optimizer::kSgd},
+                                                                     {"plain-sgd", Optimizer::kPlainSgd},
+                                                                     {"momentum", Optimizer::kMomentum},
+                                                                     {"nesterov", Optimizer::kNesterov},
+                                                                     {"adamw", Optimizer::kAdamw},
+                                                                     {"lamb", Optimizer::kLamb},
+                                                                     {"lars", Optimizer::kLars},
+                                                                     {"adafactor", Optimizer::kAdafactor},
+                                                                     {"lion", Optimizer::kLion},
+                                                                     {"adam-8bit", Optimizer::kAdam8bit}}}};
+
+// A kernel over all parameters of the rank: how many times it moves a gradient, a parameter and all that is kept of it,
+// a read and a write counted each. An update that a later kernel applies takes the gradient's place and format.
+struct OptimizerPass {
+  double gradients = 0.0;
+  double parameters = 0.0;
+  double states = 0.0;
+};
+
+// What an optimizer keeps beside the parameter. Its cost is that of its traffic: a few FLOPs for ten bytes.
+struct OptimizerTraits {
+  double moments = 0.0;  // values per parameter, in the optimizer's format (optimizer_dtype)
+  // Values for a row and a column of a matrix in the place of one for each of its entries; likewise.
+  double factored_moments = 0.0;
+  double bytes = 0.0;                   // per parameter, in a format of its own
+  std::array<OptimizerPass, 3> passes;  // those that move nothing are none
+
+  bool has_format() const { return moments + factored_moments > 0.0; }  // whether optimizer_dtype says anything
+};
+
+// Not modelled: all-reduces of the norms that lamb and lars take of tensors which ranks share out, and of adafactor's
+// sums: a few values for each tensor.
+const OptimizerTraits& optimizer_traits(Optimizer optimizer);
+
+}  // namespace trainyard
