@@ -22,7 +22,7 @@ constexpr std::array<OptimizerTraits, kOptimizers> kOptimizerTraits = {{
      .passes = {{{.gradients = 2.0, .parameters = 1.0, .states = 2.0},
                  {.gradients = 1.0, .parameters = 1.0},
                  {.gradients = 1.0, .parameters = 2.0}}}},
-    // Norms of parameters and gradients, then momentum. Source: arXiv 1708.03888; apex parallel/LARC.py.
+    // Norms of parameters and gradients, then momentum. Source: arXiv 1708.03888.
     {.moments = 1.0,
      .passes = {{{.gradients = 1.0, .parameters = 1.0}, {.gradients = 1.0, .parameters = 2.0, .states = 2.0}}}},
     // Sums of squares by row and column; the update in the gradient's place, with its norm; applied by the parameter's

@@ -21,11 +21,11 @@ TEST_CASE("the critical batch needs twice the samples of tiny ones, and half aga
 }
 
 TEST_CASE("every fitted reference reproduces its published points within the error that its file states") {
-  REQUIRE(batch_reference_names().size() >= 2);
+  REQUIRE(batch_reference_names().size() >= 6);
   for (const std::string& name : batch_reference_names()) {
     CAPTURE(name);
     const BatchReference reference = load_batch_reference(name, "--statistics");
-    CHECK(reference.points.size() >= 5);
+    CHECK(reference.points.size() >= 3);  // a line through two has no error to state
     CHECK(reference.fit.least_samples > 0.0);
     CHECK(reference.fit.critical_batch > 0.0);
     CHECK(reference.worst_error() <= reference.stated_error);
