@@ -1,6 +1,7 @@
 #include "kernels/kernel_costs.hpp"
 
 #include "kernels/calibration.hpp"
+#include "kernels/convolution_model.hpp"
 #include "kernels/gpu.hpp"
 #include "kernels/grouped_gemm_model.hpp"
 
@@ -26,6 +27,7 @@ class CalibratedKernelCosts final : public KernelCosts {
   Seconds gemm(const Gemm& work) const override { return on_share(work, {}); }
   Seconds grouped_gemm(const GroupedGemm& work) const override { return on_share(work, {}); }
   Seconds attention(const Attention& work) const override { return on_share(work, {}); }
+  Seconds convolution(const Convolution& work) const override { return on_share(work, {}); }
   Seconds memory_bound(const MemoryBound& work) const override { return on_share(work, {}); }
 
   KernelSensitivity sensitivity(const KernelWork& work) const override {
@@ -53,6 +55,9 @@ class CalibratedKernelCosts final : public KernelCosts {
     const AttentionCalibration& directions = calibration_.attention_for(work.precision, options_.attention_kernel);
     return attention_time(work, gpu_, work.direction == Direction::kForward ? directions.forward : directions.backward,
                           clock_ratio_, share);
+  }
+  Seconds on_share(const Convolution& work, const GpuShare& share) const {
+    return convolution_time(work, gpu_, calibration_, clock_ratio_, share);
   }
   Seconds on_share(const MemoryBound& work, const GpuShare& share) const {
     return memory_bound_time(work, gpu_, calibration_.memory_bound.elementwise, share);

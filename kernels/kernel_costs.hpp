@@ -27,6 +27,7 @@ class KernelCosts {
   virtual Seconds gemm(const Gemm& work) const = 0;
   virtual Seconds grouped_gemm(const GroupedGemm& work) const = 0;
   virtual Seconds attention(const Attention& work) const = 0;
+  virtual Seconds convolution(const Convolution& work) const = 0;
   virtual Seconds memory_bound(const MemoryBound& work) const = 0;
   // None unless the model knows.
   virtual KernelSensitivity sensitivity(const KernelWork& /*work*/) const { return {}; }
@@ -41,6 +42,8 @@ class KernelCosts {
             return grouped_gemm(concrete);
           } else if constexpr (std::is_same_v<Work, Attention>) {
             return attention(concrete);
+          } else if constexpr (std::is_same_v<Work, Convolution>) {
+            return convolution(concrete);
           } else {
             return memory_bound(concrete);
           }

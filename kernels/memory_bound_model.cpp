@@ -20,6 +20,16 @@ std::span<const ParameterField<MemoryBoundParameters>> memory_bound_parameter_fi
   return kMemoryBoundFields;
 }
 
+namespace {
+
+Seconds arithmetic_time(const MemoryBound& work, const GpuSpec& gpu, const GpuShare& share) {
+  const double there = std::max(1, gpu.multiprocessors - share.multiprocessors_held);
+  const double busy = work.multiprocessors > 0 ? std::min(there, static_cast<double>(work.multiprocessors)) : there;
+  return Seconds{work.cycles / (busy * gpu.boost_clock.value)};
+}
+
+}  // namespace
+
 Seconds memory_bound_time(const MemoryBound& work, const GpuSpec& gpu, const MemoryBoundParameters& parameters,
                           const GpuShare& share) {
   if (!(work.traffic > Bytes{})) {
@@ -29,8 +39,10 @@ Seconds memory_bound_time(const MemoryBound& work, const GpuSpec& gpu, const Mem
   const double hits = std::clamp(1.0 - beyond_cache / parameters.eviction_share, 0.0, 1.0);
   // The cache may help but never hurt: a fit may place its rate below the memory's.
   const double cached_rate = std::max(parameters.cache_efficiency, parameters.memory_efficiency);
-  return parameters.fixed_time + work.traffic / (gpu.memory_bandwidth * cached_rate) * hits +
-         work.traffic / (gpu.memory_bandwidth * (parameters.memory_efficiency * share.memory)) * (1.0 - hits);
+  const Seconds moved =
+      work.traffic / (gpu.memory_bandwidth * cached_rate) * hits +
+      work.traffic / (gpu.memory_bandwidth * (parameters.memory_efficiency * share.memory)) * (1.0 - hits);
+  return parameters.fixed_time + max(moved, arithmetic_time(work, gpu, share));
 }
 
 }  // namespace trainyard

@@ -226,4 +226,20 @@ ModelSpec read_catalogue_model(const JsonReader& json, std::string_view name) {
   return model;
 }
 
+ModelSpec read_network_model(const JsonReader& json, std::string_view name) {
+  json.expect_keys({"name", "input", "units", "note", "sources"});
+  const auto stated_name = json.find("name");
+  ModelSpec model;
+  model.name = stated_name ? stated_name->text() : std::string(name);
+  model.family = "network";
+  model.network = std::make_shared<const NetworkSpec>(read_network_spec(json));
+  model.layers = static_cast<std::int64_t>(model.network->units.size());
+  model.hidden = model.heads = model.kv_heads = model.head_dim = model.ffn = model.seq_len = 1;
+  model.vocab = model.network->units.back().out().elements();
+  model.positions = Positions::kNone;
+  model.mask = Mask::kFull;
+  model.tied_embeddings = Presence::kAbsent;
+  return model;
+}
+
 }  // namespace trainyard

@@ -23,6 +23,9 @@ LayerKind layer_kind(const ModelSpec& model, std::int64_t index) {
   const Stack stack = model.encoder_layers == 0      ? Stack::kDecoderOnly
                       : index < model.encoder_layers ? Stack::kEncoder
                                                      : Stack::kDecoder;
+  if (model.network) {
+    return {.unit = model.network->first_alike[static_cast<std::size_t>(index)]};
+  }
   return {.feed_forward = has_experts(model, index) ? FeedForward::kExperts : FeedForward::kDense,
           .span = has_window(model, index) ? AttentionSpan::kWindow : AttentionSpan::kGlobal,
           .stack = stack};

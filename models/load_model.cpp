@@ -77,13 +77,17 @@ ModelSpec read_model(const JsonReader& json, std::string_view name) {
   if (json.has("model_type")) {
     return read_huggingface_model(json, name);
   }
+  if (json.has("units")) {
+    return read_network_model(json, name);
+  }
   if (!json.has("family")) {
-    throw UserError({.file = json.file(),
-                     .pointer = json.pointer().empty() ? "/" : json.pointer(),
-                     .allowed = fmt::format("family: {}; or model_type: {}", join_names(model_families()),
-                                            join_names(huggingface_model_types())),
-                     .problem = "neither a family (the catalogue's keys) nor a model_type (Hugging Face)",
-                     .remedy = "see trainyard list families and models/README.md"});
+    throw UserError(
+        {.file = json.file(),
+         .pointer = json.pointer().empty() ? "/" : json.pointer(),
+         .allowed = fmt::format("family: {}; units (a list of layers); or model_type: {}", join_names(model_families()),
+                                join_names(huggingface_model_types())),
+         .problem = "neither a family (the catalogue's keys) nor units (a network) nor a model_type (Hugging Face)",
+         .remedy = "see trainyard list families and models/README.md"});
   }
   return read_catalogue_model(json, name);
 }

@@ -1,14 +1,16 @@
 #pragma once
-// What is trained: the architecture of a transformer, its parameters and FLOPs. Nothing here knows a cluster or a
-// layout.
+// What is trained: the architecture of a transformer, or a network as a list of layers, its parameters and FLOPs.
+// Nothing here knows a cluster or a layout.
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "models/network.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/base/quantity.hpp"
 #include "sim/base/work.hpp"
@@ -30,6 +32,7 @@ enum class FeedForward { kDense, kExperts };
 enum class AttentionSpan { kGlobal, kWindow };
 enum class Stack { kDecoderOnly, kEncoder, kDecoder };  // kDecoder also attends to the encoder's output
 struct LayerKind {
+  std::int64_t unit = 0;  // of a network: the first of its units that is like this one
   FeedForward feed_forward = FeedForward::kDense;
   AttentionSpan span = AttentionSpan::kGlobal;
   Stack stack = Stack::kDecoderOnly;
@@ -126,6 +129,9 @@ struct ModelSpec {
   std::int64_t relative_buckets = 0;  // of Positions::kRelative
   std::optional<Vision> vision;
   std::optional<LowRankAdapters> adapters;
+  // In place of a transformer: its units are the layers, a sample is one token, its outputs are the vocabulary. The
+  // other sizes are 1 then.
+  std::shared_ptr<const NetworkSpec> network;
   std::vector<std::string> notes;  // what a reader of the file must be told: left out, or taken from defaults
 
   bool gated() const { return activation == Activation::kSwiGlu || activation == Activation::kGeGlu; }

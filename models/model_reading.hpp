@@ -16,10 +16,14 @@ struct ModelLimits {
   static constexpr std::int64_t kVocab = 1 << 27;
   static constexpr std::int64_t kSeqLen = 1 << 30;
   static constexpr std::int64_t kExperts = 1 << 16;
+  static constexpr std::int64_t kImageSide = 1 << 16;
 };
 
 ModelSpec read_catalogue_model(const JsonReader& json, std::string_view name);
 ModelSpec read_huggingface_model(const JsonReader& json, std::string_view name);
+
+// What a list of layers has in place of a transformer's sizes.
+ModelSpec read_network_model(const JsonReader& json, std::string_view name);
 
 // What the models of a family have in common, unless their file says otherwise.
 ModelSpec family_defaults(const JsonReader& family);

@@ -94,6 +94,15 @@ struct ShardShape {
   std::int64_t local_seq_len() const { return (seq_len + cp - 1) / cp; }  // of this rank
 };
 
+// What batch norms do on the way: nothing else; the sum and the activation behind them (Source: NVIDIA
+// DeepLearningExamples, MxNet/Classification/RN50v1.5, --fuse-bn-relu, --fuse-bn-add-relu); these, and their statistics
+// in the convolutions around them (Source: cuDNN, CUDNN_FUSED_SCALE_BIAS_ACTIVATION_CONV_BNSTATS).
+enum class BatchNormFusion { kNone, kActivation, kConvolution };
+inline constexpr NameTable<BatchNormFusion, 3> kBatchNormFusionNames{
+    {{{"none", BatchNormFusion::kNone},
+      {"activation", BatchNormFusion::kActivation},
+      {"convolution", BatchNormFusion::kConvolution}}}};
+
 // What a framework fuses into one kernel. Every option changes the list, never a hidden factor.
 struct OperatorOptions {
   AttentionKernel attention = AttentionKernel::kFlash;
@@ -103,6 +112,8 @@ struct OperatorOptions {
   Fusion rope = Fusion::kOn;
   Fusion cross_entropy = Fusion::kOff;      // fused loss without fp32 copy of the logits
   Fusion wgrad_accumulation = Fusion::kOn;  // weight gradient accumulates in the GEMM's epilogue
+  BatchNormFusion batch_norm = BatchNormFusion::kNone;
+  ImageLayout images = ImageLayout::kNchw;  // in which convolutions, pools and batch norms see them
   Fusion linear_bias = Fusion::kOn;         // bias in the GEMM's epilogue, its gradient in the wgrad GEMM's
   // One GEMM for query, key and value and one for SwiGLU's gate and up projections, or one each.
   Fusion merged_projections = Fusion::kOn;
@@ -167,10 +178,10 @@ struct HostSync {
 struct Operator {
   std::string_view name;  // a string literal: "qkv", "core_attention", "mlp_up", "tp_all_reduce", ...
   Pass pass = Pass::kForward;
-  std::variant<Gemm, GroupedGemm, Attention, MemoryBound, GroupCollective, HostSync> work;
+  std::variant<Gemm, GroupedGemm, Attention, Convolution, MemoryBound, GroupCollective, HostSync> work;
 };
 
-// FLOPs that the list's GEMMs and attention kernels execute.
+// FLOPs that the list's GEMMs, attention kernels and convolutions execute.
 Flops executed_flops(std::span<const Operator> operators);
 
 // One transformer layer of a kind, read off its description (models/blocks). The backward list is in execution order:

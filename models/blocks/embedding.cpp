@@ -147,6 +147,9 @@ void embedded_patches(Description& description) {
 
 // The stacks that have embeddings of their own tokens.
 std::vector<LayerKind> embedded_stacks(const ModelSpec& model) {
+  if (model.network) {
+    return {};  // its first unit reads the samples
+  }
   if (model.encoder_layers > 0) {
     return {{.stack = Stack::kEncoder}, {.stack = Stack::kDecoder}};
   }

@@ -1,6 +1,7 @@
 // Final norm, vocabulary-parallel logits and cross entropy of the last stage; BERT's heads.
 #include "models/blocks/ends.hpp"
 #include "models/blocks/linear.hpp"
+#include "models/blocks/network.hpp"
 #include "models/blocks/norm.hpp"
 
 namespace trainyard {
@@ -168,6 +169,10 @@ void logits(Description& description) {
 // The head works on the tokens of the last layer.
 Description head_description(const ModelSpec& model, const ShardShape& shape, const OperatorOptions& options) {
   Description description(ShardContext(model, shape, options, layer_kind(model, model.layers - 1)));
+  if (model.network) {
+    network_loss(description);
+    return description;
+  }
   if (model.final_norm == Presence::kPresent) {
     const Norm final_norm = of_hidden(description, "final_norm");
     norm_kernels(description, final_norm, hidden_norm_input(description, "final_norm_input"));

@@ -6,6 +6,7 @@
 
 #include "models/blocks/blocks.hpp"
 #include "models/blocks/linear.hpp"
+#include "models/blocks/network.hpp"
 #include "models/blocks/norm.hpp"
 #include "models/blocks/residual.hpp"
 
@@ -95,6 +96,10 @@ Tensor normed_input(Description& description, const Branch& branch, const std::o
 
 void layer(Description& description) {
   const ModelSpec& model = description.model();
+  if (model.network) {
+    network_unit(description);
+    return;
+  }
   description.set_input(
       {.name = "layer_input", .elements = description.hidden_shard(), .element = description.residual_element()});
   std::optional<Tensor> side_by_side;

@@ -83,6 +83,9 @@ void Kernels::gemms_forward(std::int64_t tokens) {
 }
 
 void Kernels::dgrad(std::int64_t tokens) {
+  if (linear_.input_gradient == Presence::kAbsent) {
+    return;
+  }
   for (const std::int64_t out : linear_.outputs) {
     gemm(Pass::kDgrad, {.m = tokens, .n = linear_.in, .k = out}, list_.element());
   }

@@ -26,6 +26,7 @@ struct Linear {
   std::optional<Precision> precision;  // where it is not the shape's
   std::optional<Module> module{};      // the name by which it may have an adapter
   std::string_view adapter_kept{};     // the name of what that keeps
+  Presence input_gradient = Presence::kPresent;  // absent where nothing before it trains
 
   std::int64_t out() const;
 };

@@ -70,6 +70,8 @@ Flops executed_flops(std::span<const Operator> operators) {
       total += grouped->flops();
     } else if (const auto* attention = std::get_if<Attention>(&op.work)) {
       total += attention->flops();
+    } else if (const auto* convolution = std::get_if<Convolution>(&op.work)) {
+      total += convolution->flops();
     }
   }
   return total;

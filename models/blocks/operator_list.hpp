@@ -16,6 +16,8 @@ class OperatorList : public ShardContext {
   void gemm(std::string_view name, Pass pass, const Gemm& work) { add(name, pass, work); }
   void grouped_gemm(std::string_view name, Pass pass, const GroupedGemm& work) { add(name, pass, work); }
   void attention(std::string_view name, Pass pass, const Attention& work) { add(name, pass, work); }
+  void convolution(std::string_view name, Pass pass, const Convolution& work) { add(name, pass, work); }
+  void memory_bound(std::string_view name, Pass pass, const MemoryBound& work) { add(name, pass, work); }
   // A kernel that moves `bytes_per_element` for each of `elements`.
   void elementwise(std::string_view name, Pass pass, std::int64_t elements, Bytes bytes_per_element);
   // `launches` kernels that each read and write one fp32 number for each of `elements`.
@@ -51,7 +53,7 @@ class OperatorList : public ShardContext {
 
  private:
   void add(std::string_view name, Pass pass,
-           std::variant<Gemm, GroupedGemm, Attention, MemoryBound, GroupCollective, HostSync> work) {
+           std::variant<Gemm, GroupedGemm, Attention, Convolution, MemoryBound, GroupCollective, HostSync> work) {
     // What a frozen base does not compute: gradients of its parameters.
     if (pass != Pass::kWgrad || !model().adapters || in_adapter_) {
       operators_.push_back({.name = name, .pass = pass, .work = std::move(work)});

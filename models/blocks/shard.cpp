@@ -21,7 +21,8 @@ std::int64_t countable_tokens(const ModelSpec& model, const ShardShape& shape) {
   const std::int64_t head = std::max(model.head_dim, model.latent ? model.latent->query_dim() : 0);
   const double width =
       std::max({real(std::max(model.vocab, shape.padded_vocab)), real(model.heads) * real(shape.seq_len),
-                real(model.heads) * real(head), real(model.ffn), real(model.hidden) * experts, expert_width * experts});
+                real(model.heads) * real(head), real(model.ffn), real(model.hidden) * experts, expert_width * experts,
+                model.network ? real(model.network->widest()) : 0.0});
   if (tokens * width > kMostElements) {
     throw UserError({.file = "scenario",
                      .pointer = "/training/micro_batch",

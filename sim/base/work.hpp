@@ -141,13 +141,58 @@ struct Attention {
   auto operator<=>(const Attention&) const = default;
 };
 
+// Forward; the gradient of the input; the gradient of the filters.
+enum class ConvolutionPass { kForward, kInputGradient, kFilterGradient };
+inline constexpr NameTable<ConvolutionPass, 3> kConvolutionPassNames{
+    {{{"forward", ConvolutionPass::kForward},
+      {"input_gradient", ConvolutionPass::kInputGradient},
+      {"filter_gradient", ConvolutionPass::kFilterGradient}}}};
+
+// Which numbers of an image lie side by side: those of a row, or the channels of a pixel.
+// By precision: the channels in 16 bits, whose tensor cores want them so, rows in 32.
+enum class ImageLayout { kNchw, kNhwc, kByPrecision };
+inline constexpr NameTable<ImageLayout, 3> kImageLayoutNames{
+    {{{"nchw", ImageLayout::kNchw}, {"nhwc", ImageLayout::kNhwc}, {"by-precision", ImageLayout::kByPrecision}}}};
+
+// A convolution of `images` x `channels` x `height` x `width` with `filters` of `filter_height` x `filter_width` over
+// the channels of their group; zeros are added at all four borders. Shapes are those of the forward pass in every pass.
+struct Convolution {
+  std::int64_t images = 0;
+  std::int64_t channels = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t filters = 0;
+  std::int64_t filter_height = 1;
+  std::int64_t filter_width = 1;
+  std::int64_t stride = 1;
+  std::int64_t pad_height = 0;
+  std::int64_t pad_width = 0;
+  std::int64_t groups = 1;  // divides channels and filters
+  ConvolutionPass pass = ConvolutionPass::kForward;
+  ImageLayout layout = ImageLayout::kNchw;
+  Precision precision = Precision::kBf16;
+
+  constexpr std::int64_t out_height() const { return (height + 2 * pad_height - filter_height) / stride + 1; }
+  constexpr std::int64_t out_width() const { return (width + 2 * pad_width - filter_width) / stride + 1; }
+  constexpr std::int64_t inputs() const { return images * channels * height * width; }
+  constexpr std::int64_t outputs() const { return images * filters * out_height() * out_width(); }
+  constexpr std::int64_t weights() const { return filters * (channels / groups) * filter_height * filter_width; }
+  constexpr Flops flops() const {
+    return {2.0 * static_cast<double>(images * out_height() * out_width()) * static_cast<double>(weights())};
+  }
+  auto operator<=>(const Convolution&) const = default;
+};
+
 // A kernel bound by HBM: bytes read plus bytes written.
 struct MemoryBound {
   Bytes traffic{};
+  // Or by arithmetic: cycles of a multiprocessor, over all of them, and how many share them at most (zero: all).
+  double cycles = 0.0;
+  std::int64_t multiprocessors = 0;
   auto operator<=>(const MemoryBound&) const = default;
 };
 
-using KernelWork = std::variant<Gemm, GroupedGemm, Attention, MemoryBound>;
+using KernelWork = std::variant<Gemm, GroupedGemm, Attention, Convolution, MemoryBound>;
 
 // Collective operations; sizes follow nccl-tests: bytes per rank for all-reduce, broadcast, reduce and send/recv, total
 // bytes over all ranks for all-gather, reduce-scatter, all-to-all, gather and scatter. All-to-all-v, whose members send

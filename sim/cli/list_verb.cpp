@@ -45,10 +45,13 @@ Entries list_models() {
           {"ffn", model.ffn},
           {"vocab", model.vocab},
           {"seq_len", model.seq_len}},
-         fmt::format("{:<6} {:>9.3f} B parameters  {:>3} layers  hidden {:>5}  {:>3} heads  {:>3} kv heads  ffn "
-                     "{:>6}  vocabulary {:>6}  {:>6} tokens",
-                     model.family, count / 1e9, model.layers, model.hidden, model.heads, model.kv_heads, model.ffn,
-                     model.vocab, model.seq_len)});
+         model.network
+             ? fmt::format("{:<6} {:>9.3f} B parameters  {:>3} units   {} outputs", model.family, count / 1e9,
+                           model.layers, model.vocab)
+             : fmt::format("{:<6} {:>9.3f} B parameters  {:>3} layers  hidden {:>5}  {:>3} heads  {:>3} kv heads  ffn "
+                           "{:>6}  vocabulary {:>6}  {:>6} tokens",
+                           model.family, count / 1e9, model.layers, model.hidden, model.heads, model.kv_heads,
+                           model.ffn, model.vocab, model.seq_len)});
   }
   return out;
 }

@@ -8,7 +8,7 @@ namespace trainyard {
 namespace {
 
 std::int64_t padded_vocab(const Scenario& scenario) {
-  if (scenario.model.vision) {
+  if (scenario.model.vision || scenario.model.network) {
     return scenario.model.vocab;  // classes are not padded
   }
   const std::int64_t multiple = scenario.framework.vocab_multiple * scenario.layout.tp;

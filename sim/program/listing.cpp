@@ -32,6 +32,9 @@ OperatorListing listing(const std::vector<Operator>& operators, const KernelCost
 }  // namespace
 
 std::string part_name(const ModelSpec& model, const LayerKind& kind) {
+  if (model.network) {
+    return model.network->units[static_cast<std::size_t>(kind.unit)].name;
+  }
   std::string name = kind.stack == Stack::kEncoder   ? "encoder layer"
                      : kind.stack == Stack::kDecoder ? "decoder layer"
                                                      : "layer";

@@ -45,6 +45,23 @@ struct ToJson {
             {"precision", kPrecisionNames.name_of(attention.precision)},
             {"flops", attention.flops().value}};
   }
+  Json operator()(const Convolution& work) const {
+    return {{"kind", "convolution"},
+            {"pass", kConvolutionPassNames.name_of(work.pass)},
+            {"images", work.images},
+            {"channels", work.channels},
+            {"height", work.height},
+            {"width", work.width},
+            {"filters", work.filters},
+            {"filter_height", work.filter_height},
+            {"filter_width", work.filter_width},
+            {"stride", work.stride},
+            {"pad_height", work.pad_height},
+            {"pad_width", work.pad_width},
+            {"groups", work.groups},
+            {"precision", kPrecisionNames.name_of(work.precision)},
+            {"flops", work.flops().value}};
+  }
   Json operator()(const MemoryBound& kernel) const {
     return {{"kind", "memory_bound"}, {"traffic_bytes", kernel.traffic.value}};
   }

@@ -49,6 +49,13 @@ struct Describe {
                         attention.seq_kv, attention.head_dim),
             gigaflops(attention.flops())};
   }
+  Words operator()(const Convolution& work) const {
+    const std::string groups = work.groups > 1 ? fmt::format(" in {} groups", work.groups) : std::string();
+    return {fmt::format("convolution {} of {} x {} x {} x {} with {} x {} x {}{}, stride {}",
+                        kConvolutionPassNames.name_of(work.pass), work.images, work.channels, work.height, work.width,
+                        work.filters, work.filter_height, work.filter_width, groups, work.stride),
+            gigaflops(work.flops())};
+  }
   Words operator()(const MemoryBound& kernel) const { return {"memory", to_text(kernel.traffic)}; }
   Words operator()(const GroupCollective& collective) const {
     return {fmt::format("{} of {}{}", kCollectiveOpNames.name_of(collective.op),

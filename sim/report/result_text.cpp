@@ -30,9 +30,9 @@ std::string scenario_text(const Scenario& scenario) {
   out += fmt::format("  layout    tp {}  pp {}  vpp {}  cp {}  ep {}  dp {}  sequence parallel {}  order {}\n",
                      layout.tp, layout.pp, layout.vpp, layout.cp, layout.ep, layout.dp,
                      layout.sequence_parallel == SequenceParallel::kOn ? "on" : "off", layout.order);
-  out +=
-      fmt::format("  batch     {} sequences of {} tokens: {} micro-batches of {} on each of {} replicas\n",
-                  training.global_batch, training.seq_len, scenario.micro_batches(), training.micro_batch, layout.dp);
+  out += fmt::format("  batch     {} {}: {} micro-batches of {} on each of {} replicas\n", training.global_batch,
+                     scenario.model.network ? "samples" : fmt::format("sequences of {} tokens", training.seq_len),
+                     scenario.micro_batches(), training.micro_batch, layout.dp);
   out += fmt::format("  recipe    {}  {}  recompute {}  ZeRO {}  schedule {}  gradients {}\n",
                      kPrecisionNames.name_of(training.precision), kOptimizerNames.name_of(training.optimizer),
                      kRecomputeNames.name_of(training.recompute), training.zero_stage, schedule_text(training),
@@ -53,8 +53,11 @@ std::string rates_text(const Scenario& scenario, const Report& report, const Unc
     out += fmt::format("  ({} to {})", to_text(uncertainty.low), to_text(*uncertainty.high));
   }
   out += fmt::format("\n              {}\n", uncertainty.basis);
-  out += fmt::format("throughput    {:.0f} tokens/s, {:.1f} per GPU; {:.2f} sequences/s\n", report.tokens_per_second,
-                     report.tokens_per_second / static_cast<double>(scenario.gpus), report.samples_per_second);
+  const std::string sequences =
+      scenario.model.network ? std::string() : fmt::format("; {:.2f} sequences/s", report.samples_per_second);
+  out += fmt::format("throughput    {:.0f} {}/s, {:.1f} per GPU{}\n", report.tokens_per_second,
+                     scenario.model.network ? "samples" : "tokens",
+                     report.tokens_per_second / static_cast<double>(scenario.gpus), sequences);
   out += fmt::format("utilisation   {} per GPU, MFU {:.1f} %, HFU {:.1f} %\n", to_text(report.model_flops_per_gpu),
                      report.mfu * 100.0, report.hfu * 100.0);
   return out;

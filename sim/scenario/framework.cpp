@@ -24,6 +24,8 @@ OperatorOptions read_operators(const JsonReader& json) {
                     "bias_gelu",
                     "bias_dropout_add",
                     "norm",
+                    "batch_norm",
+                    "images",
                     "rope",
                     "cross_entropy",
                     "wgrad_accumulation",
@@ -66,6 +68,9 @@ OperatorOptions read_operators(const JsonReader& json) {
       option = found->boolean() ? TensorOverlap::kOn : TensorOverlap::kOff;
     }
   };
+  options.batch_norm =
+      json.has("batch_norm") ? json.at("batch_norm").choice(kBatchNormFusionNames) : options.batch_norm;
+  options.images = json.has("images") ? json.at("images").choice(kImageLayoutNames) : options.images;
   fusion_if_stated("router", options.router);
   fusion_if_stated("permutation", options.permutation);
   fusion_if_stated("grouped_gemm", options.grouped_gemm);

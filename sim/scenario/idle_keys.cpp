@@ -42,7 +42,7 @@ bool has_narrow_gemms(const Scenario& scenario) {
   return bytes_per_element(precision) < storage_bytes_per_element(precision);
 }
 
-constexpr std::array<IdleKey, 14> kIdleKeys = {{
+constexpr std::array<IdleKey, 15> kIdleKeys = {{
     {"/layout/cp_type", "\"ring\"", "cp is 1, so no sequence is cut",
      [](const Scenario& s) { return s.layout.cp > 1; }},
     {"/layout/cp_inner", "1", "only cp_type hierarchical has inner groups",
@@ -55,6 +55,8 @@ constexpr std::array<IdleKey, 14> kIdleKeys = {{
     {"/training/master_dtype", "\"fp32\"", "parameters of fp32 have no master copy", keeps_master},
     {"/training/optimizer_dtype", "\"fp32\"", "the optimizer keeps nothing, or in a format of its own",
      [](const Scenario& s) { return optimizer_traits(s.training.optimizer).has_format(); }},
+    {"/training/image_layout", "", "the model has no images of layers",
+     [](const Scenario& s) { return s.model.network != nullptr; }},
     {"/training/weight_copies", "2", "the GEMMs read the stored weights", has_narrow_gemms},
     {"/training/data_parallel/parameter_gather", "\"after-update\"", "ZeRO stage 0 shares out no parameters to gather",
      shares_out_states},

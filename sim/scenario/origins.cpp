@@ -51,8 +51,11 @@ struct Source {
 };
 
 Source model_source(const Scenario& scenario) {
-  return {Origin::kCatalogue, fmt::format("model {}", scenario.model.name),
-          Json{{"training", {{"seq_len", scenario.model.seq_len}}}}};
+  Json training = {{"seq_len", scenario.model.seq_len}};
+  if (scenario.model.network) {
+    training["recompute"] = "none";
+  }
+  return {Origin::kCatalogue, fmt::format("model {}", scenario.model.name), Json{{"training", training}}};
 }
 
 Source cluster_source(const Scenario& scenario) {
@@ -88,6 +91,7 @@ Source profile_source(const Scenario& scenario) {
                  {"zero_stage", profile.default_zero_stage},
                  {"p2p", kExchangeNames.name_of(profile.exchange)},
                  {"attention", kAttentionNames.name_of(profile.operators.attention)},
+                 {"image_layout", kImageLayoutNames.name_of(profile.operators.images)},
                  {"loss_kernel", kLossKernelNames.name_of(profile.operators.cross_entropy)},
                  {"data_parallel", std::move(stated_options)}}}}};
 }

@@ -130,31 +130,19 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   const ModelSpec& model = scenario.model;
   const Parallelism& layout = scenario.layout;
   const FrameworkProfile& framework = scenario.framework;
-  json.expect_keys({"seq_len",
-                    "micro_batch",
-                    "global_batch",
-                    "precision",
-                    "optimizer",
-                    "recompute",
-                    "recompute_method",
-                    "recompute_layers",
-                    "recompute_modules",
-                    "zero_stage",
-                    "data_parallel",
-                    "schedule",
-                    "micro_batch_group",
-                    "p2p",
-                    "grad_dtype",
-                    "optimizer_dtype",
-                    "master_dtype",
-                    "weight_copies",
-                    "experts",
-                    "offload",
-                    "distributed_debug",
-                    "param_dtype",
-                    "attention",
-                    "loss_kernel",
-                    "collective_algorithm"});
+  json.expect_keys({"seq_len",           "micro_batch",
+                    "global_batch",      "precision",
+                    "optimizer",         "recompute",
+                    "recompute_method",  "recompute_layers",
+                    "recompute_modules", "zero_stage",
+                    "data_parallel",     "schedule",
+                    "micro_batch_group", "p2p",
+                    "grad_dtype",        "optimizer_dtype",
+                    "master_dtype",      "weight_copies",
+                    "experts",           "offload",
+                    "distributed_debug", "param_dtype",
+                    "attention",         "loss_kernel",
+                    "image_layout",      "collective_algorithm"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -174,7 +162,8 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
     training.weight_copies = found->integer(0, 2);
   }
   training.optimizer = choice_or(json, "optimizer", kOptimizerNames, Optimizer::kAdam);
-  training.recompute = choice_or(json, "recompute", kRecomputeNames, framework.default_recompute);
+  training.recompute =
+      choice_or(json, "recompute", kRecomputeNames, model.network ? Recompute::kNone : framework.default_recompute);
   training.recompute_method = choice_or(json, "recompute_method", kRecomputeMethodNames, RecomputeMethod::kUniform);
   training.recompute_layers = count("recompute_layers", 1, model.layers);
   if (const auto found = json.find("recompute_modules")) {
@@ -261,6 +250,13 @@ Scenario read_what(const JsonReader& json) {
   return scenario;
 }
 
+ImageLayout settled(ImageLayout layout, Precision precision) {
+  if (layout != ImageLayout::kByPrecision) {
+    return layout;
+  }
+  return bytes_per_element(precision) < bytes_per_element(Precision::kFp32) ? ImageLayout::kNhwc : ImageLayout::kNchw;
+}
+
 // The layout and the recipe of the document, not yet checked against one another.
 void read_how(Scenario& scenario, const JsonReader& json) {
   scenario.layout = read_layout(section(json, "layout"), scenario.model, scenario.framework);
@@ -278,6 +274,8 @@ void read_how(Scenario& scenario, const JsonReader& json) {
   OperatorOptions& operators = scenario.framework.operators;
   operators.attention = choice_or(training, "attention", kAttentionNames, operators.attention);
   operators.cross_entropy = choice_or(training, "loss_kernel", kLossKernelNames, operators.cross_entropy);
+  operators.images =
+      settled(choice_or(training, "image_layout", kImageLayoutNames, operators.images), scenario.training.precision);
   if (!section(json, "layout").has("vpp")) {
     scenario.layout.vpp = default_chunks(scenario.training);
   }

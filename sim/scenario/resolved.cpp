@@ -66,6 +66,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
     out["training"]["experts"] = expert_routing_json(training.experts);
   }
   out["training"]["attention"] = kAttentionNames.name_of(scenario.framework.operators.attention);
+  if (scenario.model.network) {
+    out["training"]["image_layout"] = kImageLayoutNames.name_of(scenario.framework.operators.images);
+  }
   out["training"]["loss_kernel"] = kLossKernelNames.name_of(scenario.framework.operators.cross_entropy);
   echo_pipeline(scenario, out);
   out["framework"] = scenario.framework.name;

@@ -233,6 +233,30 @@ bool passes_take_turns(const Scenario& scenario) {
   return takes_turns(pass_orders(scenario.training.schedule, shape).front());
 }
 
+// A network's layers are whole on every rank, which reads samples of its own.
+void check_network(const Place& place, const Scenario& scenario) {
+  struct Cut {
+    std::string_view pointer;
+    std::int64_t ranks;
+  };
+  const Parallelism& layout = scenario.layout;
+  for (const Cut& cut : {Cut{"/layout/tp", layout.tp}, Cut{"/layout/pp", layout.pp}, Cut{"/layout/cp", layout.cp},
+                         Cut{"/layout/ep", layout.ep}}) {
+    if (cut.ranks > 1) {
+      place.fail(std::string(cut.pointer), "networks of layers are trained data-parallel: no rank has a part of them",
+                 fmt::format("{}", cut.ranks), "1", "leave it out, and use data_parallel fsdp to cut the states");
+    }
+  }
+  if (scenario.training.seq_len != 1) {
+    place.fail("/training/seq_len", "a sample of a network is one token", fmt::format("{}", scenario.training.seq_len),
+               "1", "leave it out");
+  }
+  if (scenario.training.recompute == Recompute::kSelective) {
+    place.fail("/training/recompute", "modules that are recomputed selectively are those of transformers", "selective",
+               "none, full", "use full, which repeats whole units");
+  }
+}
+
 }  // namespace
 
 void check_layout(const Scenario& scenario, const std::string& file) {
@@ -249,6 +273,9 @@ void check_layout(const Scenario& scenario, const std::string& file) {
     place.fail("/layout", "tp * pp * cp * dp must equal the number of GPUs",
                fmt::format("{} * {} * {} * {} on {} GPUs", layout.tp, layout.pp, layout.cp, layout.dp, scenario.gpus),
                fmt::format("a product of {}", scenario.gpus), "leave dp out: it becomes what remains");
+  }
+  if (model.network) {
+    check_network(place, scenario);
   }
   if (model.heads % layout.tp != 0) {
     place.fail("/layout/tp", "attention heads must be divisible by tp", number(layout.tp),

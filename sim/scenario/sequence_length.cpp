@@ -17,6 +17,9 @@ std::int64_t choose_seq_len(const JsonReader& training, const ModelSpec& model, 
   if (const auto stated = training.find("seq_len")) {
     return stated->integer(1, kMostTokens);
   }
+  if (model.network) {
+    return 1;  // a sample
+  }
   if (model.seq_len <= kLongestDefaultSequence) {
     notes.push_back(
         fmt::format("sequences of {} tokens, the longest of {}; training.seq_len (--seq-len) sets another length",

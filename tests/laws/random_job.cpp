@@ -10,6 +10,7 @@
 #include "sim/base/random.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/schedules/schedule.hpp"
+#include "tests/transformer_names.hpp"
 
 namespace trainyard::checks {
 namespace {
@@ -41,7 +42,7 @@ std::int64_t number_of(const Json& json, const char* key, std::int64_t absent) {
 // A catalogue model of a few layers, short sequences and few experts.
 Json small_model(Dice& dice) {
   const std::filesystem::path folder = std::filesystem::path(TRAINYARD_SOURCE_DIR) / "models" / "catalogue";
-  Json model = read_json_file(folder / (dice.any(model_names()) + ".json"));
+  Json model = read_json_file(folder / (dice.any(checks::transformer_names()) + ".json"));
   model["layers"] = 2 * (1 + dice.below(6));
   if (model.contains("encoder_layers")) {
     model["encoder_layers"] = model["layers"].get<std::int64_t>() / 2;

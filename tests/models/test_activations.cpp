@@ -10,6 +10,7 @@
 #include "sim/base/csv.hpp"
 #include "sim/base/files.hpp"
 #include "tests/models/operator_checks.hpp"
+#include "tests/transformer_names.hpp"
 
 using namespace trainyard;
 using namespace trainyard::checks;
@@ -146,7 +147,7 @@ TEST_CASE("narrow operands keep their linears' inputs in one byte") {
 
 TEST_CASE("recomputing more never keeps more, and no term is negative or unnamed") {
   CHECK(rc::check([] {
-    const ModelSpec model = load_model(*rc::gen::elementOf(model_names()));
+    const ModelSpec model = load_model(*rc::gen::elementOf(checks::transformer_names()));
     const ShardShape shape{.micro_batch = *rc::gen::inRange<std::int64_t>(1, 9),
                            .seq_len = 64 * *rc::gen::inRange<std::int64_t>(1, 100),
                            .tp = *rc::gen::element<std::int64_t>(1, 2, 4, 8),

@@ -10,6 +10,7 @@
 #include "models/blocks/parameters.hpp"
 #include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
+#include "tests/transformer_names.hpp"
 
 using namespace trainyard;
 using namespace trainyard::checks;
@@ -42,7 +43,7 @@ std::vector<Way> ways() {
 
 template <class Check>
 void for_every_layer(const Check& check) {
-  for (const std::string& name : model_names()) {
+  for (const std::string& name : checks::transformer_names()) {
     const ModelSpec model = load_model(name);
     for (const LayerKind& kind : layer_kinds(model)) {
       for (const Way& way : ways()) {
@@ -120,7 +121,7 @@ TEST_CASE("every weight that trains and multiplies tokens has a gradient of its 
 
 TEST_CASE("the kernels of a layer on one rank do what its weights and tokens say") {
   // Fused attention apart, whose kernels count differently: forward GEMMs are a third of the model's FLOPs.
-  for (const std::string& name : model_names()) {
+  for (const std::string& name : checks::transformer_names()) {
     const ModelSpec model = load_model(name);
     if (model.encoder_layers > 0 || model.vision) {
       continue;  // tokens of two lengths; one more token than patches

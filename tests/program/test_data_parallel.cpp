@@ -108,6 +108,7 @@ class Compute final : public KernelCosts {
   }
   Seconds grouped_gemm(const GroupedGemm&) const override { return {}; }
   Seconds attention(const Attention&) const override { return {1e-4}; }
+  Seconds convolution(const Convolution&) const override { return {1e-4}; }
   Seconds memory_bound(const MemoryBound&) const override { return {}; }
 };
 

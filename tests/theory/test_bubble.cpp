@@ -20,6 +20,7 @@ class AttentionCosts final : public KernelCosts {
  public:
   Seconds gemm(const Gemm& /*work*/) const override { return {}; }
   Seconds grouped_gemm(const GroupedGemm& /*work*/) const override { return {}; }
+  Seconds convolution(const Convolution& /*work*/) const override { return {}; }
   Seconds attention(const Attention& work) const override {
     return work.direction == Direction::kForward ? 1_ms : 2_ms;
   }
@@ -42,6 +43,7 @@ class EqualCosts final : public KernelCosts {
   }
   Seconds grouped_gemm(const GroupedGemm& /*work*/) const override { return {}; }
   Seconds attention(const Attention& /*work*/) const override { return 1_ms; }
+  Seconds convolution(const Convolution& /*work*/) const override { return 1_ms; }
   Seconds memory_bound(const MemoryBound& /*work*/) const override { return {}; }
 
  private:

@@ -26,6 +26,7 @@ class FreeMemory final : public KernelCosts {
   Seconds gemm(const Gemm& work) const override { return costs_->gemm(work); }
   Seconds grouped_gemm(const GroupedGemm& work) const override { return costs_->grouped_gemm(work); }
   Seconds attention(const Attention& work) const override { return costs_->attention(work); }
+  Seconds convolution(const Convolution& work) const override { return costs_->convolution(work); }
   Seconds memory_bound(const MemoryBound&) const override { return {}; }
 
  private:

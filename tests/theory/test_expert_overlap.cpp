@@ -22,6 +22,7 @@ class EvenCosts final : public KernelCosts {
   Seconds gemm(const Gemm& /*work*/) const override { return {}; }
   Seconds grouped_gemm(const GroupedGemm& /*work*/) const override { return 1_ms; }
   Seconds attention(const Attention& /*work*/) const override { return 2_ms; }
+  Seconds convolution(const Convolution& /*work*/) const override { return 2_ms; }
   Seconds memory_bound(const MemoryBound& /*work*/) const override { return {}; }
 };
 

@@ -23,6 +23,7 @@ class FreeKernels final : public KernelCosts {
   Seconds gemm(const Gemm& /*work*/) const override { return {}; }
   Seconds grouped_gemm(const GroupedGemm& /*work*/) const override { return {}; }
   Seconds attention(const Attention& /*work*/) const override { return {}; }
+  Seconds convolution(const Convolution& /*work*/) const override { return {}; }
   Seconds memory_bound(const MemoryBound& /*work*/) const override { return {}; }
 };
 

@@ -222,7 +222,7 @@ std::vector<GemmCase> catalogue_gemms() {
   for (const std::string& name : model_names()) {
     const ModelSpec model = load_model(name);
     for (const std::int64_t tp : kTensorParallel) {
-      if (!splits(model, tp)) {
+      if (model.network || !splits(model, tp)) {
         continue;
       }
       const ShardShape shape = shape_of(model, tp);

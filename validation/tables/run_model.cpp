@@ -11,6 +11,7 @@
 #include "models/load_model.hpp"
 #include "models/model.hpp"
 #include "sim/base/files.hpp"
+#include "validation/tables/run_network.hpp"
 
 namespace trainyard {
 namespace {
@@ -77,6 +78,9 @@ class ModelReader {
     const auto* found = std::find_if(kArchitectures.begin(), kArchitectures.end(),
                                      [&](const Architecture& one) { return one.name == arch; });
     if (found == kArchitectures.end()) {
+      if (const auto network = network_named(text("model"))) {
+        return {.model = *network, .skipped = {}, .assumed = {}, .has_sequences = false};
+      }
       return skip(fmt::format("architecture {} is not simulated", arch));
     }
     return described(*found);
@@ -85,7 +89,7 @@ class ModelReader {
  private:
   const std::string& text(std::string_view column) const { return table_.text(row_, column); }
   std::optional<std::int64_t> integer(std::string_view column) const { return table_.integer(row_, column); }
-  static RunModel skip(std::string reason) { return {.model = nullptr, .skipped = std::move(reason), .assumed = {}}; }
+  static RunModel skip(std::string reason) { return {.model = nullptr, .skipped = std::move(reason), .assumed = {}, .has_sequences = true}; }
 
   template <std::size_t N>
   void put(const std::array<Column, N>& columns, Json& target) const {

@@ -12,6 +12,7 @@ struct RunModel {
   Json model;                        // as a scenario holds it; null where it is not stated
   std::string skipped;               // why there is none
   std::vector<std::string> assumed;  // in words: what the row states and the model does not take
+  bool has_sequences = true;         // of tokens, whose length matters
 };
 
 // From the row's columns; a row without `arch` and sizes may name a model of the catalogue or a config file (relative

@@ -49,7 +49,10 @@ class RowReader {
     if (!out_.step && !out_.out_of_memory) {
       skip("no measured step time");
     }
-    require({"seq_len", "num_gpus", "tp", "pp", "micro_batch", "global_batch"});
+    if (model.has_sequences) {
+      require({"seq_len"});
+    }
+    require({"num_gpus", "tp", "pp", "micro_batch", "global_batch"});
     choose_framework_and_cluster();
     StatedSettings stated = read_settings(table_, row_);
     std::vector<RunSetting> all = stated_sizes(table_, row_);
