@@ -94,14 +94,15 @@ struct ShardShape {
   std::int64_t local_seq_len() const { return (seq_len + cp - 1) / cp; }  // of this rank
 };
 
-// What batch norms do on the way: nothing else; the sum and the activation behind them (Source: NVIDIA
-// DeepLearningExamples, MxNet/Classification/RN50v1.5, --fuse-bn-relu, --fuse-bn-add-relu); these, and their statistics
-// in the convolutions around them (Source: cuDNN, CUDNN_FUSED_SCALE_BIAS_ACTIVATION_CONV_BNSTATS).
-enum class BatchNormFusion { kNone, kActivation, kConvolution };
-inline constexpr NameTable<BatchNormFusion, 3> kBatchNormFusionNames{
-    {{{"none", BatchNormFusion::kNone},
-      {"activation", BatchNormFusion::kActivation},
-      {"convolution", BatchNormFusion::kConvolution}}}};
+// What the kernels of batch norms do on the way: nothing else; the sum and the activation behind them, which libraries
+// have for NHWC (Source: NVIDIA DeepLearningExamples, MxNet/Classification/RN50v1.5, --fuse-bn-relu,
+// --fuse-bn-add-relu); these, and the convolutions around them their sums, likewise (Source: cuDNN,
+// CUDNN_FUSED_SCALE_BIAS_ACTIVATION_CONV_BNSTATS); sum and activation as a compiler fuses them, in any layout.
+enum class BatchNormFusion { kNone, kActivation, kConvolution, kCompiled };
+inline constexpr NameTable<BatchNormFusion, 4> kBatchNormFusionNames{{{{"none", BatchNormFusion::kNone},
+                                                                       {"activation", BatchNormFusion::kActivation},
+                                                                       {"convolution", BatchNormFusion::kConvolution},
+                                                                       {"compiled", BatchNormFusion::kCompiled}}}};
 
 // What a framework fuses into one kernel. Every option changes the list, never a hidden factor.
 struct OperatorOptions {

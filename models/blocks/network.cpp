@@ -159,7 +159,9 @@ void fork(Description& description, const NetworkLayer& layer) {
 }
 
 bool is_fused(const Description& description) {
-  return description.options().batch_norm != BatchNormFusion::kNone;
+  const BatchNormFusion fusion = description.options().batch_norm;
+  return fusion == BatchNormFusion::kCompiled ||
+         (fusion != BatchNormFusion::kNone && description.options().images == ImageLayout::kNhwc);
 }
 
 bool ends_in_norm(const Layers& layers) {

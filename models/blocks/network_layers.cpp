@@ -103,7 +103,8 @@ void batch_norm(Description& description, const NetworkLayer& layer) {
                        .cycles = static_cast<double>(elements) * cycles,
                        .multiprocessors = arithmetic.by_channel ? channels : 0};
   };
-  const bool has_sums = description.options().batch_norm == BatchNormFusion::kConvolution;
+  const bool has_sums = description.options().batch_norm == BatchNormFusion::kConvolution &&
+                        description.options().images == ImageLayout::kNhwc;
   const double forward_sweeps = has_sums ? 2.0 : 3.0;
   const double backward_sweeps = has_sums ? 3.0 : 5.0;
   description.step(

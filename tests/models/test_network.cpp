@@ -107,12 +107,20 @@ TEST_CASE("a batch norm that takes its activation along saves that one's kernels
   const ModelSpec model = load_model("resnet-50");
   OperatorOptions fused;
   fused.batch_norm = BatchNormFusion::kActivation;
+  fused.images = ImageLayout::kNhwc;
   const ShardShape shape{.micro_batch = 2, .seq_len = 1};
   CHECK(layer_forward(model, layer_kind(model, 0), shape, fused).size() + 1 ==
         layer_forward(model, layer_kind(model, 0), shape, {}).size());
   // Of a bottleneck three, that behind the sum with them.
   CHECK(layer_forward(model, layer_kind(model, 2), shape, fused).size() + 3 ==
         layer_forward(model, layer_kind(model, 2), shape, {}).size());
+  // Libraries have such kernels for NHWC alone, compilers for any layout.
+  fused.images = ImageLayout::kNchw;
+  CHECK(layer_forward(model, layer_kind(model, 0), shape, fused).size() ==
+        layer_forward(model, layer_kind(model, 0), shape, {}).size());
+  fused.batch_norm = BatchNormFusion::kCompiled;
+  CHECK(layer_forward(model, layer_kind(model, 0), shape, fused).size() + 1 ==
+        layer_forward(model, layer_kind(model, 0), shape, {}).size());
 }
 
 TEST_CASE("what does not fit together is refused, with the layer's pointer") {

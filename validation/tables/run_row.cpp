@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <initializer_list>
 #include <optional>
+#include <regex>
+#include <string>
+#include <vector>
 
 #include "kernels/gpu.hpp"
 #include "sim/base/files.hpp"
@@ -83,12 +86,32 @@ class RowReader {
     }
   }
 
+  // Of profiles that end in a year, such as mxnet-horovod-2020 beside mxnet-horovod, the first that is not older than
+  // the release which the row names ("NGC MXNet 20.03").
+  std::string of_release(const std::string& profile) const {
+    static const std::regex kRelease(R"((?:^|[^0-9.])([12][0-9])\.(?:0[1-9]|1[0-2])(?:[^0-9.]|$))");
+    std::smatch found;
+    const std::string& software = text("framework");
+    if (!std::regex_search(software, found, kRelease)) {
+      return profile;
+    }
+    constexpr int kYears = 100;
+    for (int year = std::stoi(found[1]); year < kYears; ++year) {
+      const std::string dated = fmt::format("{}-20{}", profile, year);
+      const std::vector<std::string> names = framework_names();
+      if (std::find(names.begin(), names.end(), dated) != names.end()) {
+        return dated;
+      }
+    }
+    return profile;
+  }
+
   void choose_framework_and_cluster() {
     if (out_.framework.empty()) {
       out_.framework = "megatron-core";
       out_.assumed.emplace_back("framework_profile is not stated");
     } else if (const auto known = name_meant(framework_names(), out_.framework)) {
-      out_.framework = *known;
+      out_.framework = of_release(*known);
     } else {
       skip(fmt::format("no framework profile {}", out_.framework));
     }
