@@ -1,7 +1,12 @@
 #pragma once
 // The options of `converge`, and the question that they ask.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "sim/cli/verbs.hpp"
 #include "sim/learning/convergence.hpp"
@@ -17,6 +22,15 @@ struct ConvergeOptions {
   std::string bound;
   std::string backup;
   std::string local_steps;
+  std::string switch_at;
+  std::string client_share;
+  std::string dropout;
+  std::string data_sizes;
+  std::string graph;
+  std::string inner_optimizer;
+  std::string inner_rate;
+  std::string outer_rate;
+  std::string outer_momentum;
   std::string updates = "100";
   std::string slowdown;
   std::string jitter = "0";
@@ -26,6 +40,11 @@ struct ConvergeOptions {
   std::string parameters;
   std::string bandwidth;
   std::string latency;
+  std::string bandwidth_spread;
+  std::string latency_spread;
+  std::string bandwidth_of;
+  std::string latency_of;
+  std::string server_bandwidth;
   std::string model;
   std::string cluster;
 
@@ -55,5 +74,30 @@ struct WorkerSource {
   Nic nic;
 };
 WorkerSource worker_source(const ConvergeOptions& options);
+
+// An option that none of the others leaves a use for is refused.
+void refuse_idle(const std::string& flag, const std::string& typed, bool has_use, const std::string& needs);
+double real_number(const std::string& flag, const std::string& typed, double least, double most);
+std::vector<std::string> split_list(const std::string& text);  // at commas
+
+// What was typed for a quantity, by one of the parsers of sim/base/quantity_text.hpp. Throws UserError.
+template <class Value>
+Value typed_quantity(const std::string& flag, const std::string& typed, Value (*parse)(std::string_view)) {
+  try {
+    return parse(typed);
+  } catch (const std::invalid_argument& error) {
+    throw UserError({.file = flag,
+                     .found = fmt::format("\"{}\"", typed),
+                     .allowed = error.what(),
+                     .problem = "not a quantity of this kind"});
+  }
+}
+
+// What each worker has of its own: slowdowns, and NICs drawn or given. Throws UserError.
+void set_workers(const ConvergeOptions& options, UpdateJob& job);
+// What only some modes ask for: refused where --sync names none of them.
+void set_modes(const ConvergeOptions& options, const std::vector<Synchronisation>& modes, UpdateJob& job);
+DilocoOptions diloco_options(const ConvergeOptions& options, const std::vector<Synchronisation>& modes,
+                             double learning_rate);
 
 }  // namespace trainyard

@@ -15,9 +15,19 @@ std::string title_of(const ConvergeOptions& options, const ConvergenceQuestion& 
                      options.optimizer, question.learning.learning_rate, question.learning.batch);
 }
 
+template <class Value>
+std::string range_text(Value least, Value most) {
+  return least == most ? to_text(least) : fmt::format("{} to {}", to_text(least), to_text(most));
+}
+
 std::string head_of(const ConvergenceQuestion& question) {
   const UpdateJob& job = question.job;
-  const Worker& worker = job.workers.front();
+  Nic least = job.workers.front().nic;
+  Nic most = least;
+  for (const Worker& worker : job.workers) {
+    least = {min(least.bandwidth, worker.nic.bandwidth), min(least.latency, worker.nic.latency)};
+    most = {max(most.bandwidth, worker.nic.bandwidth), max(most.latency, worker.nic.latency)};
+  }
   std::size_t beside = 0;
   for (const Server& server : job.servers) {
     beside += server.worker ? 1 : 0;
@@ -25,31 +35,46 @@ std::string head_of(const ConvergenceQuestion& question) {
   return fmt::format(
       "an iteration computes {}, {} of parameters; NICs of {} each way, latency {}\n"
       "servers: {} on workers' nodes, {} on their own; {} updates a worker\n\n",
-      to_text(worker.compute), to_text(job.parameters), to_text(worker.nic.bandwidth), to_text(worker.nic.latency),
-      beside, job.servers.size() - beside, job.updates);
+      to_text(job.workers.front().compute), to_text(job.parameters), range_text(least.bandwidth, most.bandwidth),
+      range_text(least.latency, most.latency), beside, job.servers.size() - beside, job.updates);
 }
 
 Json question_json(const ConvergeOptions& options, const ConvergenceQuestion& question) {
   const UpdateJob& job = question.job;
-  Json slowdowns = Json::array();
-  for (const Worker& worker : job.workers) {
-    slowdowns.push_back(worker.slowdown);
-  }
+  const auto of_workers = [&](double (*value)(const Worker&)) {
+    Json out = Json::array();
+    for (const Worker& worker : job.workers) {
+      out.push_back(value(worker));
+    }
+    return out;
+  };
   Json server_nodes = Json::array();
   for (const Server& server : job.servers) {
     server_nodes.push_back(server.worker ? Json(*server.worker) : Json());
   }
+  Json edges = Json::array();
+  for (const GraphEdge& edge : job.edges) {
+    edges.push_back({edge.a, edge.b});
+  }
   return {{"workers", job.workers.size()},
           {"compute_s", job.workers.front().compute.value},
-          {"slowdown", slowdowns},
+          {"slowdown", of_workers([](const Worker& worker) { return worker.slowdown; })},
           {"jitter", job.jitter},
           {"parameter_bytes", job.parameters.value},
-          {"bandwidth_bytes_per_s", job.workers.front().nic.bandwidth.value},
-          {"latency_s", job.workers.front().nic.latency.value},
+          {"bandwidth_bytes_per_s", of_workers([](const Worker& worker) { return worker.nic.bandwidth.value; })},
+          {"latency_s", of_workers([](const Worker& worker) { return worker.nic.latency.value; })},
+          {"edges", edges},
           {"server_on_worker", server_nodes},
           {"backup", job.backup},
           {"bound", job.bound},
           {"local_steps", job.local_steps},
+          {"switch_at", job.switch_at},
+          {"client_share", job.federation.share},
+          {"dropout", job.federation.dropout},
+          {"inner_optimizer", kUpdateRuleNames.name_of(question.learning.diloco.inner_rule)},
+          {"inner_rate", question.learning.diloco.inner_rate},
+          {"outer_rate", question.learning.diloco.outer_rate},
+          {"outer_momentum", question.learning.diloco.outer_momentum},
           {"updates", job.updates},
           {"problem", options.problem},
           {"optimizer", options.optimizer},

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <stdexcept>
 #include <utility>
 
 #include "models/model.hpp"
@@ -23,18 +22,6 @@ struct TypedQuantity {
   const char* flag;
   const std::string& text;
 };
-
-template <class Value>
-Value parsed(const TypedQuantity& typed, Value (*parse)(std::string_view)) {
-  try {
-    return parse(typed.text);
-  } catch (const std::invalid_argument& error) {
-    throw UserError({.file = typed.flag,
-                     .found = fmt::format("\"{}\"", typed.text),
-                     .allowed = error.what(),
-                     .problem = "not a quantity of this kind"});
-  }
-}
 
 // The way from a GPU to that of the same place in another node, and its share of a NIC that several GPUs of a node use.
 Nic nic_of(const ClusterSpec& cluster) {
@@ -105,10 +92,11 @@ WorkerSource worker_source(const ConvergeOptions& options) {
     }
     return source_of_job(options);
   }
-  return {.compute = parsed(stated[0], parse_seconds),
-          .parameters = parsed(stated[1], parse_bytes),
-          .nic = {.bandwidth = parsed(stated[2], parse_bytes_per_second),
-                  .latency = options.latency.empty() ? 10_us : parsed(stated[3], parse_seconds)}};
+  return {.compute = typed_quantity(stated[0].flag, stated[0].text, parse_seconds),
+          .parameters = typed_quantity(stated[1].flag, stated[1].text, parse_bytes),
+          .nic = {.bandwidth = typed_quantity(stated[2].flag, stated[2].text, parse_bytes_per_second),
+                  .latency =
+                      options.latency.empty() ? 10_us : typed_quantity(stated[3].flag, stated[3].text, parse_seconds)}};
 }
 
 }  // namespace trainyard

@@ -61,13 +61,14 @@ Json curve_json(const ModeOutcome& outcome) {
 }
 
 Json workers_json(const UpdateTimes& times) {
+  const std::vector<std::vector<int>> staleness = staleness_histograms(times);
   Json out = Json::array();
   for (std::size_t w = 0; w < times.workers.size(); ++w) {
     const WorkerTimes& worker = times.workers[w];
     out.push_back({{"computing_s", worker.computing.value},
                    {"transferring_s", worker.transferring.value},
                    {"waiting_s", worker.waiting.value},
-                   {"staleness", staleness_histogram(times, static_cast<int>(w))}});
+                   {"staleness", staleness[w]}});
   }
   return out;
 }

@@ -14,14 +14,15 @@ namespace trainyard {
 namespace {
 
 constexpr double kWidth = 760.0;
-constexpr double kHeight = 440.0;
+constexpr double kHeight = 472.0;
 constexpr double kLeft = 70.0;
 constexpr double kRight = 20.0;
 constexpr double kTop = 40.0;
-constexpr double kBottom = 80.0;
+constexpr double kBottom = 112.0;
 // Losses further below the largest one are drawn at the lower edge.
 constexpr double kMostDecades = 12.0;
-constexpr std::array<std::string_view, 6> kColours = {"#1b7837", "#762a83", "#e08214", "#2166ac", "#b2182b", "#5aae61"};
+constexpr std::array<std::string_view, 10> kColours = {"#1b7837", "#762a83", "#e08214", "#2166ac", "#b2182b",
+                                                       "#5aae61", "#c2a5cf", "#8c510a", "#4393c3", "#404040"};
 
 struct LossAxes {
   Seconds longest{};
@@ -104,8 +105,8 @@ std::string draw_convergence(std::string_view title, const std::vector<ModeOutco
           fmt::format("stroke=\"{}\" stroke-dasharray=\"4 3\"", colour));
     }
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}{}</text>\n", kLeft + 225.0 * (number % 3),
-                       number < 3 ? kHeight - 36.0 : kHeight - 20.0, colour,
-                       kSynchronisationNames.name_of(outcome.mode), outcome.bound.empty() ? "" : " (bound dashed)");
+                       kHeight - 68.0 + 16.0 * (number / 3), colour, kSynchronisationNames.name_of(outcome.mode),
+                       outcome.bound.empty() ? "" : " (bound dashed)");
     ++number;
   }
   return svg + "</svg>\n";

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <functional>
 #include <span>
 #include <utility>
 
 #include "sim/base/effort.hpp"
+#include "sim/learning/weighted_mean.hpp"
+#include "sim/updates/strategy.hpp"
 
 namespace trainyard {
 namespace {
@@ -25,10 +28,7 @@ class Learning {
 
   LearningCurve run() {
     look({});
-    const bool is_local = job_.mode == Synchronisation::kLocalSteps;
-    std::vector<Updater> updaters(is_local ? job_.workers.size() : 1, {options_.rule, options_.learning_rate});
-    const auto kept = static_cast<std::size_t>(largest_staleness(times_)) + 1;
-    std::deque<Parameters> past = {parameters_};  // the last is the version that is current
+    const std::function<void(std::span<const Update>)> make_version = version_maker();
     const std::vector<Update>& updates = times_.updates;
     for (std::size_t begin = 0; begin < updates.size() && !curve_.diverged;) {
       std::size_t end = begin;
@@ -36,15 +36,7 @@ class Learning {
         ++end;
       }
       const std::span<const Update> step = std::span(updates).subspan(begin, end - begin);
-      if (is_local) {
-        average_local_steps(step, updaters);
-      } else {
-        updaters.front().step(parameters_, mean_gradient(step, past));
-      }
-      past.push_back(parameters_);
-      if (past.size() > kept) {
-        past.pop_front();
-      }
+      make_version(step);
       version_ = step.front().applied + 1;
       if (version_ % every_ == 0 || end == updates.size()) {
         look(step.front().time);
@@ -55,6 +47,30 @@ class Learning {
   }
 
  private:
+  // What the updates of a version do to the parameters.
+  std::function<void(std::span<const Update>)> version_maker() {
+    switch (strategy_of(job_.mode).contribution) {
+      case Contribution::kGradients:
+        updaters_.assign(1, {options_.rule, options_.learning_rate});
+        kept_ = static_cast<std::size_t>(largest_staleness(times_)) + 1;
+        past_ = {parameters_};
+        return [this](std::span<const Update> step) { apply_gradients(step); };
+      case Contribution::kLocalSteps:
+        updaters_.assign(job_.workers.size(), {options_.rule, options_.learning_rate});
+        return [this](std::span<const Update> step) { parameters_ = mean_of_steps(step); };
+      case Contribution::kOuterStep:
+        updaters_.assign(job_.workers.size(), {options_.diloco.inner_rule, options_.diloco.inner_rate});
+        outer_ = {UpdateRule::kNesterov, options_.diloco.outer_rate, options_.diloco.outer_momentum};
+        return [this](std::span<const Update> step) { outer_step(step); };
+      case Contribution::kMixing:
+        updaters_.assign(job_.workers.size(), {options_.rule, options_.learning_rate});
+        own_.assign(job_.workers.size(), parameters_);
+        weights_ = mixing_weights(neighbours_of(job_.edges, static_cast<int>(job_.workers.size())));
+        return [this](std::span<const Update> step) { mix(step); };
+    }
+    return {};
+  }
+
   // The next mini-batch of a worker: the same in every mode.
   Parameters gradient(int worker, const Parameters& at) {
     const auto w = static_cast<std::uint64_t>(worker);
@@ -62,31 +78,66 @@ class Learning {
                              options_.batch);
   }
 
-  Parameters mean_gradient(std::span<const Update> step, const std::deque<Parameters>& past) {
-    Parameters sum(parameters_.size());
+  void apply_gradients(std::span<const Update> step) {
+    std::vector<Parameters> gradients;
     for (const Update& update : step) {
-      const Parameters one =
-          gradient(update.worker, past[past.size() - 1 - static_cast<std::size_t>(update.staleness())]);
-      for (std::size_t i = 0; i < sum.size(); ++i) {
-        sum[i] += one[i] / static_cast<double>(step.size());
-      }
+      gradients.push_back(
+          gradient(update.worker, past_[past_.size() - 1 - static_cast<std::size_t>(update.staleness())]));
     }
-    return sum;
+    updaters_.front().step(parameters_, weighted_mean(step, gradients));
+    past_.push_back(parameters_);
+    if (past_.size() > kept_) {
+      past_.pop_front();
+    }
   }
 
-  void average_local_steps(std::span<const Update> step, std::vector<Updater>& updaters) {
-    const int steps = std::min(job_.local_steps, job_.updates - step.front().applied * job_.local_steps);
-    Parameters sum(parameters_.size());
+  Parameters after_own_steps(const Update& update, Parameters own) {
+    Updater& updater = updaters_[static_cast<std::size_t>(update.worker)];
+    if (job_.mode == Synchronisation::kFederated) {
+      updater = {options_.rule, options_.learning_rate};
+    }
+    for (int s = 0; s < update.steps; ++s) {
+      updater.step(own, gradient(update.worker, own));
+    }
+    return own;
+  }
+
+  Parameters mean_of_steps(std::span<const Update> step) {
+    std::vector<Parameters> all;
     for (const Update& update : step) {
-      Parameters own = parameters_;
-      for (int s = 0; s < steps; ++s) {
-        updaters[static_cast<std::size_t>(update.worker)].step(own, gradient(update.worker, own));
+      all.push_back(after_own_steps(update, parameters_));
+    }
+    return weighted_mean(step, all);
+  }
+
+  void outer_step(std::span<const Update> step) {
+    const Parameters mean = mean_of_steps(step);
+    Parameters change = parameters_;
+    for (std::size_t i = 0; i < change.size(); ++i) {
+      change[i] -= mean[i];
+    }
+    outer_.step(parameters_, change);
+  }
+
+  void mix(std::span<const Update> step) {
+    std::vector<Parameters> stepped;
+    for (const Update& update : step) {
+      stepped.push_back(after_own_steps(update, own_[static_cast<std::size_t>(update.worker)]));
+    }
+    std::fill(parameters_.begin(), parameters_.end(), 0.0);
+    for (std::size_t worker = 0; worker < own_.size(); ++worker) {
+      Parameters& own = own_[worker];
+      std::fill(own.begin(), own.end(), 0.0);
+      for (const MixingWeight& other : weights_[worker]) {
+        const Parameters& from = stepped[static_cast<std::size_t>(other.worker)];
+        for (std::size_t i = 0; i < own.size(); ++i) {
+          own[i] += other.weight * from[i];
+        }
       }
-      for (std::size_t i = 0; i < sum.size(); ++i) {
-        sum[i] += own[i] / static_cast<double>(step.size());
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        parameters_[i] += own[i] / static_cast<double>(own_.size());
       }
     }
-    parameters_ = std::move(sum);
   }
 
   void look(Seconds time) {
@@ -107,6 +158,12 @@ class Learning {
   const UpdateTimes& times_;
   Parameters parameters_;
   std::vector<std::uint64_t> computed_;  // mini-batches, by worker
+  std::vector<Updater> updaters_;        // by worker, or one for all
+  std::deque<Parameters> past_;          // the last is the version that is current
+  std::size_t kept_ = 1;
+  Updater outer_{UpdateRule::kNesterov, 1.0};
+  std::vector<Parameters> own_;  // by worker, with gossip
+  std::vector<std::vector<MixingWeight>> weights_;
   int every_;
   int version_ = 0;
   LearningCurve curve_;
@@ -117,8 +174,10 @@ class Learning {
 LearningCurve learn(const LearningProblem& problem, const LearningOptions& options, const UpdateJob& job,
                     const UpdateTimes& times) {
   constexpr double kEventsOfProduct = 0.005;  // a few nanoseconds
-  const int steps = job.mode == Synchronisation::kLocalSteps ? job.local_steps : 1;
-  const double gradients = static_cast<double>(times.updates.size()) * steps;
+  double gradients = 0.0;
+  for (const Update& update : times.updates) {
+    gradients += update.steps;
+  }
   require_effort({.events = gradients * options.batch * problem.samples_work * kEventsOfProduct},
                  {.file = "--updates", .remedy = "ask for fewer updates or workers, or a smaller batch"});
   return Learning(problem, options, job, times).run();

@@ -10,11 +10,21 @@
 
 namespace trainyard {
 
+// What DiLoCo has beside: workers' own steps, and those of their mean change. Source: Douillard et al., "DiLoCo:
+// Distributed low-communication training of language models", arXiv 2311.08105 (AdamW; Nesterov of 0.7 and 0.9).
+struct DilocoOptions {
+  UpdateRule inner_rule = UpdateRule::kAdamw;
+  double inner_rate = 0.1;
+  double outer_rate = 0.7;
+  double outer_momentum = 0.9;
+};
+
 struct LearningOptions {
   UpdateRule rule = UpdateRule::kSgd;
   double learning_rate = 0.1;  // of every update, whatever the mode
   int batch = 32;              // samples of one worker's iteration
   std::uint64_t seed = 0;
+  DilocoOptions diloco;
   int points = 200;  // about how many of the curve are wanted, beside its first and its last
 };
 
@@ -30,8 +40,9 @@ struct LearningCurve {
   bool diverged = false;              // the loss left the numbers
 };
 
-// `times` are those of simulate_updates(job). With local steps every worker keeps its optimizer's state; parameters
-// alone are averaged. Throws UserError where it would take too long (sim/base/effort.hpp).
+// `times` are those of simulate_updates(job). With local steps every worker keeps its optimizer's state, but a client
+// of a federation, which is rarely the same twice, begins anew; parameters alone are averaged. With gossip the loss is
+// that of the workers' mean. Throws UserError where it would take too long (sim/base/effort.hpp).
 LearningCurve learn(const LearningProblem& problem, const LearningOptions& options, const UpdateJob& job,
                     const UpdateTimes& times);
 

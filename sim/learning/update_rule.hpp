@@ -5,16 +5,23 @@
 
 namespace trainyard {
 
-enum class UpdateRule { kSgd, kMomentum, kAdam };
-inline constexpr NameTable<UpdateRule, 3> kUpdateRuleNames{
-    {{{"sgd", UpdateRule::kSgd}, {"momentum", UpdateRule::kMomentum}, {"adam", UpdateRule::kAdam}}}};
+enum class UpdateRule { kSgd, kMomentum, kNesterov, kAdam, kAdamw };
+inline constexpr NameTable<UpdateRule, 5> kUpdateRuleNames{{{{"sgd", UpdateRule::kSgd},
+                                                             {"momentum", UpdateRule::kMomentum},
+                                                             {"nesterov", UpdateRule::kNesterov},
+                                                             {"adam", UpdateRule::kAdam},
+                                                             {"adamw", UpdateRule::kAdamw}}}};
+inline constexpr double kUsualMomentum = 0.9;
 
 class Updater {
  public:
-  Updater(UpdateRule rule, double learning_rate) : rule_(rule), rate_(learning_rate) {}
+  Updater(UpdateRule rule, double learning_rate, double momentum = kUsualMomentum)
+      : rule_(rule), rate_(learning_rate), momentum_(momentum) {}
 
-  // sgd: x -= a g. momentum: v = 0.9 v + g, x -= a v (Polyak 1964). adam: Kingma and Ba, ICLR 2015, with beta 0.9 and
-  // 0.999, epsilon 1e-8 and the moments' bias taken out.
+  // sgd: x -= a g. momentum: v = m v + g, x -= a v (Polyak 1964). nesterov: x -= a (g + m v) with that v (Sutskever et
+  // al., ICML 2013, as torch.optim.SGD has it). adam: Kingma and Ba, ICLR 2015, with beta 0.9 and 0.999, epsilon 1e-8
+  // and the moments' bias taken out. adamw: the same after x -= 0.01 a x (Loshchilov and Hutter, ICLR 2019; the decay
+  // is torch.optim.AdamW's).
   void step(Parameters& parameters, const Parameters& gradient);
 
  private:
@@ -22,6 +29,7 @@ class Updater {
 
   UpdateRule rule_;
   double rate_;
+  double momentum_;
   int steps_ = 0;
   Parameters first_;  // moments, empty before the first step
   Parameters second_;

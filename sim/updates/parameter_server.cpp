@@ -1,10 +1,12 @@
-#include "sim/updates/parameter_server.hpp"
+// Workers that compute, push gradients to servers and pull parameters, event by event.
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "sim/base/random.hpp"
+#include "sim/updates/demand.hpp"
 #include "sim/updates/star_network.hpp"
+#include "sim/updates/strategy.hpp"
 
 namespace trainyard {
 namespace {
@@ -163,10 +165,36 @@ class ServerRun {
 
 }  // namespace
 
-Seconds compute_time(const UpdateJob& job, int worker, int iteration) {
-  const Worker& one = job.workers[static_cast<std::size_t>(worker)];
-  const Draw drawn = Draw(job.seed).of(static_cast<std::uint64_t>(worker)).of(static_cast<std::uint64_t>(iteration));
-  return one.compute * one.slowdown * (job.jitter > 0.0 ? drawn.log_normal(job.jitter * job.jitter) : 1.0);
+void check_servers(const UpdateJob& job) {
+  const int workers = static_cast<int>(job.workers.size());
+  demand(!job.servers.empty(), "--servers", "0", "1 or more", "parameters need a server that keeps them");
+  for (const Server& server : job.servers) {
+    demand(!server.worker || (*server.worker >= 0 && *server.worker < workers), "--servers",
+           fmt::format("a server beside worker {}", server.worker.value_or(0)),
+           fmt::format("workers 0 to {}", workers - 1), "a server shares the node of a worker that does not exist");
+    demand(server.worker || server.nic.bandwidth.value > 0.0, "--bandwidth", "0 B/s", "more than nothing",
+           "nothing would arrive at the servers");
+  }
+}
+
+void check_backup_workers(const UpdateJob& job) {
+  check_servers(job);
+  const int workers = static_cast<int>(job.workers.size());
+  demand(job.backup >= 0 && job.backup < workers, "--backup", fmt::format("{}", job.backup),
+         fmt::format("0 to {}, of {} workers", workers - 1, workers), "no worker would be left to wait for");
+}
+
+void check_stale_synchronous(const UpdateJob& job) {
+  check_servers(job);
+  demand(job.bound >= 0, "--bound", fmt::format("{}", job.bound), "0 or more", "the bound of staleness is negative");
+}
+
+// Every flow that begins or ends gives new shares to those that it meets: at worst to all.
+double server_events(const UpdateJob& job) {
+  constexpr double kEventsOfShare = 0.1;  // a share takes 50 ns
+  const double gradients = static_cast<double>(job.workers.size()) * job.updates;
+  const double flows = static_cast<double>(job.workers.size() * server_classes(job).size());
+  return gradients * (1.0 + 4.0 * flows * kEventsOfShare);
 }
 
 UpdateTimes simulate_servers(const UpdateJob& job) {

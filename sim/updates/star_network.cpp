@@ -3,16 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/updates/star_fabric.hpp"
+
 namespace trainyard {
 namespace {
-
-// Of a node, or of one of several that are alike.
-LinkId out_of(std::size_t node) {
-  return LinkId::from(2 * node);
-}
-LinkId into(std::size_t node) {
-  return LinkId::from(2 * node + 1);
-}
 
 // Workers first, then a node for every class of servers that has its own.
 std::vector<Nic> nics_of(const UpdateJob& job, const std::vector<ServerClass>& servers) {
@@ -28,31 +22,10 @@ std::vector<Nic> nics_of(const UpdateJob& job, const std::vector<ServerClass>& s
   return nics;
 }
 
-Fabric star_of(const UpdateJob& job) {
-  const std::vector<Nic> nics = nics_of(job, server_classes(job));
-  std::vector<Vertex> vertices(nics.size(), {.kind = VertexKind::kNic});
-  vertices.front().kind = VertexKind::kGpu;  // a fabric has one at least; nothing is routed by it
-  const VertexId hub = VertexId::from(nics.size());
-  vertices.push_back({.kind = VertexKind::kSpine});
-  std::vector<Link> links;
-  for (std::size_t node = 0; node < nics.size(); ++node) {
-    const VertexId vertex = VertexId::from(node);
-    vertices[node].node = static_cast<int>(node);
-    links.push_back({vertex, hub, LinkKind::kNetwork, nics[node].bandwidth, nics[node].latency});
-    links.push_back({hub, vertex, LinkKind::kNetwork, nics[node].bandwidth, nics[node].latency});
-  }
-  return {"parameter servers", std::move(vertices), std::move(links)};
-}
-
 // Of every worker and every class of servers, the push and the pull: a class of n servers is one flow, which crosses
 // the worker's link n times.
 Quotient quotient_of(const UpdateJob& job, const std::vector<ServerClass>& servers) {
-  Quotient out;
-  const std::size_t nodes = nics_of(job, servers).size();
-  for (std::size_t node = 0; node < nodes; ++node) {
-    out.links.push_back({.representative = out_of(node), .count = 1});
-    out.links.push_back({.representative = into(node), .count = 1});
-  }
+  Quotient out{.links = star_links(nics_of(job, servers).size())};
   const Bytes shard = job.parameters / static_cast<double>(job.servers.size());
   for (std::size_t w = 0; w < job.workers.size(); ++w) {
     std::size_t own_node = job.workers.size();
@@ -96,7 +69,7 @@ StarNetwork::StarNetwork(const UpdateJob& job)
     : servers_(server_classes(job)),
       shard_(job.parameters / static_cast<double>(job.servers.size())),
       quotient_(quotient_of(job, servers_)),
-      network_(quotient_, star_of(job)) {
+      network_(quotient_, star_fabric(nics_of(job, servers_))) {
   std::size_t nodes = job.workers.size();
   for (const Worker& worker : job.workers) {
     workers_.push_back(worker.nic);

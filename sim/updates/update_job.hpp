@@ -7,6 +7,7 @@
 
 #include "sim/base/name_table.hpp"
 #include "sim/base/quantity.hpp"
+#include "sim/updates/worker_graph.hpp"
 
 namespace trainyard {
 
@@ -17,18 +18,30 @@ enum class Synchronisation {
   kStaleSynchronous,  // the same, but nobody begins more than `bound` iterations ahead of the slowest
   kAllReduce,         // no servers: a ring all-reduce of the gradients after every iteration
   kLocalSteps,        // no servers: every `local_steps` iterations of its own a ring all-reduce of the parameters
+  kPostLocal,         // kAllReduce for `switch_at` updates, kLocalSteps from there on
+  kDiloco,            // as kLocalSteps; what is averaged is the gradient of an outer optimizer
+  kFederated,         // a server averages the parameters of the workers (clients) that take part in a round
+  kGossip,            // no servers: after every iteration a worker averages its parameters with its neighbours
 };
-inline constexpr NameTable<Synchronisation, 6> kSynchronisationNames{
+inline constexpr NameTable<Synchronisation, 10> kSynchronisationNames{
     {{{"synchronous", Synchronisation::kSynchronous},
       {"backup-workers", Synchronisation::kBackupWorkers},
       {"asynchronous", Synchronisation::kAsynchronous},
       {"stale-synchronous", Synchronisation::kStaleSynchronous},
       {"all-reduce", Synchronisation::kAllReduce},
-      {"local-steps", Synchronisation::kLocalSteps}}}};
+      {"local-steps", Synchronisation::kLocalSteps},
+      {"post-local", Synchronisation::kPostLocal},
+      {"diloco", Synchronisation::kDiloco},
+      {"federated", Synchronisation::kFederated},
+      {"gossip", Synchronisation::kGossip}}}};
 
 // Whether the parameters are kept by servers.
 constexpr bool has_servers(Synchronisation mode) {
-  return mode != Synchronisation::kAllReduce && mode != Synchronisation::kLocalSteps;
+  return mode <= Synchronisation::kStaleSynchronous || mode == Synchronisation::kFederated;
+}
+// Whether workers make several steps of their own between two versions.
+constexpr bool has_local_steps(Synchronisation mode) {
+  return mode >= Synchronisation::kLocalSteps && mode <= Synchronisation::kFederated;
 }
 
 // Of a node, to a network that holds nobody up: the same rate each way at the same time.
@@ -49,6 +62,14 @@ struct Server {
   Nic nic;                    // of its own node, where it has one
 };
 
+// Of kFederated. Source: McMahan et al., "Communication-efficient learning of deep networks from decentralized data",
+// AISTATS 2017, arXiv 1602.05629.
+struct Federation {
+  double share = 0.1;        // of the clients, drawn anew for every round; one client at least
+  double dropout = 0.0;      // chance that a client of a round never answers
+  std::vector<double> data;  // samples of each client, in any unit; empty: all alike
+};
+
 struct UpdateJob {
   std::vector<Worker> workers;
   std::vector<Server> servers;
@@ -56,13 +77,15 @@ struct UpdateJob {
   Synchronisation mode = Synchronisation::kSynchronous;
   int backup = 0;       // of kBackupWorkers: 0 to workers - 1
   int bound = 0;        // of kStaleSynchronous: 0 or more; 0 waits for all
-  int local_steps = 1;  // of kLocalSteps: 1 or more
-  int updates = 1;      // steps where gradients are averaged; else as many gradients as workers times this
+  int local_steps = 1;  // where has_local_steps: 1 or more
+  int switch_at = 0;    // of kPostLocal: 0 or more
+  Federation federation;
+  std::vector<GraphEdge> edges;  // of kGossip: who is whose neighbour
+  // Iterations of every worker (of every client, in the rounds that it takes part in), where they meet; else as many
+  // gradients as workers times this.
+  int updates = 1;
   double jitter = 0.0;  // standard deviation of an iteration's time, of its mean: log-normal, drawn for each
   std::uint64_t seed = 0;
 };
-
-// Throws UserError where counts or quantities make no sense: the flag of `trainyard converge` that gives each is named.
-void check(const UpdateJob& job);
 
 }  // namespace trainyard

@@ -4,14 +4,28 @@
 
 namespace trainyard {
 
-std::vector<int> staleness_histogram(const UpdateTimes& times, int worker) {
+namespace {
+
+void count_in(std::vector<int>& histogram, const Update& update) {
+  const auto staleness = static_cast<std::size_t>(update.staleness());
+  histogram.resize(std::max(histogram.size(), staleness + 1));
+  ++histogram[staleness];
+}
+
+}  // namespace
+
+std::vector<int> staleness_histogram(const UpdateTimes& times) {
   std::vector<int> out;
   for (const Update& update : times.updates) {
-    if (worker < 0 || update.worker == worker) {
-      const auto staleness = static_cast<std::size_t>(update.staleness());
-      out.resize(std::max(out.size(), staleness + 1));
-      ++out[staleness];
-    }
+    count_in(out, update);
+  }
+  return out;
+}
+
+std::vector<std::vector<int>> staleness_histograms(const UpdateTimes& times) {
+  std::vector<std::vector<int>> out(times.workers.size());
+  for (const Update& update : times.updates) {
+    count_in(out[static_cast<std::size_t>(update.worker)], update);
   }
   return out;
 }

@@ -45,6 +45,31 @@ TEST_CASE("every mode is a row of the answer") {
   CHECK(answer.at("question").at("seed") == 0);
 }
 
+TEST_CASE("modes of local steps, clients and neighbours are rows of the answer") {
+  // Rings of 120 ms: ten synchronous steps and two rounds of five; two rounds of ten. Neighbours: 2 x 80 ms each step.
+  // One of four clients: pull and push of 80 ms each around ten steps.
+  const Document answer = answer_of(kStated +
+                                    "--sync post-local,diloco,gossip,federated --local-steps 10 --switch-at 10 "
+                                    "--client-share 0.25 --inner-rate 0.01");
+  const Document& modes = answer.at("modes");
+  CHECK(modes[0].at("time_s").get<double>() == Approx(20 * 0.1 + 11 * 0.12));
+  CHECK(modes[1].at("time_s").get<double>() == Approx(20 * 0.1 + 2 * 0.12));
+  CHECK(modes[2].at("time_s").get<double>() == Approx(20 * (0.1 + 0.16)));
+  CHECK(modes[3].at("time_s").get<double>() == Approx(20 * 0.1 + 2 * 0.16));
+  CHECK(modes[3].at("gradients").get<int>() == 2);
+  CHECK(answer.at("question").at("edges").size() == 4);
+}
+
+TEST_CASE("single workers have NICs of their own, drawn or given") {
+  // The slowest NIC binds the ring: 2 x 3/4 x 100 MB at 10 MB/s.
+  const Document given = answer_of(kStated + "--sync all-reduce --bandwidth-of 2=10MB/s");
+  CHECK(given.at("modes")[0].at("time_s").get<double>() == Approx(20 * (0.1 + 15.0)));
+  const std::string drawn = kStated + "--sync all-reduce --bandwidth-spread 0.5 --seed ";
+  const double first = answer_of(drawn + "1").at("modes")[0].at("time_s").get<double>();
+  CHECK(first == answer_of(drawn + "1").at("modes")[0].at("time_s").get<double>());
+  CHECK(first != answer_of(drawn + "2").at("modes")[0].at("time_s").get<double>());
+}
+
 TEST_CASE("histograms of staleness count every gradient") {
   const Document answer = answer_of(kStated + "--sync asynchronous --slowdown 2=3 --jitter 0.2");
   const Document& mode = answer.at("modes")[0];
@@ -106,6 +131,30 @@ TEST_CASE("what cannot be, and what would change nothing, is refused") {
       {kStated + "--sync backup-workers --backup 4", {"in: --backup", "found: \"4\"", "allowed: 0 to 3"}},
       {kStated + "--sync stale-synchronous --bound -1", {"in: --bound", "found: \"-1\"", "allowed: 0 to "}},
       {kStated + "--sync local-steps --local-steps 0", {"in: --local-steps", "allowed: 1 to "}},
+      {kStated + "--sync federated --client-share 0", {"in: --client-share", "out of range"}},
+      {kStated + "--sync federated --dropout 1", {"in: --dropout", "out of range"}},
+      {kStated + "--sync federated --data-sizes zipff", {"in: --data-sizes", "did you mean: zipf"}},
+      {kStated + "--sync federated --local-steps 0", {"in: --local-steps", "allowed: 1 to "}},
+      {kStated + "--sync federated --servers 2", {"in: --servers", "one server, on a node of its own"}},
+      {kStated + "--sync post-local --switch-at -1", {"in: --switch-at", "found: \"-1\""}},
+      {kStated + "--sync diloco --local-steps 0", {"in: --local-steps", "allowed: 1 to "}},
+      {kStated + "--sync diloco --inner-optimizer adamx", {"in: --inner-optimizer", "did you mean: adam"}},
+      {kStated + "--sync diloco --outer-momentum 2", {"in: --outer-momentum", "out of range"}},
+      {kStated + "--sync gossip --graph rung", {"in: --graph", "did you mean: ring"}},
+      {kStated + "--sync gossip --graph 0-1,2-3", {"in: --graph", "no way from worker 0 to 2, 3", "connected"}},
+      {kStated + "--sync gossip --graph 0-1,1-4", {"in: --graph", "found: \"4\"", "allowed: 0 to 3"}},
+      {kStated + "--sync gossip --graph 0-1,2", {"in: --graph", "this is no edge"}},
+      {"converge --workers 7 --compute 1ms --parameters 1MB --bandwidth 1GB/s --sync gossip --graph torus",
+       {"in: --graph", "torus of 7 workers", "one row of workers is a ring"}},
+      {kStated + "--switch-at 3", {"in: --switch-at", "change nothing"}},
+      {kStated + "--client-share 0.5", {"in: --client-share", "change nothing"}},
+      {kStated + "--graph ring", {"in: --graph", "change nothing"}},
+      {kStated + "--inner-rate 1", {"in: --inner-rate", "change nothing"}},
+      {kStated + "--sync all-reduce --server-bandwidth 1GB/s", {"in: --server-bandwidth", "change nothing"}},
+      {kStated + "--bandwidth-of 1=fast", {"in: --bandwidth-of", "not a quantity"}},
+      {kStated + "--bandwidth-of 1=0GB/s", {"in: --bandwidth", "nothing would arrive"}},
+      {kStated + "--latency-of 4=1ms", {"in: --latency-of", "allowed: 0 to 3"}},
+      {kStated + "--bandwidth-spread -1", {"in: --bandwidth-spread", "out of range"}},
       {kStated + "--sync asynchronos", {"in: --sync", "did you mean: asynchronous"}},
       {kStated + "--sync asynchronous,asynchronous", {"in: --sync", "named twice"}},
       {kStated + "--slowdown 4=2", {"in: --slowdown", "found: \"4\"", "allowed: 0 to 3"}},

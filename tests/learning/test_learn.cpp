@@ -126,10 +126,98 @@ TEST_CASE("local steps of the quadratic without noise are as many steps") {
   CHECK(curve.points[3].loss == Approx(descent_loss(quadratic, 0.2, 11)).epsilon(1e-9));
 }
 
+TEST_CASE("post-local SGD that never switches is synchronous, and that switches at once is local") {
+  const LearningProblem problem = make_problem(Classifier{.seed = 3});
+  UpdateJob job = job_of(4, 24, Synchronisation::kPostLocal);
+  job.local_steps = 6;
+  job.switch_at = 24;
+  UpdateJob other = job;
+  other.mode = Synchronisation::kAllReduce;
+  CHECK(learnt(problem, {}, job).points.back().loss == Approx(learnt(problem, {}, other).points.back().loss));
+  job.switch_at = 0;
+  other.mode = Synchronisation::kLocalSteps;
+  CHECK(learnt(problem, {}, job).points.back().loss == learnt(problem, {}, other).points.back().loss);
+}
+
+TEST_CASE("DiLoCo with plain steps inside and outside is local SGD; without, the outer step is Nesterov's") {
+  const LearningProblem problem = make_problem(Classifier{.seed = 3});
+  UpdateJob job = job_of(4, 24, Synchronisation::kDiloco);
+  job.local_steps = 6;
+  UpdateJob local = job;
+  local.mode = Synchronisation::kLocalSteps;
+  const DilocoOptions plain{.inner_rule = UpdateRule::kSgd, .outer_rate = 1.0, .outer_momentum = 0.0};
+  CHECK(learnt(problem, {.diloco = plain}, job).points.back().loss ==
+        Approx(learnt(problem, {}, local).points.back().loss).epsilon(1e-9));
+  // One dimension, lambda 1, without noise, one inner step of rate a: the change is a x. With outer rate b and momentum
+  // m: v = a x + m v, x -= b (a x + m v).
+  const Quadratic quadratic{.dimensions = 1, .condition = 1.0, .noise = 0.0};
+  UpdateJob single = job_of(2, 5, Synchronisation::kDiloco);
+  const DilocoOptions outer{
+      .inner_rule = UpdateRule::kSgd, .inner_rate = 0.2, .outer_rate = 0.7, .outer_momentum = 0.9};
+  const LearningCurve curve = learnt(make_problem(quadratic), {.diloco = outer}, single);
+  double x = 1.0;
+  double v = 0.0;
+  for (std::size_t step = 1; step <= 5; ++step) {
+    v = 0.2 * x + 0.9 * v;
+    x -= 0.7 * (0.2 * x + 0.9 * v);
+    CHECK(curve.points[step].loss == Approx(0.5 * x * x).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("a federation of all clients with one local step is synchronous") {
+  CHECK(rc::check([] {
+    const LearningProblem problem = make_problem(Classifier{.seed = 5});
+    UpdateJob job = job_of(*rc::gen::inRange(1, 6), 10, Synchronisation::kFederated);
+    job.servers.resize(1);
+    job.federation.share = 1.0;
+    const LearningCurve federated = learnt(problem, {.learning_rate = 0.5}, job);
+    job.mode = Synchronisation::kSynchronous;
+    const LearningCurve synchronous = learnt(problem, {.learning_rate = 0.5}, job);
+    for (std::size_t k = 0; k < synchronous.points.size(); ++k) {
+      RC_ASSERT(std::abs(federated.points[k].loss - synchronous.points[k].loss) < 1e-9);
+    }
+  }));
+}
+
+TEST_CASE("clients weigh what their data do") {
+  // Without noise: one client makes 3 steps, the other 1, of weights 3 and 1.
+  const Quadratic quadratic{.dimensions = 1, .condition = 1.0, .noise = 0.0};
+  UpdateJob job = job_of(2, 2, Synchronisation::kFederated);
+  job.servers.resize(1);
+  job.federation = {.share = 1.0, .data = {3.0, 1.0}};
+  job.local_steps = 2;
+  const LearningCurve curve = learnt(make_problem(quadratic), {.learning_rate = 0.5}, job);
+  const double x = 0.75 * std::pow(0.5, 3.0) + 0.25 * 0.5;
+  CHECK(curve.points.back().loss == Approx(0.5 * x * x));
+}
+
+TEST_CASE("gossip on the complete graph is averaging, and on others comes to the same optimum") {
+  const LearningProblem problem = make_problem(Classifier{.seed = 3});
+  for (const int workers : {1, 2, 5}) {
+    UpdateJob job = job_of(workers, 20, Synchronisation::kGossip);
+    job.edges = edges_of(GraphKind::kComplete, workers);
+    const LearningCurve gossip = learnt(problem, {.learning_rate = 0.5}, job);
+    job.mode = Synchronisation::kAllReduce;
+    const LearningCurve reduced = learnt(problem, {.learning_rate = 0.5}, job);
+    for (std::size_t k = 0; k < reduced.points.size(); ++k) {
+      CHECK(gossip.points[k].loss == Approx(reduced.points[k].loss).epsilon(1e-9));
+    }
+  }
+  // The mean of all is not moved by doubly stochastic weights: without noise the loss is that of plain descent.
+  const Quadratic quadratic{.noise = 0.0};
+  UpdateJob ring = job_of(6, 30, Synchronisation::kGossip);
+  ring.edges = edges_of(GraphKind::kRing, 6);
+  CHECK(learnt(make_problem(quadratic), {.learning_rate = 0.2}, ring).points.back().loss ==
+        Approx(descent_loss(quadratic, 0.2, 30)).epsilon(1e-9));
+}
+
 TEST_CASE("classifiers learn their classes under every rule") {
   const UpdateJob job = job_of(4, 300, Synchronisation::kSynchronous);
-  for (const auto& [rule, rate] :
-       {std::pair{UpdateRule::kSgd, 1.0}, {UpdateRule::kMomentum, 0.1}, {UpdateRule::kAdam, 0.01}}) {
+  for (const auto& [rule, rate] : {std::pair{UpdateRule::kSgd, 1.0},
+                                   {UpdateRule::kMomentum, 0.1},
+                                   {UpdateRule::kNesterov, 0.1},
+                                   {UpdateRule::kAdam, 0.01},
+                                   {UpdateRule::kAdamw, 0.01}}) {
     for (const Classifier& classifier :
          {Classifier{.layers = {10, 2}}, Classifier{.activation = HiddenActivation::kRelu}, Classifier{}}) {
       const LearningCurve curve = learnt(make_problem(classifier), {.rule = rule, .learning_rate = rate}, job);

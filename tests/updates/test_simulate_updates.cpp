@@ -218,15 +218,17 @@ TEST_CASE("servers that are alike on nodes of their own are simulated as one, to
 TEST_CASE("times of a worker add up, and histograms hold every update") {
   CHECK(rc::check([] {
     UpdateJob job = random_job(*rc::gen::element(Synchronisation::kSynchronous, Synchronisation::kAsynchronous,
-                                                 Synchronisation::kStaleSynchronous, Synchronisation::kAllReduce));
+                                                 Synchronisation::kStaleSynchronous, Synchronisation::kAllReduce,
+                                                 Synchronisation::kPostLocal, Synchronisation::kGossip));
+    job.edges = edges_of(GraphKind::kRing, static_cast<int>(job.workers.size()));
     const UpdateTimes times = simulate_updates(job);
     for (const WorkerTimes& worker : times.workers) {
       const Seconds sum = worker.computing + worker.transferring + worker.waiting;
       RC_ASSERT(std::abs(sum.value - times.total.value) <= 1e-9 * times.total.value);
     }
     int counted = 0;
-    for (int worker = 0; worker < static_cast<int>(job.workers.size()); ++worker) {
-      for (const int count : staleness_histogram(times, worker)) {
+    for (const std::vector<int>& of_worker : staleness_histograms(times)) {
+      for (const int count : of_worker) {
         counted += count;
       }
     }

@@ -1,6 +1,7 @@
 #pragma once
 // Jobs of equal workers on equal NICs.
 #include "sim/updates/simulate_updates.hpp"
+#include "sim/updates/strategy.hpp"
 
 namespace trainyard {
 

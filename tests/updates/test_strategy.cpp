@@ -2,15 +2,27 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/base/error.hpp"
-#include "sim/updates/update_job.hpp"
+#include "sim/updates/strategy.hpp"
 #include "tests/updates/update_jobs.hpp"
 
 using namespace trainyard;
 
-namespace test_update_job {
+namespace test_strategy {
+
+namespace {
+
+std::function<void(UpdateJob&)> federated(std::function<void(UpdateJob&)> spoil) {
+  return [spoil = std::move(spoil)](UpdateJob& job) {
+    job.mode = Synchronisation::kFederated;
+    spoil(job);
+  };
+}
+
+}  // namespace
 
 TEST_CASE("what makes no sense is refused with the flag that gives it") {
   struct Mistake {
@@ -38,10 +50,33 @@ TEST_CASE("what makes no sense is refused with the flag that gives it") {
          job.mode = Synchronisation::kStaleSynchronous;
          job.bound = -1;
        }},
-      {"--local-steps", "0", [](UpdateJob& job) {
+      {"--local-steps", "0",
+       [](UpdateJob& job) {
          job.mode = Synchronisation::kLocalSteps;
          job.local_steps = 0;
-       }}};
+       }},
+      {"--local-steps", "0",
+       [](UpdateJob& job) {
+         job.mode = Synchronisation::kDiloco;
+         job.local_steps = 0;
+       }},
+      {"--switch-at", "-1",
+       [](UpdateJob& job) {
+         job.mode = Synchronisation::kPostLocal;
+         job.switch_at = -1;
+       }},
+      {"--servers", "2", federated([](UpdateJob& job) { job.servers.push_back(job.servers.front()); })},
+      {"--local-steps", "0", federated([](UpdateJob& job) { job.local_steps = 0; })},
+      {"--client-share", "0", federated([](UpdateJob& job) { job.federation.share = 0.0; })},
+      {"--client-share", "1.5", federated([](UpdateJob& job) { job.federation.share = 1.5; })},
+      {"--dropout", "1", federated([](UpdateJob& job) { job.federation.dropout = 1.0; })},
+      {"--data-sizes", "2 sizes", federated([](UpdateJob& job) {
+         job.federation.data = {1.0, 1.0};
+       })},
+      {"--data-sizes", "0", federated([](UpdateJob& job) {
+         job.federation.data = {1.0, 1.0, 0.0, 1.0};
+       })},
+      {"--graph", "no way from worker 0 to 1, 2, 3", [](UpdateJob& job) { job.mode = Synchronisation::kGossip; }}};
   UpdateJob sound = equal_workers(4, 10_ms, 1_MB, Synchronisation::kSynchronous);
   add_dedicated_servers(sound, 1);
   CHECK_NOTHROW(check(sound));
@@ -64,4 +99,4 @@ TEST_CASE("rings need no servers") {
   CHECK_NOTHROW(check(job));
 }
 
-}  // namespace test_update_job
+}  // namespace test_strategy

@@ -1,0 +1,171 @@
+// Federated averaging. Source: McMahan et al., AISTATS 2017, arXiv 1602.05629: a server draws clients for a round, they
+// pull the model, train on their own data and push what comes out, and the mean by their samples is the next model.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "sim/base/random.hpp"
+#include "sim/updates/demand.hpp"
+#include "sim/updates/shared_link.hpp"
+#include "sim/updates/strategy.hpp"
+
+namespace trainyard {
+namespace {
+
+// What is drawn of a round, apart from the times of iterations.
+constexpr std::uint64_t kClientsKey = 0x636c69656e7473;
+constexpr std::uint64_t kDropoutKey = 0x64726f70;
+
+int clients_of_round(const UpdateJob& job) {
+  const double asked = job.federation.share * static_cast<double>(job.workers.size());
+  return std::clamp(static_cast<int>(std::lround(asked)), 1, static_cast<int>(job.workers.size()));
+}
+
+class FederatedRun {
+ public:
+  explicit FederatedRun(const UpdateJob& job) : job_(job), server_(job.servers.front().nic), all_(job.workers.size()) {
+    std::iota(all_.begin(), all_.end(), 0);
+    out_.workers.resize(job.workers.size());
+    out_.sent.resize(job.workers.size() + 1);
+    out_.received.resize(job.workers.size() + 1);
+    const std::vector<double>& data = job.federation.data;
+    mean_data_ = data.empty() ? 1.0 : std::accumulate(data.begin(), data.end(), 0.0) / static_cast<double>(data.size());
+  }
+
+  UpdateTimes run() {
+    for (int done = 0; done < job_.updates; done += job_.local_steps) {
+      round(done, std::min(job_.local_steps, job_.updates - done));
+    }
+    for (WorkerTimes& one : out_.workers) {
+      one.waiting = max(Seconds{}, out_.total - one.computing - one.transferring);
+    }
+    const Bytes busier = max(out_.sent.back(), out_.received.back());
+    out_.server_use = {busier / (server_.bandwidth * out_.total)};
+    return std::move(out_);
+  }
+
+ private:
+  const Worker& worker(int client) const { return job_.workers[static_cast<std::size_t>(client)]; }
+  WorkerTimes& times(int client) { return out_.workers[static_cast<std::size_t>(client)]; }
+  double data(int client) const {
+    return job_.federation.data.empty() ? 1.0 : job_.federation.data[static_cast<std::size_t>(client)];
+  }
+  Seconds latency(int client) const { return max(worker(client).nic.latency, server_.latency); }
+
+  // Those of the first places after as many exchanges of two.
+  std::vector<int> draw_clients(const Draw& drawn) {
+    const auto count = static_cast<std::size_t>(clients_of_round(job_));
+    for (std::size_t place = 0; place < count; ++place) {
+      const double left = static_cast<double>(all_.size() - place);
+      std::swap(all_[place], all_[place + static_cast<std::size_t>(drawn.of(place).uniform() * left)]);
+    }
+    std::vector<int> out(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(count));
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
+  std::vector<Seconds> pull(const std::vector<int>& clients) {
+    std::vector<LinkTransfer> pulls;
+    for (const int client : clients) {
+      pulls.push_back({out_.total + latency(client), job_.parameters, worker(client).nic.bandwidth});
+      out_.received[static_cast<std::size_t>(client)] += job_.parameters;
+      out_.sent.back() += job_.parameters;
+    }
+    return shared_link_ends(server_.bandwidth, pulls);
+  }
+
+  // As many steps as its data ask for, where a client of the mean makes `steps`.
+  int steps_of(int client, int steps) const {
+    return std::max(1, static_cast<int>(std::lround(steps * data(client) / mean_data_)));
+  }
+
+  void round(int done, int steps) {
+    const auto number = static_cast<std::uint64_t>(round_++);
+    const std::vector<int> clients = draw_clients(Draw(job_.seed).of(kClientsKey).of(number));
+    const Draw dropouts = Draw(job_.seed).of(kDropoutKey).of(number);
+    const Seconds began = out_.total;
+    const std::vector<Seconds> pulled = pull(clients);
+    Seconds end{};
+    std::vector<LinkTransfer> pushes;
+    std::vector<Update> updates;
+    for (std::size_t c = 0; c < clients.size(); ++c) {
+      const int client = clients[c];
+      end = max(end, pulled[c]);
+      times(client).transferring += pulled[c] - began;
+      if (dropouts.of(static_cast<std::uint64_t>(client)).uniform() < job_.federation.dropout) {
+        ++out_.dropped;
+        continue;
+      }
+      const int own_steps = steps_of(client, steps);
+      Seconds computing{};
+      for (int step = 0; step < own_steps; ++step) {
+        computing += compute_time(job_, client, done + step);
+      }
+      times(client).computing += computing;
+      pushes.push_back({pulled[c] + computing + latency(client), job_.parameters, worker(client).nic.bandwidth});
+      out_.sent[static_cast<std::size_t>(client)] += job_.parameters;
+      out_.received.back() += job_.parameters;
+      updates.push_back({.worker = client,
+                         .read = out_.versions,
+                         .applied = out_.versions,
+                         .steps = own_steps,
+                         .weight = data(client)});
+    }
+    const std::vector<Seconds> pushed = shared_link_ends(server_.bandwidth, pushes);
+    for (std::size_t u = 0; u < updates.size(); ++u) {
+      const int client = updates[u].worker;
+      times(client).transferring += pushed[u] - pushes[u].start + latency(client);
+      end = max(end, pushed[u]);
+    }
+    out_.total = end;
+    for (Update& update : updates) {
+      update.time = end;
+    }
+    out_.versions += updates.empty() ? 0 : 1;
+    out_.updates.insert(out_.updates.end(), updates.begin(), updates.end());
+  }
+
+  const UpdateJob& job_;
+  Nic server_;
+  std::vector<int> all_;
+  double mean_data_ = 1.0;
+  int round_ = 0;
+  UpdateTimes out_;
+};
+
+}  // namespace
+
+void check_federated(const UpdateJob& job) {
+  const Federation& asked = job.federation;
+  demand(job.servers.size() == 1 && !job.servers.front().worker, "--servers", fmt::format("{}", job.servers.size()),
+         "one server, on a node of its own", "clients push to one server");
+  demand(job.servers.front().nic.bandwidth.value > 0.0, "--server-bandwidth", "0 B/s", "more than nothing",
+         "nothing would arrive at the server");
+  demand(job.local_steps >= 1, "--local-steps", fmt::format("{}", job.local_steps), "1 or more",
+         "clients would never compute");
+  demand(asked.share > 0.0 && asked.share <= 1.0, "--client-share", fmt::format("{}", asked.share),
+         "more than 0, at most 1", "nobody, or more than all, would take part in a round");
+  demand(asked.dropout >= 0.0 && asked.dropout < 1.0, "--dropout", fmt::format("{}", asked.dropout), "0 to less than 1",
+         "nobody would ever answer");
+  demand(asked.data.empty() || asked.data.size() == job.workers.size(), "--data-sizes",
+         fmt::format("{} sizes", asked.data.size()), fmt::format("one for each of {} clients", job.workers.size()),
+         "every client has data of its own");
+  for (const double size : asked.data) {
+    demand(size > 0.0, "--data-sizes", fmt::format("{}", size), "more than 0", "a client without data has no gradient");
+  }
+}
+
+UpdateTimes simulate_federated(const UpdateJob& job) {
+  return FederatedRun(job).run();
+}
+
+// A client's round takes a few queue operations and a draw for each step.
+double federated_events(const UpdateJob& job) {
+  constexpr double kEventsOfTransfer = 4.0;
+  const double steps = static_cast<double>(clients_of_round(job)) * job.updates;
+  return steps * (1.0 + kEventsOfTransfer / job.local_steps);
+}
+
+}  // namespace trainyard

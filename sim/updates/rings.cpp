@@ -1,0 +1,77 @@
+#include "sim/updates/rings.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "sim/updates/strategy.hpp"
+
+namespace trainyard {
+namespace {
+
+// A ring: 2 (n - 1) steps of 1/n of the bytes, each with a message's latency. Source: Patarasuk and Yuan, "Bandwidth
+// optimal all-reduce algorithms for clusters of workstations", JPDC 69(2), 2009.
+Seconds ring_time(const UpdateJob& job) {
+  const auto workers = static_cast<double>(job.workers.size());
+  BytesPerSecond slowest{std::numeric_limits<double>::infinity()};
+  Seconds latency{};
+  for (const Worker& worker : job.workers) {
+    slowest = min(slowest, worker.nic.bandwidth);
+    latency = max(latency, worker.nic.latency);
+  }
+  return 2.0 * (workers - 1.0) * (job.parameters / workers / slowest + latency);
+}
+
+}  // namespace
+
+UpdateTimes simulate_rounds(const UpdateJob& job, const std::vector<int>& rounds) {
+  const int workers = static_cast<int>(job.workers.size());
+  const Seconds ring = ring_time(job);
+  UpdateTimes out{.workers = std::vector<WorkerTimes>(job.workers.size())};
+  int done = 0;
+  for (const int steps : rounds) {
+    Seconds longest{};
+    for (int worker = 0; worker < workers; ++worker) {
+      Seconds time{};
+      for (int step = 0; step < steps; ++step) {
+        time += compute_time(job, worker, done + step);
+      }
+      out.workers[static_cast<std::size_t>(worker)].computing += time;
+      longest = max(longest, time);
+    }
+    done += steps;
+    out.total += longest + ring;
+    for (int worker = 0; worker < workers; ++worker) {
+      out.updates.push_back(
+          {.time = out.total, .worker = worker, .read = out.versions, .applied = out.versions, .steps = steps});
+    }
+    ++out.versions;
+  }
+  const Bytes moved = job.parameters * (2.0 * (workers - 1.0) / workers * out.versions);
+  out.sent.assign(job.workers.size(), moved);
+  out.received = out.sent;
+  for (WorkerTimes& one : out.workers) {
+    one.transferring = ring * out.versions;
+    one.waiting = max(Seconds{}, out.total - one.computing - one.transferring);  // below by rounding
+  }
+  return out;
+}
+
+std::vector<int> equal_rounds(int steps, int each) {
+  std::vector<int> out;
+  for (int done = 0; done < steps; done += out.back()) {
+    out.push_back(std::min(each, steps - done));
+  }
+  return out;
+}
+
+void check_all_reduce(const UpdateJob& /*job*/) {}
+
+UpdateTimes simulate_all_reduce(const UpdateJob& job) {
+  return simulate_rounds(job, equal_rounds(job.updates, 1));
+}
+
+double ring_events(const UpdateJob& job) {
+  return static_cast<double>(job.workers.size()) * job.updates;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,121 @@
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <numeric>
+#include <set>
+
+#include "sim/base/error.hpp"
+#include "sim/updates/data_sizes.hpp"
+#include "tests/updates/update_jobs.hpp"
+
+using namespace trainyard;
+
+namespace test_federated {
+
+using doctest::Approx;
+
+namespace {
+
+UpdateJob federation(int clients, double share) {
+  UpdateJob job = equal_workers(clients, 10_ms, 100_MB, Synchronisation::kFederated);
+  add_dedicated_servers(job, 1);
+  job.federation.share = share;
+  return job;
+}
+
+}  // namespace
+
+TEST_CASE("all clients and one local step are a synchronous step, in the time of one") {
+  CHECK(rc::check([] {
+    UpdateJob job = federation(*rc::gen::inRange(1, 10), 1.0);
+    for (Worker& worker : job.workers) {
+      worker.slowdown = *rc::gen::inRange(10, 40) / 10.0;
+      worker.nic.latency = 50_us;
+    }
+    job.updates = *rc::gen::inRange(1, 20);
+    const UpdateTimes federated = simulate_updates(job);
+    job.mode = Synchronisation::kSynchronous;
+    const UpdateTimes synchronous = simulate_updates(job);
+    RC_ASSERT(std::abs(federated.total.value - synchronous.total.value) <= 1e-9 * synchronous.total.value);
+    RC_ASSERT(federated.updates.size() == synchronous.updates.size());
+    RC_ASSERT(std::abs((federated.sent.back() - synchronous.sent.back()).value) <= 1.0);
+  }));
+}
+
+TEST_CASE("a round draws its share of the clients, each once, and others in the next") {
+  UpdateJob job = federation(40, 0.25);
+  job.updates = 60;
+  job.local_steps = 3;
+  const UpdateTimes times = simulate_updates(job);
+  CHECK(times.versions == 20);
+  CHECK(times.updates.size() == 200);
+  std::set<int> all;
+  for (std::size_t round = 0; round < 20; ++round) {
+    std::set<int> of_round;
+    for (std::size_t u = 0; u < 10; ++u) {
+      const Update& update = times.updates[10 * round + u];
+      CHECK(update.applied == static_cast<int>(round));
+      CHECK(update.steps == 3);
+      of_round.insert(update.worker);
+    }
+    CHECK(of_round.size() == 10);
+    all.insert(of_round.begin(), of_round.end());
+  }
+  // A client is in none of 20 rounds with a chance of 0.75^20 = 0.3 %.
+  CHECK(all.size() >= 38);
+  // 10 pulls and 10 pushes through one NIC of 1.25 GB/s, and three steps between them.
+  CHECK(times.total.value == Approx(20 * (0.8 + 0.03 + 0.8)).epsilon(1e-9));
+}
+
+TEST_CASE("clients that drop out have pulled, and push nothing") {
+  UpdateJob job = federation(100, 1.0);
+  job.federation.dropout = 0.3;
+  job.updates = 50;
+  const UpdateTimes times = simulate_updates(job);
+  // 30 % of 5,000, whose standard deviation is 32.
+  CHECK(times.dropped > 1500 - 150);
+  CHECK(times.dropped < 1500 + 150);
+  CHECK(times.updates.size() + static_cast<std::size_t>(times.dropped) == 5000);
+  CHECK(times.sent.back().value == Approx(5000 * 100e6));
+  CHECK(times.received.back().value == Approx(static_cast<double>(times.updates.size()) * 100e6));
+}
+
+TEST_CASE("a client of more data makes more steps and weighs more") {
+  UpdateJob job = federation(3, 1.0);
+  job.federation.data = {1.0, 2.0, 6.0};
+  job.local_steps = 6;
+  job.updates = 6;
+  const UpdateTimes times = simulate_updates(job);
+  REQUIRE(times.updates.size() == 3);
+  // Of a mean of 3 samples 6 steps.
+  CHECK(times.updates[0].steps == 2);
+  CHECK(times.updates[1].steps == 4);
+  CHECK(times.updates[2].steps == 12);
+  CHECK(times.updates[2].weight == 6.0);
+}
+
+TEST_CASE("the slowest way to the server binds a round where the server's does not") {
+  // 100 MB at 10 MB/s each way, beside two of 100 MB/s.
+  UpdateJob job = federation(3, 1.0);
+  for (Worker& worker : job.workers) {
+    worker.nic.bandwidth = {100e6};
+  }
+  job.workers[1].nic.bandwidth = {10e6};
+  CHECK(simulate_updates(job).total.value == Approx(10.0 + 0.01 + 10.0));
+}
+
+TEST_CASE("sizes of data have the stated distribution") {
+  for (const auto& [name, sizes] : kDataSizesNames.rows) {
+    const std::vector<double> drawn = draw_data_sizes(sizes, 4000, 7);
+    CAPTURE(name);
+    // Of a deviation of the mean at most, 4,000 draws are within 1.6 %; five times that.
+    CHECK(std::accumulate(drawn.begin(), drawn.end(), 0.0) / 4000.0 == Approx(1.0).epsilon(0.08));
+    CHECK(*std::min_element(drawn.begin(), drawn.end()) > 0.0);
+    CHECK(drawn == draw_data_sizes(sizes, 4000, 7));
+  }
+  const std::vector<double> zipf = draw_data_sizes(DataSizes::kZipf, 100, 1);
+  const double largest = *std::max_element(zipf.begin(), zipf.end());
+  CHECK(largest / *std::min_element(zipf.begin(), zipf.end()) == Approx(100.0));
+}
+
+}  // namespace test_federated
