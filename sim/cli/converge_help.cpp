@@ -27,6 +27,24 @@ void ConvergeOptions::add_to(CLI::App& verb) {
                   "federated: samples of a client: " + join_names(kDataSizesNames.names()) + " (default equal)");
   verb.add_option("--graph", graph,
                   "gossip: " + join_names(kGraphNames.names()) + " (default ring), or edges as 0-1,1-2");
+  verb.add_option(
+      "--sharding", sharding,
+      "what servers keep: " + join_names(kShardingNames.names()) + " (default even: a part of every layer)");
+  verb.add_option("--push", push, "whole (default), or layer: each when the backward pass has made its gradient");
+  verb.add_option("--layers", layers, "shares of the parameters from input to output, as 0.3,0.7");
+  verb.add_option("--server-memory", server_memory,
+                  "what servers add up and apply at, as \"200 GB/s\" (default), or free");
+  verb.add_option("--compress", compress,
+                  "what is pushed: " + join_names(kCompressorNames.names()) + " (default none)");
+  verb.add_option("--keep", keep, "top-k, random-k: share of the values; threshold: expected share (default 0.01)");
+  verb.add_option("--threshold", threshold, "threshold: magnitudes below are left out (default 1)");
+  verb.add_option("--bits", bits, "qsgd: of a value, with its sign (default 4)");
+  verb.add_option("--bucket", bucket, "qsgd: values that share a norm (default 512)");
+  verb.add_option("--rank", rank, "powersgd: columns of its factors (default 2)");
+  verb.add_option("--warm-up", warm_up, "one-bit-adam: updates before it compresses (default 20)");
+  verb.add_option("--error-feedback", error_feedback,
+                  "on or off (default: on for top-k, random-k, threshold and powersgd)");
+  verb.add_option("--gpu", gpu, "whose kernels compress, or free (default: that of --cluster)");
   verb.add_option("--updates", updates, "iterations of a worker, on average (default " + updates + ")");
   verb.add_option("--slowdown", slowdown, "slower workers, as 0=2,3=1.5");
   verb.add_option("--jitter", jitter, "standard deviation of an iteration's time, of its mean (default 0)");

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kernels/gpu.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/layout/layout.hpp"
 #include "sim/learning/convergence.hpp"
 
 namespace trainyard {
@@ -31,6 +34,19 @@ struct ConvergeOptions {
   std::string inner_rate;
   std::string outer_rate;
   std::string outer_momentum;
+  std::string sharding;
+  std::string push;
+  std::string layers;
+  std::string server_memory;
+  std::string compress;
+  std::string keep;
+  std::string threshold;
+  std::string bits;
+  std::string bucket;
+  std::string rank;
+  std::string warm_up;
+  std::string error_feedback;
+  std::string gpu;
   std::string updates = "100";
   std::string slowdown;
   std::string jitter = "0";
@@ -72,8 +88,13 @@ struct WorkerSource {
   Seconds compute{};
   Bytes parameters{};
   Nic nic;
+  std::vector<PushedLayer> layers;  // of a model
+  std::optional<GpuSpec> gpu;       // of its cluster
 };
 WorkerSource worker_source(const ConvergeOptions& options);
+
+// A model's layers in the order of the backward pass.
+std::vector<PushedLayer> worker_layers(const Scenario& scenario, const Layout& layout);
 
 // An option that none of the others leaves a use for is refused.
 void refuse_idle(const std::string& flag, const std::string& typed, bool has_use, const std::string& needs);
@@ -97,6 +118,11 @@ Value typed_quantity(const std::string& flag, const std::string& typed, Value (*
 void set_workers(const ConvergeOptions& options, UpdateJob& job);
 // What only some modes ask for: refused where --sync names none of them.
 void set_modes(const ConvergeOptions& options, const std::vector<Synchronisation>& modes, UpdateJob& job);
+// How gradients are pushed, who keeps what of them, and how they are compressed; then what that takes the workers'
+// GPUs.
+void set_pushes(const ConvergeOptions& options, const WorkerSource& source, UpdateRule rule, bool any_servers,
+                UpdateJob& job);
+void set_gpu_work(const ConvergeOptions& options, const WorkerSource& source, UpdateJob& job);
 DilocoOptions diloco_options(const ConvergeOptions& options, const std::vector<Synchronisation>& modes,
                              double learning_rate);
 

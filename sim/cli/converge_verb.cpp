@@ -1,11 +1,15 @@
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
 #include <memory>
 
 #include "sim/base/files.hpp"
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/converge_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/updates/pushed.hpp"
+#include "sim/updates/shards.hpp"
 
 namespace trainyard {
 namespace {
@@ -18,6 +22,19 @@ std::string title_of(const ConvergeOptions& options, const ConvergenceQuestion& 
 template <class Value>
 std::string range_text(Value least, Value most) {
   return least == most ? to_text(least) : fmt::format("{} to {}", to_text(least), to_text(most));
+}
+
+// What is pushed in place of the gradient, and what that takes; empty where it is pushed as it is.
+std::string pushes_text(const UpdateJob& job) {
+  if (job.compression.compressor == Compressor::kNone) {
+    return "";
+  }
+  const int late = std::numeric_limits<int>::max();
+  return fmt::format("pushed: {} of {}{}, encoded in {}, decoded in {}\n",
+                     to_text(job.parameters * pushed_share(job, late)),
+                     kCompressorNames.name_of(job.compression.compressor),
+                     job.compression.feedback == ErrorFeedback::kPresent ? " with error feedback" : "",
+                     to_text(job.message.encode), to_text(job.message.decode));
 }
 
 std::string head_of(const ConvergenceQuestion& question) {
@@ -34,9 +51,26 @@ std::string head_of(const ConvergenceQuestion& question) {
   }
   return fmt::format(
       "an iteration computes {}, {} of parameters; NICs of {} each way, latency {}\n"
-      "servers: {} on workers' nodes, {} on their own; {} updates a worker\n\n",
+      "servers: {} on workers' nodes, {} on their own, the largest with {:.4g} of the parameters, memory of {}; {} "
+      "updates a worker\n{}\n",
       to_text(job.workers.front().compute), to_text(job.parameters), range_text(least.bandwidth, most.bandwidth),
-      range_text(least.latency, most.latency), beside, job.servers.size() - beside, job.updates);
+      range_text(least.latency, most.latency), beside, job.servers.size() - beside, largest_shard(job),
+      std::isinf(job.server_memory.value) ? "no time" : to_text(job.server_memory), job.updates, pushes_text(job));
+}
+
+Json compression_json(const UpdateJob& job) {
+  const Compression& asked = job.compression;
+  return {{"compressor", kCompressorNames.name_of(asked.compressor)},
+          {"error_feedback", asked.feedback == ErrorFeedback::kPresent},
+          {"keep", asked.kept},
+          {"threshold", asked.threshold},
+          {"bits", asked.bits},
+          {"bucket", asked.bucket},
+          {"rank", asked.rank},
+          {"warm_up", asked.warm_up},
+          {"pushed_bytes", job.parameters.value * pushed_share(job, std::numeric_limits<int>::max())},
+          {"encode_s", job.message.encode.value},
+          {"decode_s", job.message.decode.value}};
 }
 
 Json question_json(const ConvergeOptions& options, const ConvergenceQuestion& question) {
@@ -56,6 +90,10 @@ Json question_json(const ConvergeOptions& options, const ConvergenceQuestion& qu
   for (const GraphEdge& edge : job.edges) {
     edges.push_back({edge.a, edge.b});
   }
+  Json layers = Json::array();
+  for (const PushedLayer& layer : job.layers) {
+    layers.push_back({{"share", layer.share}, {"ready", layer.ready}});
+  }
   return {{"workers", job.workers.size()},
           {"compute_s", job.workers.front().compute.value},
           {"slowdown", of_workers([](const Worker& worker) { return worker.slowdown; })},
@@ -64,6 +102,12 @@ Json question_json(const ConvergeOptions& options, const ConvergenceQuestion& qu
           {"bandwidth_bytes_per_s", of_workers([](const Worker& worker) { return worker.nic.bandwidth.value; })},
           {"latency_s", of_workers([](const Worker& worker) { return worker.nic.latency.value; })},
           {"edges", edges},
+          {"layers", layers},
+          {"sharding", kShardingNames.name_of(job.sharding)},
+          {"push", kPushUnitNames.name_of(job.push_unit)},
+          {"largest_shard", largest_shard(job)},
+          {"server_memory_bytes_per_s", std::isinf(job.server_memory.value) ? Json() : Json(job.server_memory.value)},
+          {"compression", compression_json(job)},
           {"server_on_worker", server_nodes},
           {"backup", job.backup},
           {"bound", job.bound},

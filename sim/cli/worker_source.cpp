@@ -45,10 +45,13 @@ WorkerSource source_of_job(const ConvergeOptions& options) {
     Json document = Json::object();
     assign(document, assignments);
     const Scenario scenario = read_scenario(document, "command line");
-    check_fits(estimate_memory(scenario, make_layout(scenario)), scenario);
+    const Layout layout = make_layout(scenario);
+    check_fits(estimate_memory(scenario, layout), scenario);
     return {.compute = predict_step(scenario),
             .parameters = {kGradientBytes * static_cast<double>(trainable_parameters(scenario.model))},
-            .nic = nic_of(scenario.cluster)};
+            .nic = nic_of(scenario.cluster),
+            .layers = worker_layers(scenario, layout),
+            .gpu = scenario.gpu};
   } catch (const UserError& error) {
     Fault fault = name_flag(error.fault(), assignments);
     if (error.code() == ExitCode::kInfeasible) {

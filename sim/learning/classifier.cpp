@@ -149,6 +149,9 @@ LearningProblem make_problem(const Classifier& classifier) {
   const auto held_back = std::make_shared<const std::vector<Sample>>(draw_samples(classifier, 1));
   LearningProblem out{.start = layers.start(classifier.seed)};
   out.samples_work = 3.0 * static_cast<double>(out.start.size());
+  for (std::size_t layer = 0; layer + 1 < classifier.layers.size(); ++layer) {  // a row for an output, with its bias
+    out.matrices.push_back({.rows = classifier.layers[layer + 1], .columns = classifier.layers[layer] + 1});
+  }
   // Samples are drawn with replacement.
   out.gradient = [layers, learnt](const Parameters& at, const Draw& drawn, int batch) {
     Parameters gradient(at.size());

@@ -134,6 +134,7 @@ Json convergence_json(const std::vector<ModeOutcome>& outcomes) {
                 {"diverged", outcome.curve.diverged},
                 {"loss", last.loss}};
     row["accuracy"] = last.accuracy ? Json(*last.accuracy) : Json();
+    row["sent_fraction"] = outcome.curve.sent_share ? Json(*outcome.curve.sent_share) : Json();
     row["time_to_target_s"] = outcome.to_target ? Json(outcome.to_target->value) : Json();
     row["workers"] = workers_json(times);
     row["curve"] = curve_json(outcome);

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "sim/base/effort.hpp"
-#include "sim/learning/weighted_mean.hpp"
+#include "sim/learning/message_mean.hpp"
+#include "sim/learning/one_bit_adam.hpp"
+#include "sim/updates/compressors/table.hpp"
 #include "sim/updates/strategy.hpp"
 
 namespace trainyard {
@@ -24,6 +26,7 @@ class Learning {
         times_(times),
         parameters_(problem.start),
         computed_(job.workers.size()),
+        messages_(job.compression, problem.matrices, job.workers.size(), options.seed),
         every_(std::max(1, times.versions / std::max(1, options.points))) {}
 
   LearningCurve run() {
@@ -43,6 +46,7 @@ class Learning {
       }
       begin = end;
     }
+    curve_.sent_share = messages_.sent_share();
     return std::move(curve_);
   }
 
@@ -54,14 +58,17 @@ class Learning {
         updaters_.assign(1, {options_.rule, options_.learning_rate});
         kept_ = static_cast<std::size_t>(largest_staleness(times_)) + 1;
         past_ = {parameters_};
+        if (compressor_traits(job_.compression.compressor).part == CompressedPart::kMomentum) {
+          one_bit_.emplace(options_.learning_rate, job_.compression.warm_up, job_.workers.size());
+        }
         return [this](std::span<const Update> step) { apply_gradients(step); };
       case Contribution::kLocalSteps:
         updaters_.assign(job_.workers.size(), {options_.rule, options_.learning_rate});
-        return [this](std::span<const Update> step) { parameters_ = mean_of_steps(step); };
+        return [this](std::span<const Update> step) { average_steps(step); };
       case Contribution::kOuterStep:
         updaters_.assign(job_.workers.size(), {options_.diloco.inner_rule, options_.diloco.inner_rate});
         outer_ = {UpdateRule::kNesterov, options_.diloco.outer_rate, options_.diloco.outer_momentum};
-        return [this](std::span<const Update> step) { outer_step(step); };
+        return [this](std::span<const Update> step) { outer_.step(parameters_, mean_change(step)); };
       case Contribution::kMixing:
         updaters_.assign(job_.workers.size(), {options_.rule, options_.learning_rate});
         own_.assign(job_.workers.size(), parameters_);
@@ -84,7 +91,11 @@ class Learning {
       gradients.push_back(
           gradient(update.worker, past_[past_.size() - 1 - static_cast<std::size_t>(update.staleness())]));
     }
-    updaters_.front().step(parameters_, weighted_mean(step, gradients));
+    if (one_bit_) {
+      one_bit_->step(parameters_, step, gradients);
+    } else {
+      updaters_.front().step(parameters_, messages_.mean(step, std::move(gradients)));
+    }
     past_.push_back(parameters_);
     if (past_.size() > kept_) {
       past_.pop_front();
@@ -102,21 +113,23 @@ class Learning {
     return own;
   }
 
-  Parameters mean_of_steps(std::span<const Update> step) {
-    std::vector<Parameters> all;
+  // The mean of how far workers came.
+  Parameters mean_change(std::span<const Update> step) {
+    std::vector<Parameters> changes;
     for (const Update& update : step) {
-      all.push_back(after_own_steps(update, parameters_));
+      changes.push_back(after_own_steps(update, parameters_));
+      for (std::size_t i = 0; i < parameters_.size(); ++i) {
+        changes.back()[i] = parameters_[i] - changes.back()[i];
+      }
     }
-    return weighted_mean(step, all);
+    return messages_.mean(step, std::move(changes));
   }
 
-  void outer_step(std::span<const Update> step) {
-    const Parameters mean = mean_of_steps(step);
-    Parameters change = parameters_;
-    for (std::size_t i = 0; i < change.size(); ++i) {
-      change[i] -= mean[i];
+  void average_steps(std::span<const Update> step) {
+    const Parameters change = mean_change(step);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      parameters_[i] -= change[i];
     }
-    outer_.step(parameters_, change);
   }
 
   void mix(std::span<const Update> step) {
@@ -158,8 +171,10 @@ class Learning {
   const UpdateTimes& times_;
   Parameters parameters_;
   std::vector<std::uint64_t> computed_;  // mini-batches, by worker
-  std::vector<Updater> updaters_;        // by worker, or one for all
-  std::deque<Parameters> past_;          // the last is the version that is current
+  MessageMean messages_;
+  std::optional<OneBitAdam> one_bit_;
+  std::vector<Updater> updaters_;  // by worker, or one for all
+  std::deque<Parameters> past_;    // the last is the version that is current
   std::size_t kept_ = 1;
   Updater outer_{UpdateRule::kNesterov, 1.0};
   std::vector<Parameters> own_;  // by worker, with gossip

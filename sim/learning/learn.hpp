@@ -38,6 +38,7 @@ struct LearningPoint {
 struct LearningCurve {
   std::vector<LearningPoint> points;  // from the start; the last one that is finite where it diverged
   bool diverged = false;              // the loss left the numbers
+  std::optional<double> sent_share;   // of the values of compressed messages, those that are not zero
 };
 
 // `times` are those of simulate_updates(job). With local steps every worker keeps its optimizer's state, but a client

@@ -5,6 +5,7 @@
 
 #include "sim/base/name_table.hpp"
 #include "sim/base/random.hpp"
+#include "sim/updates/compressors/compression.hpp"
 
 namespace trainyard {
 
@@ -17,6 +18,7 @@ struct LearningProblem {
   std::function<double(const Parameters&)> loss;
   std::function<double(const Parameters&)> accuracy;  // on samples that are not learnt from; empty without classes
   double samples_work = 1.0;                          // multiplications of one sample's gradient
+  std::vector<MatrixShape> matrices{};                // that the parameters are, one after another
 };
 
 // F(x) = 1/2 sum of lambda_i x_i^2, with lambda from 1 / condition to 1 in equal ratios; F* = 0 at the origin. The

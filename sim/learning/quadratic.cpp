@@ -16,7 +16,9 @@ std::vector<double> eigenvalues(const Quadratic& quadratic) {
 LearningProblem make_problem(const Quadratic& quadratic) {
   const std::vector<double> lambda = eigenvalues(quadratic);
   const double noise = quadratic.noise / std::sqrt(static_cast<double>(lambda.size()));
-  LearningProblem out{.start = Parameters(lambda.size(), 1.0), .samples_work = static_cast<double>(lambda.size())};
+  LearningProblem out{.start = Parameters(lambda.size(), 1.0),
+                      .samples_work = static_cast<double>(lambda.size()),
+                      .matrices = {{.rows = 1, .columns = static_cast<std::int64_t>(lambda.size())}}};
   // The mean of `batch` normal samples is drawn as one of its variance.
   out.gradient = [lambda, noise](const Parameters& at, const Draw& drawn, int batch) {
     const double of_batch = noise / std::sqrt(static_cast<double>(batch));

@@ -7,7 +7,9 @@
 #include <numeric>
 
 #include "sim/base/random.hpp"
-#include "sim/updates/demand.hpp"
+#include "sim/updates/compressors/demand.hpp"
+#include "sim/updates/pushed.hpp"
+#include "sim/updates/server_work.hpp"
 #include "sim/updates/shared_link.hpp"
 #include "sim/updates/strategy.hpp"
 
@@ -81,11 +83,23 @@ class FederatedRun {
     return std::max(1, static_cast<int>(std::lround(steps * data(client) / mean_data_)));
   }
 
+  // The server adds up what has arrived, one after another.
+  Seconds applied(std::vector<Seconds> arrived, double pushed_share) const {
+    std::sort(arrived.begin(), arrived.end(), [](Seconds a, Seconds b) { return a.value < b.value; });
+    Seconds end{};
+    for (const Seconds one : arrived) {
+      end = max(end, one) + gather_time(job_, 1.0, pushed_share);
+    }
+    return end;
+  }
+
   void round(int done, int steps) {
     const auto number = static_cast<std::uint64_t>(round_++);
     const std::vector<int> clients = draw_clients(Draw(job_.seed).of(kClientsKey).of(number));
     const Draw dropouts = Draw(job_.seed).of(kDropoutKey).of(number);
     const Seconds began = out_.total;
+    const double share = pushed_share(job_, out_.versions);
+    const Bytes pushed = job_.parameters * share;
     const std::vector<Seconds> pulled = pull(clients);
     Seconds end{};
     std::vector<LinkTransfer> pushes;
@@ -103,22 +117,23 @@ class FederatedRun {
       for (int step = 0; step < own_steps; ++step) {
         computing += compute_time(job_, client, done + step);
       }
+      computing += encode_time(job_, out_.versions);
       times(client).computing += computing;
-      pushes.push_back({pulled[c] + computing + latency(client), job_.parameters, worker(client).nic.bandwidth});
-      out_.sent[static_cast<std::size_t>(client)] += job_.parameters;
-      out_.received.back() += job_.parameters;
+      pushes.push_back({pulled[c] + computing + latency(client), pushed, worker(client).nic.bandwidth});
+      out_.sent[static_cast<std::size_t>(client)] += pushed;
+      out_.received.back() += pushed;
       updates.push_back({.worker = client,
                          .read = out_.versions,
                          .applied = out_.versions,
                          .steps = own_steps,
                          .weight = data(client)});
     }
-    const std::vector<Seconds> pushed = shared_link_ends(server_.bandwidth, pushes);
+    const std::vector<Seconds> arrived = shared_link_ends(server_.bandwidth, pushes);
     for (std::size_t u = 0; u < updates.size(); ++u) {
       const int client = updates[u].worker;
-      times(client).transferring += pushed[u] - pushes[u].start + latency(client);
-      end = max(end, pushed[u]);
+      times(client).transferring += arrived[u] - pushes[u].start + latency(client);
     }
+    end = max(end, applied(arrived, share));
     out_.total = end;
     for (Update& update : updates) {
       update.time = end;

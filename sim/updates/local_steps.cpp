@@ -2,7 +2,7 @@
 // moves the same bytes at the same times: Douillard et al., arXiv 2311.08105.
 #include <fmt/format.h>
 
-#include "sim/updates/demand.hpp"
+#include "sim/updates/compressors/demand.hpp"
 #include "sim/updates/rings.hpp"
 #include "sim/updates/strategy.hpp"
 

@@ -2,9 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
-#include "sim/updates/demand.hpp"
+#include "sim/updates/compressors/demand.hpp"
+#include "sim/updates/pushed.hpp"
+#include "sim/updates/server_work.hpp"
+#include "sim/updates/shards.hpp"
 #include "sim/updates/star_network.hpp"
 #include "sim/updates/strategy.hpp"
 
@@ -16,9 +20,17 @@ bool averages(Synchronisation mode) {
   return mode == Synchronisation::kSynchronous || mode == Synchronisation::kBackupWorkers;
 }
 
+// What a delay of a worker was for: kLayerMade and more are layers.
+enum DelayOf : int { kComputed = 0, kGathered, kLayerMade };
+
 class ServerRun {
  public:
-  explicit ServerRun(const UpdateJob& job) : job_(job), network_(job), states_(job.workers.size()) {
+  explicit ServerRun(const UpdateJob& job)
+      : job_(job),
+        network_(job),
+        states_(job.workers.size()),
+        largest_shard_(largest_shard(job)),
+        compressed_share_(trainyard::pushed_share(job, std::numeric_limits<int>::max())) {
     out_.workers.resize(job.workers.size());
   }
 
@@ -27,12 +39,11 @@ class ServerRun {
       compute(worker, 0.0);
     }
     while (const auto happened = network_.next()) {
-      const int worker = happened->worker;
-      State& state = states_[static_cast<std::size_t>(worker)];
       if (!happened->is_flow) {
-        transfer(worker, ServerExchange::kPush, happened->time);
-      } else if (--state.flows == 0) {
-        transferred(worker, happened->time);
+        delayed(happened->worker, happened->what, happened->time);
+      } else if (happened->is_last) {
+        --state(happened->worker).flows;
+        look_whether_moved(happened->worker, happened->time);
       }
     }
     finish();
@@ -44,10 +55,12 @@ class ServerRun {
     int read = 0;       // the version it has
     int completed = 0;  // iterations of which the gradient has arrived
     int begun = 0;
-    int flows = 0;  // of its transfer, that have not ended
+    int flows = 0;     // of its transfer, that have not ended
+    int to_issue = 0;  // layers whose gradients are still being made
     ServerExchange kind = ServerExchange::kPush;
     double since = 0.0;    // when its transfer began
     bool waiting = false;  // for others, before it pulls
+    bool is_late = false;  // its gradient, for the mean of its step
   };
 
   int workers() const { return static_cast<int>(states_.size()); }
@@ -61,11 +74,48 @@ class ServerRun {
     if (is_over()) {
       return;
     }
-    const Seconds time = compute_time(job_, worker, state(worker).begun++);
+    const int iteration = state(worker).begun++;
+    const Seconds time = compute_time(job_, worker, iteration) + encode_time(job_, iteration);
     ++begun_;
     times(worker).computing += time;
-    network_.after(now, time, worker);
+    if (job_.push_unit == PushUnit::kWhole || job_.layers.empty()) {
+      network_.after(now, time, worker, kComputed);
+      return;
+    }
+    State& own = state(worker);
+    own.kind = ServerExchange::kPush;
+    own.waiting = false;
+    own.since = now + time.value;
+    own.to_issue = static_cast<int>(job_.layers.size());
+    for (std::size_t layer = 0; layer < job_.layers.size(); ++layer) {
+      network_.after(now, time * job_.layers[layer].ready, worker, kLayerMade + static_cast<int>(layer));
+    }
   }
+
+  void delayed(int worker, int what, double now) {
+    if (what == kComputed) {
+      transfer(worker, ServerExchange::kPush, now);
+    } else if (what == kGathered) {
+      take(worker, now);
+    } else {
+      --state(worker).to_issue;
+      const auto layer = static_cast<std::size_t>(what - kLayerMade);
+      const double scale = pushed_share(state(worker).begun - 1);
+      for (std::size_t servers = 0; servers < network_.classes().size(); ++servers) {
+        state(worker).flows += network_.start_layer({worker, ServerExchange::kPush}, servers, layer, scale, now);
+      }
+      look_whether_moved(worker, now);
+    }
+  }
+
+  void look_whether_moved(int worker, double now) {
+    if (state(worker).flows == 0 && state(worker).to_issue == 0) {
+      transferred(worker, now);
+    }
+  }
+
+  // Of the bytes of the parameters; the same in every iteration that is compressed.
+  double pushed_share(int iteration) const { return is_compressed(job_, iteration) ? compressed_share_ : 1.0; }
 
   void transfer(int worker, ServerExchange kind, double now) {
     State& moved = state(worker);
@@ -75,10 +125,9 @@ class ServerRun {
     if (kind == ServerExchange::kPull) {
       moved.read = out_.versions;
     }
-    moved.flows = network_.start(worker, kind, now);
-    if (moved.flows == 0) {
-      transferred(worker, now);
-    }
+    const double scale = kind == ServerExchange::kPush ? pushed_share(moved.begun - 1) : 1.0;
+    moved.flows = network_.start({worker, kind}, scale, now);
+    look_whether_moved(worker, now);
   }
 
   void transferred(int worker, double now) {
@@ -88,6 +137,33 @@ class ServerRun {
       compute(worker, now);
       return;
     }
+    const Seconds work = server_work(worker);
+    if (work.value <= 0.0) {
+      take(worker, now);
+      return;
+    }
+    servers_free_ = std::max(servers_free_, now) + work.value;
+    network_.after(servers_free_, {}, worker, kGathered);
+  }
+
+  // What the server that keeps most has to do for this gradient. All do it at the same time, one gradient after
+  // another.
+  Seconds server_work(int worker) {
+    const double pushed = pushed_share(state(worker).begun - 1);
+    if (!averages(job_.mode)) {
+      return (pushed < 1.0 ? gather_time(job_, largest_shard_, pushed) : Seconds{}) + apply_time(job_, largest_shard_);
+    }
+    state(worker).is_late = state(worker).read != out_.versions || arrived_ == needed();
+    if (state(worker).is_late) {
+      return {};
+    }
+    ++arrived_;
+    return gather_time(job_, largest_shard_, pushed) +
+           (arrived_ == needed() ? apply_time(job_, largest_shard_) : Seconds{});
+  }
+
+  // A gradient that has arrived counts.
+  void take(int worker, double now) {
     ++state(worker).completed;
     if (averages(job_.mode)) {
       gather(worker, now);
@@ -96,9 +172,12 @@ class ServerRun {
     }
   }
 
+  // Gradients of a step.
+  int needed() const { return workers() - (job_.mode == Synchronisation::kBackupWorkers ? job_.backup : 0); }
+
   // A gradient of the mean. The last of those that a step waits for makes the update.
   void gather(int worker, double now) {
-    if (state(worker).read != out_.versions) {
+    if (state(worker).is_late) {
       ++out_.dropped;
       if (!is_over()) {
         transfer(worker, ServerExchange::kPull, now);
@@ -107,8 +186,7 @@ class ServerRun {
     }
     gathered_.push_back(worker);
     state(worker).waiting = true;
-    const int backup = job_.mode == Synchronisation::kBackupWorkers ? job_.backup : 0;
-    if (static_cast<int>(gathered_.size()) < workers() - backup) {
+    if (static_cast<int>(gathered_.size()) < needed()) {
       return;
     }
     // Those that made the step, in the order of their numbers: their mean does not depend on who was first.
@@ -117,6 +195,7 @@ class ServerRun {
       out_.updates.push_back({.time = {now}, .worker = one, .read = out_.versions, .applied = out_.versions});
     }
     ++out_.versions;
+    arrived_ = 0;
     for (const int one : std::exchange(gathered_, {})) {
       transfer(one, ServerExchange::kPull, now);
     }
@@ -160,6 +239,10 @@ class ServerRun {
   std::vector<State> states_;
   std::vector<int> gathered_;
   std::int64_t begun_ = 0;
+  int arrived_ = 0;            // gradients of the step that servers have begun with
+  double servers_free_ = 0.0;  // when they are through with what has arrived
+  double largest_shard_;
+  double compressed_share_;
   UpdateTimes out_;
 };
 
@@ -194,7 +277,9 @@ double server_events(const UpdateJob& job) {
   constexpr double kEventsOfShare = 0.1;  // a share takes 50 ns
   const double gradients = static_cast<double>(job.workers.size()) * job.updates;
   const double flows = static_cast<double>(job.workers.size() * server_classes(job).size());
-  return gradients * (1.0 + 4.0 * flows * kEventsOfShare);
+  const double layers =
+      job.push_unit == PushUnit::kPerLayer ? static_cast<double>(std::max<std::size_t>(1, job.layers.size())) : 1.0;
+  return gradients * layers * (1.0 + 4.0 * flows * kEventsOfShare);
 }
 
 UpdateTimes simulate_servers(const UpdateJob& job) {

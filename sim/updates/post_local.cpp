@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "sim/updates/demand.hpp"
+#include "sim/updates/compressors/demand.hpp"
 #include "sim/updates/rings.hpp"
 #include "sim/updates/strategy.hpp"
 

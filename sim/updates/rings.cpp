@@ -3,14 +3,23 @@
 #include <algorithm>
 #include <limits>
 
+#include "sim/updates/compressors/table.hpp"
+#include "sim/updates/pushed.hpp"
 #include "sim/updates/strategy.hpp"
 
 namespace trainyard {
 namespace {
 
-// A ring: 2 (n - 1) steps of 1/n of the bytes, each with a message's latency. Source: Patarasuk and Yuan, "Bandwidth
-// optimal all-reduce algorithms for clusters of workstations", JPDC 69(2), 2009.
-Seconds ring_time(const UpdateJob& job) {
+// What it takes that everybody has the mean of what all have.
+struct Exchange {
+  Seconds time{};
+  Bytes sent{};  // by each worker
+};
+
+// A ring: 2 (n - 1) steps of 1/n of the bytes, each with a message's latency; n - 1 of all of them where everybody gets
+// everybody's. Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC
+// 69(2), 2009.
+Exchange exchange_of(const UpdateJob& job, int update) {
   const auto workers = static_cast<double>(job.workers.size());
   BytesPerSecond slowest{std::numeric_limits<double>::infinity()};
   Seconds latency{};
@@ -18,15 +27,27 @@ Seconds ring_time(const UpdateJob& job) {
     slowest = min(slowest, worker.nic.bandwidth);
     latency = max(latency, worker.nic.latency);
   }
-  return 2.0 * (workers - 1.0) * (job.parameters / workers / slowest + latency);
+  const Bytes bytes = job.parameters * pushed_share(job, update);
+  if (!is_compressed(job, update)) {
+    return {2.0 * (workers - 1.0) * (bytes / workers / slowest + latency), bytes * (2.0 * (workers - 1.0) / workers)};
+  }
+  const MessageExchange kind = compressor_traits(job.compression.compressor).exchange;
+  if (kind == MessageExchange::kAllGather) {
+    return {(workers - 1.0) * (bytes / slowest + latency) + job.message.decode * workers, bytes * (workers - 1.0)};
+  }
+  const double rings = kind == MessageExchange::kTwoAllReduces ? 2.0 : 1.0;
+  return {2.0 * (workers - 1.0) * (bytes / workers / slowest + rings * latency) + job.message.decode,
+          bytes * (2.0 * (workers - 1.0) / workers)};
 }
 
 }  // namespace
 
 UpdateTimes simulate_rounds(const UpdateJob& job, const std::vector<int>& rounds) {
   const int workers = static_cast<int>(job.workers.size());
-  const Seconds ring = ring_time(job);
   UpdateTimes out{.workers = std::vector<WorkerTimes>(job.workers.size())};
+  Seconds encoding{};
+  Seconds transferring{};
+  Bytes moved{};
   int done = 0;
   for (const int steps : rounds) {
     Seconds longest{};
@@ -39,18 +60,23 @@ UpdateTimes simulate_rounds(const UpdateJob& job, const std::vector<int>& rounds
       longest = max(longest, time);
     }
     done += steps;
-    out.total += longest + ring;
+    const Exchange exchange = exchange_of(job, out.versions);
+    const Seconds encode = encode_time(job, out.versions);
+    transferring += exchange.time;
+    moved += exchange.sent;
+    encoding += encode;
+    out.total += longest + encode + exchange.time;
     for (int worker = 0; worker < workers; ++worker) {
       out.updates.push_back(
           {.time = out.total, .worker = worker, .read = out.versions, .applied = out.versions, .steps = steps});
     }
     ++out.versions;
   }
-  const Bytes moved = job.parameters * (2.0 * (workers - 1.0) / workers * out.versions);
   out.sent.assign(job.workers.size(), moved);
   out.received = out.sent;
   for (WorkerTimes& one : out.workers) {
-    one.transferring = ring * out.versions;
+    one.computing += encoding;
+    one.transferring = transferring;
     one.waiting = max(Seconds{}, out.total - one.computing - one.transferring);  // below by rounding
   }
   return out;

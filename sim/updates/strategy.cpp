@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 
 #include "sim/base/random.hpp"
-#include "sim/updates/demand.hpp"
+#include "sim/updates/compressors/demand.hpp"
+#include "sim/updates/pushed.hpp"
 
 namespace trainyard {
 namespace {
@@ -23,6 +25,25 @@ constexpr std::array<Strategy, kSynchronisationNames.rows.size()> kStrategies = 
     {Contribution::kLocalSteps, check_federated, simulate_federated, federated_events},
     {Contribution::kMixing, check_gossip, simulate_gossip, gossip_events},
 }};
+
+void check_layers(const UpdateJob& job) {
+  double shares = 0.0;
+  double ready = 0.0;
+  for (const PushedLayer& layer : job.layers) {
+    demand(layer.share > 0.0 && layer.ready >= ready && layer.ready <= 1.0, "--model",
+           fmt::format("a layer of {} of the parameters at {} of the time", layer.share, layer.ready),
+           "more than nothing, in the order of the backward pass", "layers come one after another");
+    shares += layer.share;
+    ready = layer.ready;
+  }
+  constexpr double kRounding = 1e-9;
+  demand(job.layers.empty() || std::abs(shares - 1.0) <= kRounding, "--model", fmt::format("{}", shares), "1",
+         "the layers' shares of the parameters do not sum to one");
+  demand(job.layers.empty() || ready == 1.0, "--model", fmt::format("{}", ready), "1",
+         "the last gradient is made when the backward pass is over");
+  demand(job.server_memory.value > 0.0, "--server-memory", "0 B/s", "more than nothing",
+         "a server would never apply anything");
+}
 
 }  // namespace
 
@@ -43,6 +64,8 @@ void check(const UpdateJob& job) {
     demand(worker.slowdown > 0.0, "--slowdown", fmt::format("{}", worker.slowdown), "more than 0",
            "a worker would take no time");
   }
+  check_layers(job);
+  check_compression(job);
   strategy_of(job.mode).check(job);
 }
 

@@ -2,11 +2,13 @@
 // What many updates of data-parallel workers are asked of: who computes how fast, who keeps the parameters, behind
 // which NICs, and who waits for whom.
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
 #include "sim/base/name_table.hpp"
 #include "sim/base/quantity.hpp"
+#include "sim/updates/compressors/compression.hpp"
 #include "sim/updates/worker_graph.hpp"
 
 namespace trainyard {
@@ -56,11 +58,29 @@ struct Worker {
   Nic nic;
 };
 
-// Keeps an equal share of the parameters.
+// Keeps a part of the parameters.
 struct Server {
   std::optional<int> worker;  // whose node it is on: to that worker bytes move for nothing
   Nic nic;                    // of its own node, where it has one
 };
+
+// A layer's parameters, in the order in which the backward pass makes their gradients.
+struct PushedLayer {
+  double share = 0.0;  // of all parameters; shares sum to one
+  double ready = 1.0;  // of the time of an iteration, when its gradient is made; does not fall, the last one is 1
+};
+enum class Sharding {
+  kEven,    // every layer is cut into equal parts, one for each server
+  kBySize,  // layers stay whole: the largest first, each to the server that has least
+  kByHash,  // likewise, each to the server that its number's hash says
+};
+inline constexpr NameTable<Sharding, 3> kShardingNames{
+    {{{"even", Sharding::kEven}, {"by-size", Sharding::kBySize}, {"by-hash", Sharding::kByHash}}}};
+enum class PushUnit {
+  kWhole,     // all at once, when the backward pass is over
+  kPerLayer,  // a layer's gradient when it is made
+};
+inline constexpr NameTable<PushUnit, 2> kPushUnitNames{{{{"whole", PushUnit::kWhole}, {"layer", PushUnit::kPerLayer}}}};
 
 // Of kFederated. Source: McMahan et al., "Communication-efficient learning of deep networks from decentralized data",
 // AISTATS 2017, arXiv 1602.05629.
@@ -73,7 +93,16 @@ struct Federation {
 struct UpdateJob {
   std::vector<Worker> workers;
   std::vector<Server> servers;
-  Bytes parameters{};  // what a worker pushes, and pulls, in an iteration
+  Bytes parameters{};               // what a worker pushes, and pulls, in an iteration
+  std::vector<PushedLayer> layers;  // empty: one of everything
+  Sharding sharding = Sharding::kEven;
+  PushUnit push_unit = PushUnit::kWhole;
+  // What a server's memory moves in a second while it adds gradients up and applies them: infinite where that takes no
+  // time. An update reads and writes so many bytes for each byte of parameters.
+  BytesPerSecond server_memory{std::numeric_limits<double>::infinity()};
+  double update_traffic = 3.0;
+  Compression compression;  // of what is pushed; parameters are pulled whole
+  MessageTimes message;     // of a worker's GPU
   Synchronisation mode = Synchronisation::kSynchronous;
   int backup = 0;       // of kBackupWorkers: 0 to workers - 1
   int bound = 0;        // of kStaleSynchronous: 0 or more; 0 waits for all

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "sim/updates/demand.hpp"
+#include "sim/updates/compressors/demand.hpp"
 
 namespace trainyard {
 namespace {

@@ -20,6 +20,7 @@ using doctest::Approx;
 
 const std::string kWorkers = "converge --workers 4 --parameters 100MB --bandwidth 10Gb/s --latency 0s ";
 const std::string kStated = kWorkers + "--compute 100ms --updates 20 ";
+const std::string kFree = kStated + "--server-memory free ";  // of modes that have servers
 
 Document answer_of(const std::string& line) {
   const Outcome outcome = trainyard_line(line + " --json -");
@@ -32,7 +33,7 @@ Document answer_of(const std::string& line) {
 
 TEST_CASE("every mode is a row of the answer") {
   // One server of 1.25 GB/s: 4 x 80 ms in and as much out; a ring moves 2 x 3/4 x 80 ms; five rounds of four steps.
-  const Document answer = answer_of(kStated + "--sync synchronous,all-reduce,local-steps --local-steps 4");
+  const Document answer = answer_of(kFree + "--sync synchronous,all-reduce,local-steps --local-steps 4");
   const Document& modes = answer.at("modes");
   REQUIRE(modes.size() == 3);
   CHECK(modes[0].at("time_s").get<double>() == Approx(20 * (0.1 + 0.64)));
@@ -48,7 +49,7 @@ TEST_CASE("every mode is a row of the answer") {
 TEST_CASE("modes of local steps, clients and neighbours are rows of the answer") {
   // Rings of 120 ms: ten synchronous steps and two rounds of five; two rounds of ten. Neighbours: 2 x 80 ms each step.
   // One of four clients: pull and push of 80 ms each around ten steps.
-  const Document answer = answer_of(kStated +
+  const Document answer = answer_of(kFree +
                                     "--sync post-local,diloco,gossip,federated --local-steps 10 --switch-at 10 "
                                     "--client-share 0.25 --inner-rate 0.01");
   const Document& modes = answer.at("modes");
@@ -58,6 +59,50 @@ TEST_CASE("modes of local steps, clients and neighbours are rows of the answer")
   CHECK(modes[3].at("time_s").get<double>() == Approx(20 * 0.1 + 2 * 0.16));
   CHECK(modes[3].at("gradients").get<int>() == 2);
   CHECK(answer.at("question").at("edges").size() == 4);
+}
+
+TEST_CASE("servers apply at the pace of their memory") {
+  // Of 100 MB four sums of three passes and a step of Adam, which moves seven, at 10 GB/s; pushes end together.
+  const Document answer = answer_of(kStated + "--sync synchronous --server-memory 10GB/s --optimizer adam");
+  CHECK(answer.at("modes")[0].at("time_s").get<double>() == Approx(20 * (0.1 + 0.64 + 4 * 0.03 + 0.07)));
+  CHECK(answer.at("question").at("server_memory_bytes_per_s").get<double>() == 1e10);
+}
+
+TEST_CASE("messages of a compressor are a part of the bytes, and the loss is that of what arrives") {
+  // 25 M values of fp16: 50 MB round a ring of four.
+  const Document half = answer_of(kStated + "--sync all-reduce --compress fp16 --gpu free");
+  CHECK(half.at("modes")[0].at("time_s").get<double>() == Approx(20 * (0.1 + 0.06)));
+  CHECK(half.at("question").at("compression").at("pushed_bytes").get<double>() == Approx(5e7).epsilon(1e-6));
+  const Document plain = answer_of(kStated + "--sync all-reduce");
+  CHECK(half.at("modes")[0].at("loss").get<double>() ==
+        Approx(plain.at("modes")[0].at("loss").get<double>()).epsilon(0.01));
+  const Document sparse = answer_of(kStated + "--sync all-reduce --compress top-k --keep 0.1 --gpu a100-80");
+  CHECK(sparse.at("modes")[0].at("loss").get<double>() > plain.at("modes")[0].at("loss").get<double>());
+  CHECK(sparse.at("modes")[0].at("sent_fraction").get<double>() == Approx(0.1));
+  CHECK(sparse.at("question").at("compression").at("encode_s").get<double>() > 0.0);
+  CHECK(sparse.at("question").at("compression").at("error_feedback") == true);
+}
+
+TEST_CASE("layers of a model are pushed while the backward pass goes on") {
+  const std::string line =
+      "converge --workers 2 --model gpt2 --cluster dgx-a100 --batch 4 --updates 3 --sync synchronous ";
+  const Document whole = answer_of(line);
+  const Document by_layer = answer_of(line + "--push layer");
+  CHECK(by_layer.at("modes")[0].at("time_s").get<double>() < whole.at("modes")[0].at("time_s").get<double>());
+  // Twelve layers, the embedding, and what the head has: its norm.
+  const Document& layers = by_layer.at("question").at("layers");
+  REQUIRE(layers.size() == 14);
+  CHECK(layers[13].at("ready") == 1.0);
+  double sum = 0.0;
+  for (const Document& layer : layers) {
+    sum += layer.at("share").get<double>();
+  }
+  CHECK(sum == Approx(1.0));
+  // A layer has 7,087,872 of 124,439,808 parameters and 47 rows of 768 that pad the vocabulary.
+  CHECK(layers[5].at("share").get<double>() == Approx(7087872.0 / (124439808.0 + 47 * 768)));
+  // Layers that stay whole are no equal shards.
+  const Document hashed = answer_of(line + "--dedicated-servers 4 --sharding by-hash");
+  CHECK(hashed.at("question").at("largest_shard").get<double>() > 0.25);
 }
 
 TEST_CASE("single workers have NICs of their own, drawn or given") {
@@ -155,6 +200,27 @@ TEST_CASE("what cannot be, and what would change nothing, is refused") {
       {kStated + "--bandwidth-of 1=0GB/s", {"in: --bandwidth", "nothing would arrive"}},
       {kStated + "--latency-of 4=1ms", {"in: --latency-of", "allowed: 0 to 3"}},
       {kStated + "--bandwidth-spread -1", {"in: --bandwidth-spread", "out of range"}},
+      {kStated + "--compress zip --gpu free", {"in: --compress", "found: zip"}},
+      {kStated + "--compress top-k", {"no --gpu", "free"}},
+      {kStated + "--compress top-k --gpu a100-8", {"in: --gpu", "did you mean: a100-80"}},
+      {kStated + "--compress top-k --keep 0 --gpu free", {"in: --keep", "out of range"}},
+      {kStated + "--compress qsgd --bits 1 --gpu free", {"in: --bits", "allowed: 2 to 32"}},
+      {kStated + "--compress powersgd --rank 0 --sync all-reduce --gpu free", {"in: --rank", "allowed: 1 to "}},
+      {kStated + "--compress powersgd --gpu free", {"in: --compress", "modes of --sync that all-reduce"}},
+      {kStated + "--compress one-bit-adam --sync all-reduce --gpu free", {"in: --compress", "with --optimizer adam"}},
+      {kStated + "--compress top-k --sync gossip --gpu free", {"in: --compress", "top-k"}},
+      {kStated + "--compress top-k --error-feedback maybe --gpu free", {"in: --error-feedback", "on, off"}},
+      {kStated + "--keep 0.1", {"in: --keep", "change nothing"}},
+      {kStated + "--error-feedback on", {"in: --error-feedback", "change nothing"}},
+      {kStated + "--gpu a100-80", {"in: --gpu", "change nothing"}},
+      {"converge --workers 2 --model gpt2 --cluster dgx-a100 --compress fp16 --gpu a100-80",
+       {"in: --gpu", "the cluster says this already"}},
+      {kStated + "--sharding by-size", {"in: --sharding", "change nothing", "--layers"}},
+      {kStated + "--push layer", {"in: --push", "change nothing", "--layers"}},
+      {kStated + "--layers 0.5,0.4", {"in: --layers", "which sum to 0.9", "shares of all parameters that sum to 1"}},
+      {kStated + "--layers 0.5,0,0.5", {"in: --layers", "out of range"}},
+      {kStated + "--sync all-reduce --server-memory 1GB/s", {"in: --server-memory", "change nothing"}},
+      {kStated + "--server-memory 0GB/s", {"in: --server-memory", "never apply"}},
       {kStated + "--sync asynchronos", {"in: --sync", "did you mean: asynchronous"}},
       {kStated + "--sync asynchronous,asynchronous", {"in: --sync", "named twice"}},
       {kStated + "--slowdown 4=2", {"in: --slowdown", "found: \"4\"", "allowed: 0 to 3"}},
