@@ -25,6 +25,11 @@ void ConvergeOptions::add_to(CLI::App& verb) {
   verb.add_option("--dropout", dropout, "federated: chance that one of them never answers (default 0)");
   verb.add_option("--data-sizes", data_sizes,
                   "federated: samples of a client: " + join_names(kDataSizesNames.names()) + " (default equal)");
+  verb.add_option("--secure-aggregation", secure_aggregation,
+                  "federated: hide all but the sum by masks, made at such a rate, as \"1 GB/s\"");
+  verb.add_option("--clip", clip, "differential privacy: the norm that gradients of single samples are cut to");
+  verb.add_option("--noise-multiplier", noise_multiplier,
+                  "differential privacy: standard deviation of the noise on their sum, of that norm (default 0)");
   verb.add_option("--graph", graph,
                   "gossip: " + join_names(kGraphNames.names()) + " (default ring), or edges as 0-1,1-2");
   verb.add_option(
@@ -44,7 +49,7 @@ void ConvergeOptions::add_to(CLI::App& verb) {
   verb.add_option("--warm-up", warm_up, "one-bit-adam: updates before it compresses (default 20)");
   verb.add_option("--error-feedback", error_feedback,
                   "on or off (default: on for top-k, random-k, threshold and powersgd)");
-  verb.add_option("--gpu", gpu, "whose kernels compress, or free (default: that of --cluster)");
+  verb.add_option("--gpu", gpu, "whose kernels compress and clip, or free (default: that of --cluster)");
   verb.add_option("--updates", updates, "iterations of a worker, on average (default " + updates + ")");
   verb.add_option("--slowdown", slowdown, "slower workers, as 0=2,3=1.5");
   verb.add_option("--jitter", jitter, "standard deviation of an iteration's time, of its mean (default 0)");

@@ -1,6 +1,7 @@
 // What only some modes of synchronisation ask for.
 #include <algorithm>
 
+#include "sim/base/quantity_text.hpp"
 #include "sim/cli/converge_options.hpp"
 #include "sim/updates/data_sizes.hpp"
 
@@ -42,6 +43,9 @@ Federation federation_of(const ConvergeOptions& options, const UpdateJob& job) {
     out.data = draw_data_sizes(named_choice("--data-sizes", options.data_sizes, kDataSizesNames),
                                static_cast<int>(job.workers.size()), job.seed);
   }
+  if (!options.secure_aggregation.empty()) {
+    out.mask_rate = typed_quantity("--secure-aggregation", options.secure_aggregation, parse_bytes_per_second);
+  }
   return out;
 }
 
@@ -58,6 +62,7 @@ void set_modes(const ConvergeOptions& options, const std::vector<Synchronisation
   refuse_idle("--client-share", options.client_share, is_federated, "--sync federated");
   refuse_idle("--dropout", options.dropout, is_federated, "--sync federated");
   refuse_idle("--data-sizes", options.data_sizes, is_federated, "--sync federated");
+  refuse_idle("--secure-aggregation", options.secure_aggregation, is_federated, "--sync federated");
   refuse_idle("--graph", options.graph, asks(Synchronisation::kGossip), "--sync gossip");
   const int workers = static_cast<int>(job.workers.size());
   job.bound = options.bound.empty() ? 2 : whole_number("--bound", options.bound, 0, kMostIterations);

@@ -55,7 +55,8 @@ std::vector<Server> servers_of(const ConvergeOptions& options, int workers, cons
   return out;
 }
 
-UpdateJob job_of(const ConvergeOptions& options, const std::vector<Synchronisation>& modes, UpdateRule rule) {
+UpdateJob job_of(const ConvergeOptions& options, const std::vector<Synchronisation>& modes,
+                 const LearningOptions& learning) {
   const bool any_servers = std::any_of(modes.begin(), modes.end(), has_servers);
   refuse_idle("--servers", options.servers, any_servers, "a mode of --sync that has servers");
   refuse_idle("--dedicated-servers", options.dedicated_servers, any_servers, "a mode of --sync that has servers");
@@ -69,8 +70,8 @@ UpdateJob job_of(const ConvergeOptions& options, const std::vector<Synchronisati
   job.workers.assign(static_cast<std::size_t>(workers), {.compute = source.compute, .nic = source.nic});
   set_workers(options, job);
   set_modes(options, modes, job);
-  set_pushes(options, source, rule, any_servers, job);
-  set_gpu_work(options, source, job);
+  set_pushes(options, source, learning.rule, any_servers, job);
+  set_gpu_work(options, source, learning.batch, job);
   Nic server_nic = source.nic;
   if (!options.server_bandwidth.empty()) {
     server_nic.bandwidth = typed_quantity("--server-bandwidth", options.server_bandwidth, parse_bytes_per_second);
@@ -152,7 +153,8 @@ ConvergenceQuestion question_of(const ConvergeOptions& options) {
   question.learning.rule = named_choice("--optimizer", options.optimizer, kUpdateRuleNames);
   question.learning.learning_rate = real_number("--learning-rate", options.learning_rate, 1e-12, kMostReal);
   question.learning.batch = whole_number("--batch", options.batch, 1, kMostBatch);
-  question.job = job_of(options, question.modes, question.learning.rule);
+  question.job = job_of(options, question.modes, question.learning);
+  question.learning.privacy = privacy_options(options);
   question.learning.diloco = diloco_options(options, question.modes, question.learning.learning_rate);
   question.learning.seed = question.job.seed;
   set_problem(options, question);

@@ -29,6 +29,9 @@ struct ConvergeOptions {
   std::string client_share;
   std::string dropout;
   std::string data_sizes;
+  std::string secure_aggregation;
+  std::string clip;
+  std::string noise_multiplier;
   std::string graph;
   std::string inner_optimizer;
   std::string inner_rate;
@@ -122,7 +125,8 @@ void set_modes(const ConvergeOptions& options, const std::vector<Synchronisation
 // GPUs.
 void set_pushes(const ConvergeOptions& options, const WorkerSource& source, UpdateRule rule, bool any_servers,
                 UpdateJob& job);
-void set_gpu_work(const ConvergeOptions& options, const WorkerSource& source, UpdateJob& job);
+void set_gpu_work(const ConvergeOptions& options, const WorkerSource& source, int batch, UpdateJob& job);
+std::optional<Privacy> privacy_options(const ConvergeOptions& options);
 DilocoOptions diloco_options(const ConvergeOptions& options, const std::vector<Synchronisation>& modes,
                              double learning_rate);
 

@@ -132,9 +132,9 @@ void set_pushes(const ConvergeOptions& options, const WorkerSource& source, Upda
   job.compression = compression_of(options, rule);
 }
 
-void set_gpu_work(const ConvergeOptions& options, const WorkerSource& source, UpdateJob& job) {
-  const bool has_work = job.compression.compressor != Compressor::kNone;
-  refuse_idle("--gpu", options.gpu, has_work, "--compress");
+void set_gpu_work(const ConvergeOptions& options, const WorkerSource& source, int batch, UpdateJob& job) {
+  const bool has_work = job.compression.compressor != Compressor::kNone || !options.clip.empty();
+  refuse_idle("--gpu", options.gpu, has_work, "--compress or --clip");
   if (!has_work) {
     return;
   }
@@ -148,13 +148,30 @@ void set_gpu_work(const ConvergeOptions& options, const WorkerSource& source, Up
     throw UserError({.file = "command line",
                      .found = "no --gpu",
                      .allowed = fmt::format("a GPU (trainyard list gpus), or {}", kFree),
-                     .problem = "say whose memory and units compress, or that it takes no time"});
+                     .problem = "say whose memory and units compress and clip, or that it takes no time"});
   }
   if (options.gpu == kFree) {
     return;
   }
   const std::unique_ptr<KernelCosts> costs = calibrated_kernel_costs(source.gpu ? *source.gpu : load_gpu(options.gpu));
   job.message = message_times(job.compression, matrices_of(job), *costs);
+  if (!options.clip.empty()) {
+    // The gradient of every sample is written, read for its norm and read for the sum; the sum gets its noise.
+    constexpr double kPassesOfSample = 3.0;
+    constexpr double kPassesOfNoise = 2.0;
+    job.clipping = costs->memory_bound({.traffic = job.parameters * (kPassesOfSample * batch + kPassesOfNoise)});
+  }
+}
+
+std::optional<Privacy> privacy_options(const ConvergeOptions& options) {
+  refuse_idle("--noise-multiplier", options.noise_multiplier, !options.clip.empty(), "--clip");
+  if (options.clip.empty()) {
+    return std::nullopt;
+  }
+  constexpr double kMost = 1e12;
+  const std::string& noise = options.noise_multiplier;
+  return Privacy{.clip = real_number("--clip", options.clip, 1e-12, kMost),
+                 .noise_multiplier = noise.empty() ? 0.0 : real_number("--noise-multiplier", noise, 0.0, kMost)};
 }
 
 }  // namespace trainyard

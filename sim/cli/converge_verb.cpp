@@ -90,6 +90,7 @@ Json question_json(const ConvergeOptions& options, const ConvergenceQuestion& qu
   for (const GraphEdge& edge : job.edges) {
     edges.push_back({edge.a, edge.b});
   }
+  const std::optional<Privacy>& privacy = question.learning.privacy;
   Json layers = Json::array();
   for (const PushedLayer& layer : job.layers) {
     layers.push_back({{"share", layer.share}, {"ready", layer.ready}});
@@ -115,6 +116,11 @@ Json question_json(const ConvergeOptions& options, const ConvergenceQuestion& qu
           {"switch_at", job.switch_at},
           {"client_share", job.federation.share},
           {"dropout", job.federation.dropout},
+          {"data_sizes", job.federation.data},
+          {"mask_rate_bytes_per_s", job.federation.mask_rate ? Json(job.federation.mask_rate->value) : Json()},
+          {"clip", privacy ? Json(privacy->clip) : Json()},
+          {"noise_multiplier", privacy ? Json(privacy->noise_multiplier) : Json()},
+          {"clipping_s", job.clipping.value},
           {"inner_optimizer", kUpdateRuleNames.name_of(question.learning.diloco.inner_rule)},
           {"inner_rate", question.learning.diloco.inner_rate},
           {"outer_rate", question.learning.diloco.outer_rate},

@@ -153,12 +153,19 @@ LearningProblem make_problem(const Classifier& classifier) {
     out.matrices.push_back({.rows = classifier.layers[layer + 1], .columns = classifier.layers[layer] + 1});
   }
   // Samples are drawn with replacement.
-  out.gradient = [layers, learnt](const Parameters& at, const Draw& drawn, int batch) {
+  const auto sample_of = [learnt](const Draw& drawn, int b) -> const Sample& {
+    const double place = drawn.of(static_cast<std::uint64_t>(b)).uniform() * static_cast<double>(learnt->size());
+    return (*learnt)[static_cast<std::size_t>(place)];
+  };
+  out.sample_gradient = [layers, sample_of](const Parameters& at, const Draw& drawn, int b) {
     Parameters gradient(at.size());
-    const auto count = static_cast<double>(learnt->size());
+    layers.add_gradient(at, sample_of(drawn, b), gradient);
+    return gradient;
+  };
+  out.gradient = [layers, sample_of](const Parameters& at, const Draw& drawn, int batch) {
+    Parameters gradient(at.size());
     for (int b = 0; b < batch; ++b) {
-      const double place = drawn.of(static_cast<std::uint64_t>(b)).uniform() * count;
-      layers.add_gradient(at, (*learnt)[static_cast<std::size_t>(place)], gradient);
+      layers.add_gradient(at, sample_of(drawn, b), gradient);
     }
     for (double& value : gradient) {
       value /= batch;

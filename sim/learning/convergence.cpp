@@ -11,7 +11,8 @@ namespace trainyard {
 namespace {
 
 std::vector<double> bounds_of(const ConvergenceQuestion& question, const UpdateJob& job, const LearningCurve& curve) {
-  const bool holds = question.quadratic && question.learning.rule == UpdateRule::kSgd &&
+  const bool holds = question.quadratic && job.compression.compressor == Compressor::kNone &&
+                     !question.learning.privacy && question.learning.rule == UpdateRule::kSgd &&
                      question.learning.learning_rate <= 1.0 &&
                      (job.mode == Synchronisation::kSynchronous || job.mode == Synchronisation::kBackupWorkers ||
                       job.mode == Synchronisation::kAllReduce);

@@ -24,7 +24,8 @@ struct ModeOutcome {
   UpdateTimes times;
   LearningCurve curve;
   std::optional<Seconds> to_target;
-  // By point of the curve, where theorem 4.6 holds: a quadratic, gradients of one version, SGD of a rate up to 1.
+  // By point of the curve, where theorem 4.6 holds: a quadratic, whole gradients of one version, SGD of a rate up to
+  // 1.
   std::vector<double> bound;
 };
 

@@ -81,8 +81,9 @@ class Learning {
   // The next mini-batch of a worker: the same in every mode.
   Parameters gradient(int worker, const Parameters& at) {
     const auto w = static_cast<std::uint64_t>(worker);
-    return problem_.gradient(at, Draw(options_.seed).of(w).of(computed_[static_cast<std::size_t>(worker)]++),
-                             options_.batch);
+    const Draw drawn = Draw(options_.seed).of(w).of(computed_[static_cast<std::size_t>(worker)]++);
+    return options_.privacy ? private_gradient(problem_, *options_.privacy, at, drawn, options_.batch)
+                            : problem_.gradient(at, drawn, options_.batch);
   }
 
   void apply_gradients(std::span<const Update> step) {

@@ -19,12 +19,22 @@ struct DilocoOptions {
   double outer_momentum = 0.9;
 };
 
+// Gradients of single samples are cut to a norm, and their mean gets normal noise. Source: Abadi et al., "Deep learning
+// with differential privacy", CCS 2016, arXiv 1607.00133, algorithm 1.
+struct Privacy {
+  double clip = 1.0;              // the norm
+  double noise_multiplier = 0.0;  // standard deviation of the noise on the sum, of the norm
+};
+Parameters private_gradient(const LearningProblem& problem, const Privacy& privacy, const Parameters& at,
+                            const Draw& drawn, int batch);
+
 struct LearningOptions {
   UpdateRule rule = UpdateRule::kSgd;
   double learning_rate = 0.1;  // of every update, whatever the mode
   int batch = 32;              // samples of one worker's iteration
   std::uint64_t seed = 0;
   DilocoOptions diloco;
+  std::optional<Privacy> privacy;
   int points = 200;  // about how many of the curve are wanted, beside its first and its last
 };
 

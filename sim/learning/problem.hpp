@@ -15,6 +15,8 @@ struct LearningProblem {
   Parameters start;
   // Of a mini-batch of so many samples, which `drawn` names.
   std::function<Parameters(const Parameters&, const Draw& drawn, int batch)> gradient;
+  // Of one sample of such a mini-batch.
+  std::function<Parameters(const Parameters&, const Draw& drawn, int sample)> sample_gradient;
   std::function<double(const Parameters&)> loss;
   std::function<double(const Parameters&)> accuracy;  // on samples that are not learnt from; empty without classes
   double samples_work = 1.0;                          // multiplications of one sample's gradient

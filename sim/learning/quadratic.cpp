@@ -28,6 +28,9 @@ LearningProblem make_problem(const Quadratic& quadratic) {
     }
     return gradient;
   };
+  out.sample_gradient = [one = out.gradient](const Parameters& at, const Draw& drawn, int sample) {
+    return one(at, drawn.of(static_cast<std::uint64_t>(sample)), 1);
+  };
   out.loss = [lambda](const Parameters& at) {
     double sum = 0.0;
     for (std::size_t i = 0; i < at.size(); ++i) {

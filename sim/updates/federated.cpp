@@ -9,6 +9,7 @@
 #include "sim/base/random.hpp"
 #include "sim/updates/compressors/demand.hpp"
 #include "sim/updates/pushed.hpp"
+#include "sim/updates/secure_aggregation.hpp"
 #include "sim/updates/server_work.hpp"
 #include "sim/updates/shared_link.hpp"
 #include "sim/updates/strategy.hpp"
@@ -68,12 +69,13 @@ class FederatedRun {
     return out;
   }
 
-  std::vector<Seconds> pull(const std::vector<int>& clients) {
+  std::vector<Seconds> pull(const std::vector<int>& clients, Seconds start, Bytes beside) {
+    const Bytes pulled = job_.parameters + beside;
     std::vector<LinkTransfer> pulls;
     for (const int client : clients) {
-      pulls.push_back({out_.total + latency(client), job_.parameters, worker(client).nic.bandwidth});
-      out_.received[static_cast<std::size_t>(client)] += job_.parameters;
-      out_.sent.back() += job_.parameters;
+      pulls.push_back({start + latency(client), pulled, worker(client).nic.bandwidth});
+      out_.received[static_cast<std::size_t>(client)] += pulled;
+      out_.sent.back() += pulled;
     }
     return shared_link_ends(server_.bandwidth, pulls);
   }
@@ -93,14 +95,38 @@ class FederatedRun {
     return end;
   }
 
+  // None where sums are not hidden.
+  SecureCosts secured(std::size_t clients, int dropped) const {
+    constexpr double kValueBytesOfModel = 4.0;
+    if (!job_.federation.mask_rate) {
+      return {.sent = job_.parameters * pushed_share(job_, out_.versions)};
+    }
+    return secure_costs({.clients = static_cast<int>(clients),
+                         .dropped = dropped,
+                         .values = job_.parameters.value / kValueBytesOfModel});
+  }
+  Seconds mask_time(Bytes masks) const {
+    return job_.federation.mask_rate ? masks / *job_.federation.mask_rate : Seconds{};
+  }
+
   void round(int done, int steps) {
     const auto number = static_cast<std::uint64_t>(round_++);
     const std::vector<int> clients = draw_clients(Draw(job_.seed).of(kClientsKey).of(number));
     const Draw dropouts = Draw(job_.seed).of(kDropoutKey).of(number);
+    const auto drops_out = [&](int client) {
+      return dropouts.of(static_cast<std::uint64_t>(client)).uniform() < job_.federation.dropout;
+    };
+    const SecureCosts costs =
+        secured(clients.size(), static_cast<int>(std::count_if(clients.begin(), clients.end(), drops_out)));
+    Seconds furthest{};
+    for (const int client : clients) {
+      furthest = max(furthest, latency(client));
+    }
+    // Everybody's keys and shares go round before anybody masks, the sum is unmasked when all vectors are there.
+    const Seconds round_trip = 2.0 * furthest;
     const Seconds began = out_.total;
-    const double share = pushed_share(job_, out_.versions);
-    const Bytes pushed = job_.parameters * share;
-    const std::vector<Seconds> pulled = pull(clients);
+    const std::vector<Seconds> pulled =
+        pull(clients, began + round_trip * std::max(0, costs.round_trips - 1), costs.received);
     Seconds end{};
     std::vector<LinkTransfer> pushes;
     std::vector<Update> updates;
@@ -108,8 +134,10 @@ class FederatedRun {
       const int client = clients[c];
       end = max(end, pulled[c]);
       times(client).transferring += pulled[c] - began;
-      if (dropouts.of(static_cast<std::uint64_t>(client)).uniform() < job_.federation.dropout) {
+      if (drops_out(client)) {
         ++out_.dropped;
+        out_.sent[static_cast<std::size_t>(client)] += costs.shared;
+        out_.received.back() += costs.shared;
         continue;
       }
       const int own_steps = steps_of(client, steps);
@@ -117,11 +145,11 @@ class FederatedRun {
       for (int step = 0; step < own_steps; ++step) {
         computing += compute_time(job_, client, done + step);
       }
-      computing += encode_time(job_, out_.versions);
+      computing += encode_time(job_, out_.versions) + mask_time(costs.client_masks);
       times(client).computing += computing;
-      pushes.push_back({pulled[c] + computing + latency(client), pushed, worker(client).nic.bandwidth});
-      out_.sent[static_cast<std::size_t>(client)] += pushed;
-      out_.received.back() += pushed;
+      pushes.push_back({pulled[c] + computing + latency(client), costs.sent, worker(client).nic.bandwidth});
+      out_.sent[static_cast<std::size_t>(client)] += costs.sent;
+      out_.received.back() += costs.sent;
       updates.push_back({.worker = client,
                          .read = out_.versions,
                          .applied = out_.versions,
@@ -133,7 +161,8 @@ class FederatedRun {
       const int client = updates[u].worker;
       times(client).transferring += arrived[u] - pushes[u].start + latency(client);
     }
-    end = max(end, applied(arrived, share));
+    end = max(end, applied(arrived, costs.sent / job_.parameters));
+    end += (costs.round_trips > 0 ? round_trip : Seconds{}) + mask_time(costs.server_masks);
     out_.total = end;
     for (Update& update : updates) {
       update.time = end;
@@ -164,6 +193,8 @@ void check_federated(const UpdateJob& job) {
          "more than 0, at most 1", "nobody, or more than all, would take part in a round");
   demand(asked.dropout >= 0.0 && asked.dropout < 1.0, "--dropout", fmt::format("{}", asked.dropout), "0 to less than 1",
          "nobody would ever answer");
+  demand(!asked.mask_rate || asked.mask_rate->value > 0.0, "--secure-aggregation", "0 B/s", "more than nothing",
+         "masks would never be made");
   demand(asked.data.empty() || asked.data.size() == job.workers.size(), "--data-sizes",
          fmt::format("{} sizes", asked.data.size()), fmt::format("one for each of {} clients", job.workers.size()),
          "every client has data of its own");

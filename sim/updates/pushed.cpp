@@ -52,6 +52,10 @@ void check_compression(const UpdateJob& job) {
   demand(job.compression.compressor == Compressor::kNone || job.mode != Synchronisation::kGossip, "--compress", name,
          "a mode of --sync in which something common is pushed",
          "neighbours average their parameters, of which a part is not enough");
+  demand(job.compression.compressor == Compressor::kNone || job.mode != Synchronisation::kFederated ||
+             !job.federation.mask_rate,
+         "--compress", name, "none with --secure-aggregation",
+         "masks hide which values are sent and how large they are");
   demand(part != CompressedPart::kMean || !has_servers(job.mode), "--compress", name + " with " + mode,
          "modes of --sync that all-reduce", "its factors are sums over all workers before they are made orthonormal");
   demand(part != CompressedPart::kMomentum || job.mode == Synchronisation::kAllReduce, "--compress",

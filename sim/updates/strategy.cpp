@@ -72,7 +72,8 @@ void check(const UpdateJob& job) {
 Seconds compute_time(const UpdateJob& job, int worker, int iteration) {
   const Worker& one = job.workers[static_cast<std::size_t>(worker)];
   const Draw drawn = Draw(job.seed).of(static_cast<std::uint64_t>(worker)).of(static_cast<std::uint64_t>(iteration));
-  return one.compute * one.slowdown * (job.jitter > 0.0 ? drawn.log_normal(job.jitter * job.jitter) : 1.0);
+  return (one.compute + job.clipping) * one.slowdown *
+         (job.jitter > 0.0 ? drawn.log_normal(job.jitter * job.jitter) : 1.0);
 }
 
 }  // namespace trainyard

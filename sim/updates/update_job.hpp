@@ -88,6 +88,8 @@ struct Federation {
   double share = 0.1;        // of the clients, drawn anew for every round; one client at least
   double dropout = 0.0;      // chance that a client of a round never answers
   std::vector<double> data;  // samples of each client, in any unit; empty: all alike
+  // With secure aggregation (secure_aggregation.hpp): what clients and server make of pseudo-random masks in a second.
+  std::optional<BytesPerSecond> mask_rate;
 };
 
 struct UpdateJob {
@@ -103,6 +105,7 @@ struct UpdateJob {
   double update_traffic = 3.0;
   Compression compression;  // of what is pushed; parameters are pulled whole
   MessageTimes message;     // of a worker's GPU
+  Seconds clipping{};       // of an iteration, beside its computing: gradients of single samples are clipped
   Synchronisation mode = Synchronisation::kSynchronous;
   int backup = 0;       // of kBackupWorkers: 0 to workers - 1
   int bound = 0;        // of kStaleSynchronous: 0 or more; 0 waits for all

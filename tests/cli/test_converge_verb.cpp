@@ -105,6 +105,22 @@ TEST_CASE("layers of a model are pushed while the backward pass goes on") {
   CHECK(hashed.at("question").at("largest_shard").get<double>() > 0.25);
 }
 
+TEST_CASE("privacy takes its passes over the gradients of all samples") {
+  // 100 MB for each of 32 samples, written and read twice, and twice for the noise: 9.8 GB on a memory of 2 TB/s, of
+  // which kernels reach most.
+  const std::string line = kStated + "--sync all-reduce --clip 1 --noise-multiplier 0.5 --gpu a100-80";
+  const Document question = answer_of(line).at("question");
+  CHECK(question.at("clipping_s").get<double>() > 9.8e9 / 2.04e12);
+  CHECK(question.at("clipping_s").get<double>() < 9.8e9 / 1.5e12);
+  CHECK(question.at("noise_multiplier") == 0.5);
+}
+
+TEST_CASE("secure aggregation makes rounds longer") {
+  const std::string line = kFree + "--sync federated --client-share 1 ";
+  const double plain = answer_of(line).at("modes")[0].at("time_s").get<double>();
+  CHECK(answer_of(line + "--secure-aggregation 1GB/s").at("modes")[0].at("time_s").get<double>() > plain);
+}
+
 TEST_CASE("single workers have NICs of their own, drawn or given") {
   // The slowest NIC binds the ring: 2 x 3/4 x 100 MB at 10 MB/s.
   const Document given = answer_of(kStated + "--sync all-reduce --bandwidth-of 2=10MB/s");
@@ -221,6 +237,14 @@ TEST_CASE("what cannot be, and what would change nothing, is refused") {
       {kStated + "--layers 0.5,0,0.5", {"in: --layers", "out of range"}},
       {kStated + "--sync all-reduce --server-memory 1GB/s", {"in: --server-memory", "change nothing"}},
       {kStated + "--server-memory 0GB/s", {"in: --server-memory", "never apply"}},
+      {kStated + "--clip 0 --gpu free", {"in: --clip", "out of range"}},
+      {kStated + "--clip 1", {"no --gpu"}},
+      {kStated + "--noise-multiplier 1", {"in: --noise-multiplier", "change nothing", "add --clip"}},
+      {kStated + "--secure-aggregation 1GB/s", {"in: --secure-aggregation", "change nothing"}},
+      {kStated + "--sync federated --secure-aggregation 0GB/s", {"in: --secure-aggregation", "never be made"}},
+      {kStated + "--sync federated --secure-aggregation yes", {"in: --secure-aggregation", "not a quantity"}},
+      {kStated + "--sync federated --secure-aggregation 1GB/s --compress top-k --gpu free",
+       {"in: --compress", "none with --secure-aggregation"}},
       {kStated + "--sync asynchronos", {"in: --sync", "did you mean: asynchronous"}},
       {kStated + "--sync asynchronous,asynchronous", {"in: --sync", "named twice"}},
       {kStated + "--slowdown 4=2", {"in: --slowdown", "found: \"4\"", "allowed: 0 to 3"}},

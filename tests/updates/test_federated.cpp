@@ -6,6 +6,7 @@
 
 #include "sim/base/error.hpp"
 #include "sim/updates/data_sizes.hpp"
+#include "sim/updates/secure_aggregation.hpp"
 #include "tests/updates/update_jobs.hpp"
 
 using namespace trainyard;
@@ -102,6 +103,43 @@ TEST_CASE("the slowest way to the server binds a round where the server's does n
   }
   job.workers[1].nic.bandwidth = {10e6};
   CHECK(simulate_updates(job).total.value == Approx(10.0 + 0.01 + 10.0));
+}
+
+TEST_CASE("secure aggregation costs keys, shares and masks as its paper counts them") {
+  // n = 100: 2n keys and 5n - 4 shares of 32 bytes and the vector of 39 bits a value, sent and received by a client.
+  const SecureCosts costs = secure_costs({.clients = 100, .dropped = 10, .values = 1e6});
+  CHECK((costs.sent + costs.received).value == Approx(32.0 * (200 + 496) + 1e6 * 39 / 8));
+  CHECK(costs.client_masks.value == Approx(100 * 1e6 * 39 / 8));
+  // 90 own masks, and 10 x 90 of pairs of which one dropped out.
+  CHECK(costs.server_masks.value == Approx((90 + 900) * 1e6 * 39 / 8));
+}
+
+TEST_CASE(
+    "a secured round takes three round trips more, a mask for each client and the unmasking of those that drop out") {
+  // Four clients of 25 M values of 34 bits: 106.25 MB, each mask 0.10625 s at 1 GB/s; keys and shares are next to
+  // nothing.
+  UpdateJob job = federation(4, 1.0);
+  for (Worker& worker : job.workers) {
+    worker.nic.latency = 20_ms;
+  }
+  job.federation.mask_rate = BytesPerSecond{1e9};
+  const double vector = 106.25e6;
+  const double keys = 2.0 * 3 * 64;
+  const double shares = 64 + 6 * 32 + 4 * 32;
+  const double pull = 0.02 + 4 * (100e6 + keys) / 1.25e9;
+  const double push = 0.02 + 4 * (vector + shares) / 1.25e9;
+  const UpdateTimes times = simulate_updates(job);
+  CHECK(times.total.value == Approx(3 * 0.04 + pull + 0.01 + 4 * vector / 1e9 + push + 4 * vector / 1e9));
+  CHECK(times.sent[0].value == Approx(vector + shares));
+  // Each that drops out has the server make a mask for every one that is left.
+  job.federation.dropout = 0.5;
+  job.workers.assign(40, job.workers.front());
+  const UpdateTimes dropped = simulate_updates(job);
+  job.federation.mask_rate = BytesPerSecond{2e9};
+  const UpdateTimes faster = simulate_updates(job);
+  const double left = static_cast<double>(dropped.updates.size());
+  const double masks = (40 + left + left * (40 - left)) * 25e6 * 38 / 8;
+  CHECK((dropped.total - faster.total).value == Approx(masks / 1e9 - masks / 2e9));
 }
 
 TEST_CASE("sizes of data have the stated distribution") {

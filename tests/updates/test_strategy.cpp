@@ -70,6 +70,11 @@ TEST_CASE("what makes no sense is refused with the flag that gives it") {
       {"--client-share", "0", federated([](UpdateJob& job) { job.federation.share = 0.0; })},
       {"--client-share", "1.5", federated([](UpdateJob& job) { job.federation.share = 1.5; })},
       {"--dropout", "1", federated([](UpdateJob& job) { job.federation.dropout = 1.0; })},
+      {"--secure-aggregation", "0 B/s", federated([](UpdateJob& job) { job.federation.mask_rate = BytesPerSecond{}; })},
+      {"--compress", "top-k", federated([](UpdateJob& job) {
+         job.federation.mask_rate = BytesPerSecond{1e9};
+         job.compression.compressor = Compressor::kTopK;
+       })},
       {"--data-sizes", "2 sizes", federated([](UpdateJob& job) {
          job.federation.data = {1.0, 1.0};
        })},
