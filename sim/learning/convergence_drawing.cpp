@@ -104,8 +104,9 @@ std::string draw_convergence(std::string_view title, const std::vector<ModeOutco
           axes, points, [&](std::size_t p) { return outcome.bound[p]; },
           fmt::format("stroke=\"{}\" stroke-dasharray=\"4 3\"", colour));
     }
+    const int row = number / 3;
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" fill=\"{}\">{}{}</text>\n", kLeft + 225.0 * (number % 3),
-                       kHeight - 68.0 + 16.0 * (number / 3), colour, kSynchronisationNames.name_of(outcome.mode),
+                       kHeight - 68.0 + 16.0 * row, colour, kSynchronisationNames.name_of(outcome.mode),
                        outcome.bound.empty() ? "" : " (bound dashed)");
     ++number;
   }

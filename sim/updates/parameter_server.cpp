@@ -7,9 +7,9 @@
 
 #include "sim/updates/compressors/demand.hpp"
 #include "sim/updates/pushed.hpp"
+#include "sim/updates/server_times.hpp"
 #include "sim/updates/server_work.hpp"
 #include "sim/updates/shards.hpp"
-#include "sim/updates/star_network.hpp"
 #include "sim/updates/strategy.hpp"
 
 namespace trainyard {
@@ -46,7 +46,7 @@ class ServerRun {
         look_whether_moved(happened->worker, happened->time);
       }
     }
-    finish();
+    finish_server_times(job_, network_, out_);
     return std::move(out_);
   }
 
@@ -220,20 +220,6 @@ class ServerRun {
     }
   }
 
-  void finish() {
-    for (WorkerTimes& one : out_.workers) {
-      one.waiting = max(Seconds{}, out_.total - one.computing - one.transferring);
-    }
-    out_.sent = network_.sent();
-    out_.received = network_.received();
-    std::size_t own_node = job_.workers.size();
-    for (const Server& server : job_.servers) {
-      const std::size_t node = server.worker ? static_cast<std::size_t>(*server.worker) : own_node++;
-      const Nic& nic = server.worker ? job_.workers[node].nic : server.nic;
-      out_.server_use.push_back(max(out_.sent[node], out_.received[node]) / (nic.bandwidth * out_.total));
-    }
-  }
-
   const UpdateJob& job_;
   StarNetwork network_;
   std::vector<State> states_;
@@ -283,7 +269,9 @@ double server_events(const UpdateJob& job) {
 }
 
 UpdateTimes simulate_servers(const UpdateJob& job) {
-  return ServerRun(job).run();
+  const bool is_layerwise =
+      job.mode == Synchronisation::kSynchronous && job.push_unit == PushUnit::kPerLayer && !job.layers.empty();
+  return is_layerwise ? simulate_layerwise(job) : ServerRun(job).run();
 }
 
 }  // namespace trainyard

@@ -40,6 +40,8 @@ class StarNetwork {
   // The same of one layer and one class; none where a flow is on its way already.
   int start_layer(Exchanged what, std::size_t servers, std::size_t layer, double scale, double now);
 
+  bool is_moving(Exchanged what, std::size_t servers) const { return ways_[way_of(what, servers)].is_moving; }
+
   // An event that is no flow, after a delay: whose it is, and what it is for.
   void after(double now, Seconds delay, int worker, int what = 0) {
     part_.events.push(EventKind::kKernelsEnd, now + delay.value, what * workers_count() + worker);

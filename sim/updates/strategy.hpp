@@ -31,6 +31,7 @@ void check_servers(const UpdateJob& job);
 void check_backup_workers(const UpdateJob& job);
 void check_stale_synchronous(const UpdateJob& job);
 UpdateTimes simulate_servers(const UpdateJob& job);
+UpdateTimes simulate_layerwise(const UpdateJob& job);  // synchronous steps of layers pushed and pulled each for itself
 double server_events(const UpdateJob& job);
 
 // Rounds of steps between which all meet in a ring: rings.cpp, and what is special of each in a file of its name.

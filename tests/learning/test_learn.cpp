@@ -116,6 +116,26 @@ TEST_CASE("an average after every local step of SGD is a synchronous step") {
   }
 }
 
+TEST_CASE("one local step is a synchronous step, and gossip on the complete graph averages, whatever the job") {
+  CHECK(rc::check([] {
+    const LearningProblem problem = make_problem(Quadratic{.dimensions = 4, .condition = 5.0});
+    const int workers = *rc::gen::inRange(1, 7);
+    UpdateJob job = job_of(workers, *rc::gen::inRange(1, 12), Synchronisation::kAllReduce);
+    job.edges = edges_of(GraphKind::kComplete, workers);
+    const LearningOptions options{.learning_rate = *rc::gen::inRange(1, 100) / 100.0,
+                                  .batch = *rc::gen::inRange(1, 16),
+                                  .seed = *rc::gen::arbitrary<std::uint64_t>()};
+    const LearningCurve reduced = learnt(problem, options, job);
+    for (const Synchronisation mode : {Synchronisation::kLocalSteps, Synchronisation::kGossip}) {
+      job.mode = mode;
+      const LearningCurve other = learnt(problem, options, job);
+      for (std::size_t k = 0; k < reduced.points.size(); ++k) {
+        RC_ASSERT(std::abs(other.points[k].loss - reduced.points[k].loss) <= 1e-9 * (1.0 + reduced.points[k].loss));
+      }
+    }
+  }));
+}
+
 TEST_CASE("local steps of the quadratic without noise are as many steps") {
   const Quadratic quadratic{.noise = 0.0};
   UpdateJob job = job_of(3, 11, Synchronisation::kLocalSteps);

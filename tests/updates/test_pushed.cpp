@@ -147,6 +147,48 @@ TEST_CASE("layers that are pushed when they are made hide behind the rest of the
   CHECK(simulate_updates(job).total.value == Approx(3 * (0.06 + 0.2 + 0.2)));
 }
 
+TEST_CASE("synchronous layers are pulled while others are still being made") {
+  // As above; the first half is pulled from 70 to 80 ms, the second pushed from 100 and pulled from 110 ms.
+  UpdateJob job = equal_workers(1, 100_ms, 25_MB, Synchronisation::kSynchronous);
+  add_dedicated_servers(job, 1);
+  job.layers = {{.share = 0.5, .ready = 0.6}, {.share = 0.5, .ready = 1.0}};
+  job.updates = 3;
+  job.push_unit = PushUnit::kPerLayer;
+  const UpdateTimes times = simulate_updates(job);
+  CHECK(times.total.value == Approx(3 * 0.12));
+  CHECK(times.versions == 3);
+  CHECK(times.updates[2].time.value == Approx(2 * 0.12 + 0.11));
+  CHECK(times.workers[0].transferring.value == Approx(3 * 0.02));
+  // A sum and a step of half of it take 2 x 3 x 12.5 MB at 5 GB/s = 15 ms: before the pull of each.
+  job.server_memory = {5e9};
+  CHECK(simulate_updates(job).total.value == Approx(3 * (0.12 + 0.015)));
+  // Two workers, the second twice as slow, and a server beside each: all wait for its layers.
+  job.server_memory = {1e18};
+  job.workers.push_back({.compute = 100_ms, .slowdown = 2.0, .nic = kTenGigabit});
+  job.servers = {{.worker = 0}, {.worker = 1}};
+  // Of each layer 6.25 MB go to each server. The slow worker's last push shares its NIC with what its own server, which
+  // has all it needs, sends the other: 10 ms; what it pulls takes 5 ms.
+  CHECK(simulate_updates(job).total.value == Approx(3 * (0.2 + 0.01 + 0.005)));
+}
+
+TEST_CASE("a mode that is not synchronous may push by layer too") {
+  for (const Synchronisation mode :
+       {Synchronisation::kBackupWorkers, Synchronisation::kAsynchronous, Synchronisation::kStaleSynchronous}) {
+    UpdateJob job = equal_workers(4, 100_ms, 25_MB, mode);
+    add_dedicated_servers(job, 2);
+    job.layers = {{.share = 0.5, .ready = 0.6}, {.share = 0.5, .ready = 1.0}};
+    job.backup = 1;
+    job.bound = 1;
+    job.jitter = 0.3;
+    job.updates = 20;
+    const UpdateTimes whole = simulate_updates(job);
+    job.push_unit = PushUnit::kPerLayer;
+    const UpdateTimes by_layer = simulate_updates(job);
+    CHECK(by_layer.updates.size() == whole.updates.size());
+    CHECK(by_layer.total < whole.total);
+  }
+}
+
 TEST_CASE("pushed by layer is never slower than whole, and moves the same bytes") {
   CHECK(rc::check([] {
     UpdateJob job = equal_workers(*rc::gen::inRange(1, 6), {*rc::gen::inRange(1, 50) * 1e-3},

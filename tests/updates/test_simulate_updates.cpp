@@ -2,6 +2,7 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/updates/simulate_updates.hpp"
 #include "tests/updates/update_jobs.hpp"
@@ -33,6 +34,65 @@ UpdateJob random_job(Synchronisation mode) {
 }
 
 }  // namespace
+
+TEST_CASE("a step through one server that the network binds takes all its bytes each way, whatever the job") {
+  CHECK(rc::check([] {
+    const int workers = *rc::gen::inRange(1, 20);
+    const double bytes = *rc::gen::inRange(1, 200) * 1e6;
+    UpdateJob job = equal_workers(workers, {}, {bytes}, Synchronisation::kSynchronous);
+    add_dedicated_servers(job, 1);
+    job.updates = *rc::gen::inRange(1, 6);
+    const double bound = job.updates * 2.0 * workers * bytes / kTenGigabit.bandwidth.value;
+    RC_ASSERT(std::abs(simulate_updates(job).total.value - bound) <= 1e-9 * bound);
+  }));
+}
+
+TEST_CASE("W servers beside W workers take a ring's time and move its bytes, whatever the job") {
+  CHECK(rc::check([] {
+    const int workers = *rc::gen::inRange(2, 10);
+    UpdateJob job = equal_workers(workers, {*rc::gen::inRange(0, 50) * 1e-3}, {*rc::gen::inRange(1, 200) * 1e6},
+                                  Synchronisation::kSynchronous);
+    add_server_at_every_worker(job);
+    job.updates = *rc::gen::inRange(1, 6);
+    const UpdateTimes by_servers = simulate_updates(job);
+    job.mode = Synchronisation::kAllReduce;
+    const UpdateTimes by_ring = simulate_updates(job);
+    RC_ASSERT(std::abs((by_servers.total - by_ring.total).value) <= 1e-9 * by_ring.total.value);
+    for (std::size_t node = 0; node < job.workers.size(); ++node) {
+      RC_ASSERT(std::abs((by_servers.sent[node] - by_ring.sent[node]).value) <= 1e-9 * by_ring.sent[node].value);
+    }
+  }));
+}
+
+TEST_CASE("workers of mixed speed step as fast as the slowest of them") {
+  CHECK(rc::check([] {
+    UpdateJob job = equal_workers(*rc::gen::inRange(1, 10), 10_ms, 1_B,
+                                  *rc::gen::element(Synchronisation::kSynchronous, Synchronisation::kAllReduce));
+    add_dedicated_servers(job, 1);
+    job.updates = *rc::gen::inRange(1, 10);
+    UpdateJob slow = job;
+    double slowest = 1.0;
+    for (Worker& worker : job.workers) {
+      worker.slowdown = *rc::gen::inRange(10, 50) / 10.0;
+      slowest = std::max(slowest, worker.slowdown);
+    }
+    for (Worker& worker : slow.workers) {
+      worker.slowdown = slowest;
+    }
+    RC_ASSERT(std::abs((simulate_updates(job).total - simulate_updates(slow).total).value) <= 1e-6);
+  }));
+}
+
+TEST_CASE("equal asynchronous workers have a mean staleness of W - 1, whatever the job") {
+  CHECK(rc::check([] {
+    const int workers = *rc::gen::inRange(1, 12);
+    UpdateJob job = equal_workers(workers, {*rc::gen::inRange(1, 50) * 1e-3}, {*rc::gen::inRange(1, 100) * 1e6},
+                                  Synchronisation::kAsynchronous);
+    add_dedicated_servers(job, *rc::gen::inRange(1, 4));
+    job.updates = 100;
+    RC_ASSERT(std::abs(mean_staleness(simulate_updates(job)) - (workers - 1)) <= 0.02 * workers);
+  }));
+}
 
 TEST_CASE("one server that the network binds moves all pushes in and all pulls out of its NIC") {
   // Of 8 workers 100 MB each way through 1.25 GB/s, three steps, nothing computed: 3 x 2 x 8 x 0.08 s.
