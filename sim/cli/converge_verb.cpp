@@ -49,13 +49,18 @@ std::string head_of(const ConvergenceQuestion& question) {
   for (const Server& server : job.servers) {
     beside += server.worker ? 1 : 0;
   }
+  const std::string largest =
+      job.sharding == Sharding::kEven
+          ? ""
+          : fmt::format("the largest keeps {:.1f} % of the parameters\n", largest_shard(job) * 100.0);
   return fmt::format(
       "an iteration computes {}, {} of parameters; NICs of {} each way, latency {}\n"
-      "servers: {} on workers' nodes, {} on their own, the largest with {:.4g} of the parameters, memory of {}; {} "
-      "updates a worker\n{}\n",
+      "servers: {} on workers' nodes, {} on their own, {}; {} updates a worker\n{}{}\n",
       to_text(job.workers.front().compute), to_text(job.parameters), range_text(least.bandwidth, most.bandwidth),
-      range_text(least.latency, most.latency), beside, job.servers.size() - beside, largest_shard(job),
-      std::isinf(job.server_memory.value) ? "no time" : to_text(job.server_memory), job.updates, pushes_text(job));
+      range_text(least.latency, most.latency), beside, job.servers.size() - beside,
+      std::isinf(job.server_memory.value) ? std::string("updates for nothing")
+                                          : "memory of " + to_text(job.server_memory),
+      job.updates, largest, pushes_text(job));
 }
 
 Json compression_json(const UpdateJob& job) {

@@ -88,7 +88,9 @@ class GossipRun {
     int first_way = 0;
     int moving = 0;  // of its sends and receipts of this iteration, that have not ended
     int early = 0;   // receipts of the next one: a neighbour is ahead by one at most
-    double since = 0.0;
+    bool is_computing = false;
+    int flows = 0;       // that move to it or from it
+    double since = 0.0;  // when the first of them began, or it had computed, whichever was later
   };
 
   State& state(int worker) { return states_[static_cast<std::size_t>(worker)]; }
@@ -99,6 +101,10 @@ class GossipRun {
     times(worker).computing += time;
     // What its neighbours send may arrive before it has computed.
     const int ends = 2 * static_cast<int>(neighbours_[static_cast<std::size_t>(worker)].size());
+    if (state(worker).flows > 0) {
+      count_transfer(worker, now);
+    }
+    state(worker).is_computing = true;
     state(worker).moving = ends - std::exchange(state(worker).early, 0);
     part_.events.push(EventKind::kKernelsEnd, now + time.value, worker);
   }
@@ -108,17 +114,40 @@ class GossipRun {
     if (event.kind == EventKind::kKernelsEnd) {
       send(event.subject);
     } else if (event.kind == EventKind::kGroupStart) {
+      const Way& way = ways_[static_cast<std::size_t>(event.subject)];
+      begin_flow(way.from);
+      begin_flow(way.to);
       network_.start(event.subject, now_, 1.0, part_);
     } else if (network_.end(event, part_)) {
       Way& way = ways_[static_cast<std::size_t>(event.subject)];
       const int iteration = way.moved++;
+      end_flow(way.from);
+      end_flow(way.to);
       moved(way.from, iteration);
       moved(way.to, iteration);
     }
   }
 
+  void begin_flow(int worker) {
+    if (state(worker).flows++ == 0) {
+      state(worker).since = now_;
+    }
+  }
+  void end_flow(int worker) {
+    if (--state(worker).flows == 0) {
+      count_transfer(worker, now_);
+    }
+  }
+  // What moves while a worker computes costs it nothing.
+  void count_transfer(int worker, double now) {
+    if (!state(worker).is_computing) {
+      times(worker).transferring += Seconds{now - state(worker).since};
+    }
+  }
+
   void send(int worker) {
     State& own = state(worker);
+    own.is_computing = false;
     own.since = now_;
     if (neighbours_[static_cast<std::size_t>(worker)].empty()) {  // a worker alone
       iterated(worker);
@@ -137,7 +166,6 @@ class GossipRun {
     if (iteration > state(worker).done) {
       ++state(worker).early;
     } else if (--state(worker).moving == 0) {
-      times(worker).transferring += Seconds{now_ - state(worker).since};
       iterated(worker);
     }
   }
