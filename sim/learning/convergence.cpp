@@ -45,6 +45,19 @@ std::string accuracy_text(const LearningPoint& point) {
   return point.accuracy ? fmt::format("{:.1f} %", *point.accuracy * 100.0) : "-";
 }
 
+// How many values a threshold lets through is for the gradients to say, not for the bytes.
+std::string sent_text(const Compression& compression, const std::vector<ModeOutcome>& outcomes) {
+  std::string out;
+  for (const ModeOutcome& outcome : outcomes) {
+    if (compression.compressor == Compressor::kThreshold && outcome.curve.sent_share) {
+      out += fmt::format("{}: {:.3g} % of the values reached the threshold; bytes are those of {:.3g} % (--keep)\n",
+                         kSynchronisationNames.name_of(outcome.mode), *outcome.curve.sent_share * 100.0,
+                         compression.kept * 100.0);
+    }
+  }
+  return out;
+}
+
 Json curve_json(const ModeOutcome& outcome) {
   Json out = Json::array();
   for (std::size_t p = 0; p < outcome.curve.points.size(); ++p) {
@@ -113,7 +126,7 @@ std::string convergence_text(const ConvergenceQuestion& question, const std::vec
     }
     text += "\n";
   }
-  return text;
+  return text + sent_text(question.job.compression, outcomes);
 }
 
 Json convergence_json(const std::vector<ModeOutcome>& outcomes) {

@@ -83,6 +83,14 @@ TEST_CASE("messages of a compressor are a part of the bytes, and the loss is tha
   CHECK(sparse.at("question").at("compression").at("error_feedback") == true);
 }
 
+TEST_CASE("a threshold says how many values reached it") {
+  const Outcome outcome =
+      trainyard_line(kStated + "--sync all-reduce --compress threshold --threshold 1e-9 --gpu free");
+  CHECK(outcome.code == 0);
+  CHECK(outcome.out.find("all-reduce: 100 % of the values reached the threshold; bytes are those of 1 %") !=
+        std::string::npos);
+}
+
 TEST_CASE("layers of a model are pushed while the backward pass goes on") {
   const std::string line =
       "converge --workers 2 --model gpt2 --cluster dgx-a100 --batch 4 --updates 3 --sync synchronous ";
