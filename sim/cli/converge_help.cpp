@@ -42,7 +42,7 @@ void ConvergeOptions::add_to(CLI::App& verb) {
   verb.add_option("--compress", compress,
                   "what is pushed: " + join_names(kCompressorNames.names()) + " (default none)");
   verb.add_option("--keep", keep, "top-k, random-k: share of the values; threshold: expected share (default 0.01)");
-  verb.add_option("--threshold", threshold, "threshold: magnitudes below are left out (default 1)");
+  verb.add_option("--threshold", threshold, "threshold: magnitudes below are left out");
   verb.add_option("--bits", bits, "qsgd: of a value, with its sign (default 4)");
   verb.add_option("--bucket", bucket, "qsgd: values that share a norm (default 512)");
   verb.add_option("--rank", rank, "powersgd: columns of its factors (default 2)");

@@ -78,6 +78,12 @@ Compression compression_of(const ConvergeOptions& options, UpdateRule rule) {
   const bool may_feed_back = !is(Compressor::kNone) && !is(Compressor::kOneBitAdam);
   refuse_idle("--keep", options.keep, is_sparse, "--compress top-k, random-k or threshold");
   refuse_idle("--threshold", options.threshold, is(Compressor::kThreshold), "--compress threshold");
+  if (is(Compressor::kThreshold) && options.threshold.empty()) {
+    throw UserError({.file = "command line",
+                     .found = "no --threshold",
+                     .allowed = "a magnitude, as 0.01",
+                     .problem = "say from which magnitude on values are sent"});
+  }
   refuse_idle("--bits", options.bits, is(Compressor::kQsgd), "--compress qsgd");
   refuse_idle("--bucket", options.bucket, is(Compressor::kQsgd), "--compress qsgd");
   refuse_idle("--rank", options.rank, is(Compressor::kPowerSgd), "--compress powersgd");

@@ -37,6 +37,21 @@ std::string pushes_text(const UpdateJob& job) {
                      to_text(job.message.encode), to_text(job.message.decode));
 }
 
+// Empty where nothing is hidden.
+std::string privacy_text(const ConvergenceQuestion& question) {
+  const UpdateJob& job = question.job;
+  std::string out;
+  if (question.learning.privacy) {
+    out += fmt::format(
+        "private: gradients of samples cut to {:g}, which takes {}, noise of {:g} times that on their sum\n",
+        question.learning.privacy->clip, to_text(job.clipping), question.learning.privacy->noise_multiplier);
+  }
+  if (job.federation.mask_rate) {
+    out += fmt::format("secure aggregation: masks made at {}\n", to_text(*job.federation.mask_rate));
+  }
+  return out;
+}
+
 std::string head_of(const ConvergenceQuestion& question) {
   const UpdateJob& job = question.job;
   Nic least = job.workers.front().nic;
@@ -60,7 +75,7 @@ std::string head_of(const ConvergenceQuestion& question) {
       range_text(least.latency, most.latency), beside, job.servers.size() - beside,
       std::isinf(job.server_memory.value) ? std::string("updates for nothing")
                                           : "memory of " + to_text(job.server_memory),
-      job.updates, largest, pushes_text(job));
+      job.updates, largest, pushes_text(job) + privacy_text(question));
 }
 
 Json compression_json(const UpdateJob& job) {

@@ -226,6 +226,7 @@ TEST_CASE("what cannot be, and what would change nothing, is refused") {
       {kStated + "--bandwidth-spread -1", {"in: --bandwidth-spread", "out of range"}},
       {kStated + "--compress zip --gpu free", {"in: --compress", "found: zip"}},
       {kStated + "--compress top-k", {"no --gpu", "free"}},
+      {kStated + "--compress threshold --gpu free", {"no --threshold", "from which magnitude on"}},
       {kStated + "--compress top-k --gpu a100-8", {"in: --gpu", "did you mean: a100-80"}},
       {kStated + "--compress top-k --keep 0 --gpu free", {"in: --keep", "out of range"}},
       {kStated + "--compress qsgd --bits 1 --gpu free", {"in: --bits", "allowed: 2 to 32"}},
