@@ -117,6 +117,7 @@ void read_sizes(const JsonReader& json, ModelSpec& model) {
   model.vocab = json.at("vocab").integer(1, ModelLimits::kVocab);
   model.seq_len = json.at("seq_len").integer(1, ModelLimits::kSeqLen);
   read_count(json, "token_types", ModelLimits::kVocab, model.token_types);
+  read_count(json, "token_classes", ModelLimits::kVocab, model.token_classes);
   read_count(json, "spare_positions", ModelLimits::kVocab, model.spare_positions);
   read_count(json, "window", ModelLimits::kSeqLen, model.window);
   read_count(json, "global_every", ModelLimits::kLayers, model.global_every);
@@ -190,6 +191,7 @@ ModelSpec read_catalogue_model(const JsonReader& json, std::string_view name) {
                     "tied_embeddings",
                     "dropout",
                     "token_types",
+                    "token_classes",
                     "spare_positions",
                     "pooler_and_mlm_head",
                     "embedding_norm",

@@ -105,6 +105,9 @@ struct ModelSpec {
   Presence dropout = Presence::kPresent;
   std::int64_t spare_positions = 0;                  // rows of the table beyond seq_len (OPT, RoBERTa)
   std::int64_t token_types = 0;                      // BERT segment embeddings
+  // Not zero: every token is classified among so many classes in place of the vocabulary (SQuAD: start and end of the
+  // answer).
+  std::int64_t token_classes = 0;
   Presence pooler_and_mlm_head = Presence::kAbsent;  // BERT's extra heads
   Presence embedding_norm = Presence::kAbsent;       // a norm after the embeddings (BERT, BLOOM)
   Presence final_norm = Presence::kPresent;          // a norm after the last layer (all but post-norm models)

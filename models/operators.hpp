@@ -139,6 +139,15 @@ struct OperatorOptions {
   // Fused attention behind copies into the order it wants: queries, keys and values batch first, keys and values joined
   // and interleaved; sequence lengths counted from a mask. Source: nanotron, models/llama.py, CausalSelfAttention.
   Presence attention_copies = Presence::kAbsent;
+  // BERT: the masked tokens are gathered in front of the head, which works on them alone.
+  Presence gathered_predictions = Presence::kAbsent;
+  // Unfused attention's softmax as one kernel on the operand format, which sums in fp32 inside, or by way of fp32
+  // tensors.
+  Presence softmax_casts = Presence::kPresent;
+  // GeLU and layer norm as a graph of elementary operators that go by way of fp32 tensors, each a kernel of its own.
+  // Source: TensorFlow without XLA runs google-research/bert, modeling.py (gelu) and tf.contrib.layers.layer_norm so;
+  // with automatic mixed precision Pow and Mean, and what follows them, stay in fp32 (auto_mixed_precision_lists.h).
+  Presence composed_pointwise = Presence::kAbsent;
   // Metrics of every micro-batch that evaluate PyTorch's cross entropy once more.
   std::int64_t loss_metrics = 0;
 };

@@ -45,6 +45,12 @@ bool softmax_is_fused(const ShardContext& context) {
          shape.micro_batch * context.shard().heads % kMatricesAtOnce == 0;
 }
 
+// In fp32 there is nothing to cast; the cast that is listed there all the same is a copy that profiles without
+// softmax_casts do not make.
+bool casts(const ShardContext& context) {
+  return context.options().softmax_casts == Presence::kPresent;
+}
+
 // Softmax as PyTorch statements: scale, mask, softmax in fp32, back to the operand format.
 Step eager_softmax(std::int64_t scores) {
   return {.forward =
@@ -52,14 +58,22 @@ Step eager_softmax(std::int64_t scores) {
                 const Bytes e = list.element();
                 list.elementwise("attention_scale", Pass::kForward, scores, 2.0 * e);
                 list.elementwise("attention_mask", Pass::kForward, scores, 2.0 * e);
-                list.elementwise("softmax", Pass::kForward, scores, e + kSingle);
-                list.elementwise("softmax_cast", Pass::kForward, scores, kSingle + e);
+                if (casts(list)) {
+                  list.elementwise("softmax", Pass::kForward, scores, e + kSingle);
+                  list.elementwise("softmax_cast", Pass::kForward, scores, kSingle + e);
+                } else {
+                  list.elementwise("softmax", Pass::kForward, scores, 2.0 * e);
+                }
               },
           .backward =
               [=](OperatorList& list) {
                 const Bytes e = list.element();
-                list.elementwise("softmax_cast_backward", Pass::kDgrad, scores, e + kSingle);
-                list.elementwise("softmax_backward", Pass::kDgrad, scores, 2.0 * kSingle + e);
+                if (casts(list)) {
+                  list.elementwise("softmax_cast_backward", Pass::kDgrad, scores, e + kSingle);
+                  list.elementwise("softmax_backward", Pass::kDgrad, scores, 2.0 * kSingle + e);
+                } else {
+                  list.elementwise("softmax_backward", Pass::kDgrad, scores, 3.0 * e);
+                }
                 list.elementwise("attention_scale_backward", Pass::kDgrad, scores, 2.0 * e);
               }};
 }

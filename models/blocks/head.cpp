@@ -1,4 +1,7 @@
 // Final norm, vocabulary-parallel logits and cross entropy of the last stage; BERT's heads.
+#include <algorithm>
+#include <cmath>
+
 #include "models/blocks/ends.hpp"
 #include "models/blocks/linear.hpp"
 #include "models/blocks/network.hpp"
@@ -147,6 +150,45 @@ void image_logits(Description& description) {
   description.keep("logits", images * description.model().vocab, description.element() + kSingle);
 }
 
+// Of a sequence, how many tokens are masked and predicted: 20 of 128, 80 of 512. Source: google-research/bert,
+// README.md, max_predictions_per_seq = max_seq_length * masked_lm_prob of 0.15, and the data sets of
+// NVIDIA/DeepLearningExamples.
+ShardShape of_masked_tokens(ShardShape shape) {
+  constexpr double kMasked = 20.0 / 128.0;
+  shape.seq_len = std::max<std::int64_t>(1, std::llround(kMasked * static_cast<double>(shape.seq_len)));
+  return shape;
+}
+
+// Rows of the masked tokens out of all; backward zeros for all, and the rows' gradients among them.
+void gather_masked_tokens(Description& description, std::int64_t all_rows) {
+  const Bytes e = description.element();
+  const std::int64_t hidden = description.model().hidden;
+  const std::int64_t rows = description.shard().token_shard;
+  description.step(
+      {.forward =
+           [=](OperatorList& list) { list.elementwise("gather_masked", Pass::kForward, rows * hidden, 2.0 * e); },
+       .backward =
+           [=](OperatorList& list) {
+             list.elementwise("masked_gradient", Pass::kDgrad, all_rows * hidden, e);
+             list.elementwise("masked_gradient", Pass::kDgrad, rows * hidden, 3.0 * e);
+           }});
+}
+
+// Fine-tuning that classifies every token: one narrow linear, one small loss.
+void token_classes(Description& description) {
+  const ModelSpec& model = description.model();
+  const std::int64_t tokens = description.shard().tokens;
+  const std::int64_t classes = model.token_classes;
+  const Linear linear{.name = "token_classes", .in = model.hidden, .outputs = {classes}, .bias = Presence::kPresent};
+  linear_kernels(description, linear, Cut::kNone, tokens,
+                 description.written("token_classes_input", description.hidden_shard(), description.element()));
+  description.weight({.elements = (model.hidden + 1) * classes});
+  description.step(
+      {.forward = [=](OperatorList& list) { list.small("loss", Pass::kForward, tokens * classes, 3); },
+       .backward = [=](OperatorList& list) { list.small("loss_backward", Pass::kDgrad, tokens * classes, 3); }});
+  description.keep("logits", tokens * classes, description.element() + kSingle);
+}
+
 }  // namespace
 
 void logits(Description& description) {
@@ -168,21 +210,30 @@ void logits(Description& description) {
 
 // The head works on the tokens of the last layer.
 Description head_description(const ModelSpec& model, const ShardShape& shape, const OperatorOptions& options) {
-  Description description(ShardContext(model, shape, options, layer_kind(model, model.layers - 1)));
+  const LayerKind kind = layer_kind(model, model.layers - 1);
+  const bool classifies = model.token_classes > 0;
+  const bool gathers = options.gathered_predictions == Presence::kPresent &&
+                       model.pooler_and_mlm_head == Presence::kPresent && !classifies;
+  Description description(ShardContext(model, gathers ? of_masked_tokens(shape) : shape, options, kind));
   if (model.network) {
     network_loss(description);
     return description;
+  }
+  if (gathers) {
+    gather_masked_tokens(description, ShardContext(model, shape, options, kind).shard().token_shard);
   }
   if (model.final_norm == Presence::kPresent) {
     const Norm final_norm = of_hidden(description, "final_norm");
     norm_kernels(description, final_norm, hidden_norm_input(description, "final_norm_input"));
     norm_weights(description, final_norm, model.encoder_layers > 0 ? 2 : 1);  // one each of encoder and decoder
   }
-  if (model.pooler_and_mlm_head == Presence::kPresent) {
+  if (model.pooler_and_mlm_head == Presence::kPresent && !classifies) {
     bert_heads(description);
   }
   if (model.vision) {
     image_logits(description);
+  } else if (classifies) {
+    token_classes(description);
   } else {
     logits(description);
     output_weights(description, description.shard().tokens);

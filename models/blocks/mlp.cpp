@@ -1,5 +1,7 @@
 #include "models/blocks/mlp.hpp"
 
+#include <array>
+
 #include "models/blocks/blocks.hpp"
 #include "models/blocks/linear.hpp"
 #include "models/blocks/residual.hpp"
@@ -11,10 +13,32 @@ bool is_fused(const ShardContext& context) {
   return context.options().bias_gelu == Fusion::kOn;
 }
 
+// GeLU by tanh as elementary operators: cube, scale, add, scale, tanh, add, half, product; their gradients and the sums
+// of the three paths to the input.
+void composed_gelu(OperatorList& list, Pass pass, std::int64_t elements) {
+  constexpr std::array<double, 8> kForward = {2, 2, 3, 2, 2, 2, 2, 3};  // operands read and written
+  constexpr std::array<double, 11> kBackward = {3, 3, 2, 3, 2, 2, 2, 2, 3, 3, 3};
+  const auto list_all = [&](const auto& operators) {
+    for (const double operands : operators) {
+      list.elementwise(pass == Pass::kForward ? "gelu" : "gelu_backward", pass, elements, operands * kSingle);
+    }
+  };
+  pass == Pass::kForward ? list_all(kForward) : list_all(kBackward);
+  if (list.element() < kSingle) {
+    list.elementwise(pass == Pass::kForward ? "gelu" : "gelu_backward", pass, elements,
+                     2.0 * (list.element() + kSingle));
+  }
+}
+bool is_composed(const ShardContext& context) {
+  return context.options().composed_pointwise == Presence::kPresent && context.model().activation == Activation::kGelu;
+}
+
 void activation_forward(OperatorList& list, std::int64_t elements) {
   const Bytes e = list.element();
   const Activation activation = list.model().activation;
-  if (!list.model().gated()) {
+  if (is_composed(list)) {
+    composed_gelu(list, Pass::kForward, elements);
+  } else if (!list.model().gated()) {
     list.elementwise(activation == Activation::kRelu ? "relu" : "gelu", Pass::kForward, elements, 2.0 * e);
   } else if (is_fused(list)) {
     list.elementwise(activation == Activation::kGeGlu ? "geglu" : "swiglu", Pass::kForward, elements, 3.0 * e);
@@ -27,7 +51,9 @@ void activation_forward(OperatorList& list, std::int64_t elements) {
 void activation_backward(OperatorList& list, std::int64_t elements) {
   const Bytes e = list.element();
   const Activation activation = list.model().activation;
-  if (!list.model().gated()) {
+  if (is_composed(list)) {
+    composed_gelu(list, Pass::kDgrad, elements);
+  } else if (!list.model().gated()) {
     list.elementwise(activation == Activation::kRelu ? "relu_backward" : "gelu_backward", Pass::kDgrad, elements,
                      3.0 * e);
   } else if (is_fused(list)) {

@@ -1,5 +1,7 @@
 #include "models/blocks/norm.hpp"
 
+#include <array>
+
 namespace trainyard {
 namespace {
 
@@ -37,8 +39,30 @@ void eager_rms_backward(OperatorList& list, const Norm& norm) {
   kernel(Pass::kDgrad, kSingle + e);                  // back to the operand format
 }
 
+// Layer norm as moments and a batch_normalization of elementary operators: mean, squared difference, its mean, the
+// input's product with the scaled root, the shift's sum; gradients with the sums over tokens and channels.
+bool is_composed(const OperatorList& list) {
+  return list.options().composed_pointwise == Presence::kPresent &&
+         list.model().normalization == Normalization::kLayerNorm;
+}
+void composed_norm(OperatorList& list, const Norm& norm, Pass pass) {
+  constexpr std::array<double, 6> kForward = {1, 2, 1, 2, 2, 2};  // operands read and written
+  constexpr std::array<double, 12> kBackward = {1, 2, 3, 1, 2, 3, 1, 2, 3, 2, 3, 3};
+  const auto list_all = [&](const auto& operators) {
+    for (const double operands : operators) {
+      list.elementwise(norm.name, pass, norm.rows * norm.width, operands * kSingle);
+    }
+  };
+  pass == Pass::kForward ? list_all(kForward) : list_all(kBackward);
+  if (list.element() < kSingle) {
+    list.elementwise(norm.name, pass, norm.rows * norm.width, 2.0 * (list.element() + kSingle));
+  }
+}
+
 void forward(OperatorList& list, const Norm& norm) {
-  if (list.eager_rms_norm()) {
+  if (is_composed(list)) {
+    composed_norm(list, norm, Pass::kForward);
+  } else if (list.eager_rms_norm()) {
     eager_rms_forward(list, norm);
   } else {
     // PyTorch's own LayerNorm is one kernel as well.
@@ -54,7 +78,9 @@ std::int64_t vectors(const ModelSpec& model) {
 void backward(OperatorList& list, const Norm& norm) {
   const std::int64_t elements = norm.rows * norm.width;
   const Bytes e = list.residual_element();
-  if (list.eager_rms_norm()) {
+  if (is_composed(list)) {
+    composed_norm(list, norm, Pass::kDgrad);
+  } else if (list.eager_rms_norm()) {
     eager_rms_backward(list, norm);
   } else if (list.options().norm == Fusion::kOff) {
     // One kernel for the input's gradient and one for the parameters', each reading the gradient and the input.

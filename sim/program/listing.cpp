@@ -11,7 +11,7 @@
 namespace trainyard {
 namespace {
 
-OperatorListing listing(const std::vector<Operator>& operators, const KernelCosts& costs, double kernel_rate) {
+OperatorListing listing(const std::vector<Operator>& operators, const KernelCosts& costs, const Issue& issue) {
   OperatorListing out;
   for (const Operator& op : operators) {
     const Seconds time = std::visit(
@@ -20,7 +20,8 @@ OperatorListing listing(const std::vector<Operator>& operators, const KernelCost
           if constexpr (std::is_same_v<Work, GroupCollective> || std::is_same_v<Work, HostSync>) {
             return Seconds{};
           } else {
-            return costs.time(KernelWork(work)) / kernel_rate;
+            const KernelWork kernel(work);
+            return costs.time(kernel) / issue.rate_of(kernel);
           }
         },
         op.work);
@@ -49,7 +50,7 @@ std::vector<ListedPart> list_parts(const Scenario& scenario, const ShardShape& s
   const ModelSpec& model = scenario.model;
   const OperatorOptions options = operator_options(scenario);
   const auto list = [&](const std::vector<Operator>& operators) {
-    return listing(operators, costs, scenario.framework.kernel_rate);
+    return listing(operators, costs, {{}, scenario.framework.kernel_rate, scenario.framework.memory_rate});
   };
   std::vector<ListedPart> parts;
   parts.push_back({.name = "embedding",

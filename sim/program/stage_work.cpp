@@ -60,9 +60,9 @@ class Pricing {
                         !std::is_same_v<std::decay_t<decltype(work)>, HostSync>) {
             const KernelWork kernel(work);
             const KernelSensitivity alone = costs_.sensitivity(kernel);
-            run_.run.append(issue_.host_per_operator, costs_.time(kernel) / issue_.kernel_rate,
-                            {.multiprocessors = alone.multiprocessors / issue_.kernel_rate,
-                             .memory = alone.memory / issue_.kernel_rate});
+            const double rate = issue_.rate_of(kernel);
+            run_.run.append(issue_.host_per_operator, costs_.time(kernel) / rate,
+                            {.multiprocessors = alone.multiprocessors / rate, .memory = alone.memory / rate});
           }
         },
         op.work);
@@ -140,8 +140,9 @@ std::vector<Operator> half_of(const std::vector<Operator>& operators, BackwardHa
 PricedModel price_model(const Scenario& scenario, const ShardShape& shard, const KernelCosts& costs) {
   const ModelSpec& model = scenario.model;
   const OperatorOptions options = operator_options(scenario);
-  const Issue forward_issue{scenario.framework.host.forward_operator, scenario.framework.kernel_rate};
-  const Issue backward_issue{scenario.framework.host.backward_operator, scenario.framework.kernel_rate};
+  const FrameworkProfile& framework = scenario.framework;
+  const Issue forward_issue{framework.host.forward_operator, framework.kernel_rate, framework.memory_rate};
+  const Issue backward_issue{framework.host.backward_operator, framework.kernel_rate, framework.memory_rate};
   const auto forward = [&](const std::vector<Operator>& operators, const std::string& prefix) {
     return price(operators, costs, forward_issue, prefix);
   };

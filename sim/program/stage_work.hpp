@@ -62,6 +62,11 @@ PricedModel price_model(const Scenario& scenario, const ShardShape& shard, const
 struct Issue {
   Seconds host_per_operator{};
   double kernel_rate = 1.0;  // FrameworkProfile::kernel_rate
+  double memory_rate = 1.0;  // and memory_rate
+
+  double rate_of(const KernelWork& kernel) const {
+    return std::holds_alternative<MemoryBound>(kernel) ? kernel_rate * memory_rate : kernel_rate;
+  }
 };
 
 // Joins operators into priced steps. Every kernel and every collective costs the host one issue.

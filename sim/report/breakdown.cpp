@@ -84,6 +84,12 @@ class Gaps {
   std::vector<std::size_t> begun_;  // a heap, the best in front; those that are over leave it when they come there
 };
 
+// What the host's processors do for a reduction beside the data flow counts as its communication does.
+bool is_negotiation(const Operation& operation) {
+  return operation.kind == OperationKind::kKernels && operation.stream == StreamName::kHostUpdate &&
+         operation.category == Category::kData;
+}
+
 Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   const RankProgram& program = whole.classes[rank.program_class.index()];
   const std::vector<double> start = start_times(program, rank);
@@ -92,6 +98,9 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   auto next_moving = rank.moving.begin();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
+    if (is_negotiation(operation)) {
+      communications.push_back({start[i], rank.end[i], cause_of(operation.category), 0});
+    }
     if (operation.kind != OperationKind::kCommunication) {
       continue;
     }
@@ -108,7 +117,7 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   auto slowed = rank.slowed.begin();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
-    if (operation.kind != OperationKind::kKernels) {
+    if (operation.kind != OperationKind::kKernels || is_negotiation(operation)) {
       continue;
     }
     gaps.attribute(now, std::max(now, start[i]), sum);

@@ -49,6 +49,12 @@ Option bytes(std::string_view key, std::vector<DataParallelName> strategies) {
           },
           [](const DataParallelOptions& options) { return Json(fmt::format("{} B", (options.*Member).value)); }};
 }
+template <auto Member>
+Option seconds(std::string_view key, std::vector<DataParallelName> strategies) {
+  return {key, std::move(strategies),
+          [](const JsonReader& json, DataParallelOptions& options) { options.*Member = json.seconds(); },
+          [](const DataParallelOptions& options) { return Json(fmt::format("{} s", (options.*Member).value)); }};
+}
 template <auto Member, auto True, auto False>
 Option flag(std::string_view key, std::vector<DataParallelName> strategies) {
   return {key, std::move(strategies),
@@ -63,6 +69,9 @@ const std::vector<Option>& option_table() {
   static const std::vector<Option> kTable = {
       bytes<&Options::first_bucket>("first_bucket", {Name::kDdp}),
       bytes<&Options::bucket>("bucket", {Name::kDdp}),
+      choice<&Options::fill, kBucketFillNames>("fill", {Name::kDdp}),
+      seconds<&Options::cycle>("cycle", {Name::kDdp}),
+      seconds<&Options::negotiation>("negotiation", {Name::kDdp}),
       choice<&Options::gradient_reduction, kGradientReductionNames>("gradient_reduction", {Name::kMegatron}),
       choice<&Options::shard_gradients, kShardGradientsNames>("shard_gradients", {Name::kMegatron}),
       choice<&Options::parameter_gather, kParameterGatherNames>("parameter_gather", {Name::kMegatron}),

@@ -29,6 +29,10 @@ inline constexpr NameTable<ShardGradients, 2> kShardGradientsNames{
 enum class ParameterGather { kAfterUpdate, kBeforeUse };
 inline constexpr NameTable<ParameterGather, 2> kParameterGatherNames{
     {{{"after-update", ParameterGather::kAfterUpdate}, {"before-use", ParameterGather::kBeforeUse}}}};
+// Whether a bucket waits until it is full, or takes what is ready up to its size.
+enum class BucketFill { kFull, kReady };
+inline constexpr NameTable<BucketFill, 2> kBucketFillNames{
+    {{{"full", BucketFill::kFull}, {"ready", BucketFill::kReady}}}};
 enum class CommunicationOverlap { kOff, kOn };
 // Whether micro-batches before the last one leave their gradients local ("no_sync").
 enum class GradientSync { kLastMicroBatch, kEveryMicroBatch };
@@ -57,6 +61,12 @@ struct DataParallelOptions {
   // DDP. Source: torch/csrc/distributed/c10d/reducer.hpp, kDefaultFirstBucketBytes and kDefaultBucketBytesCap.
   Bytes first_bucket = Bytes{1048576.0};
   Bytes bucket = Bytes{25.0 * 1048576.0};
+  // Horovod, in the place of DDP's reducer: gradients that are ready fuse at the end of a thread's cycle, which is half
+  // a cycle away on average, and every member of the group adds to the coordinator's round. Source:
+  // horovod/common/operations.cc (RunLoopOnce, HOROVOD_CYCLE_TIME) and controller.cc (ComputeResponseList).
+  BucketFill fill = BucketFill::kFull;
+  Seconds cycle{};
+  Seconds negotiation{};  // of a reduction, per member of its group
 
   // Megatron. Source: megatron/core/distributed/distributed_data_parallel_config.py.
   GradientReduction gradient_reduction = GradientReduction::kAfterBackward;

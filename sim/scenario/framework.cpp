@@ -12,6 +12,8 @@ constexpr NameTable<GroupedKernel, 2> kGroupedKernelNames{
     {{{"one-kernel", GroupedKernel::kOneKernel}, {"many-streams", GroupedKernel::kManyStreams}}}};
 constexpr NameTable<StageSplit, 2> kStageSplitNames{{{{"even", StageSplit::kEven}, {"by-cost", StageSplit::kByCost}}}};
 constexpr std::int64_t kMostBuffers = 10'000;
+constexpr double kLeastRate = 0.1;
+constexpr double kMostRate = 1.5;
 constexpr NameTable<MeasuredMemory, 2> kMeasuredNames{
     {{{"device", MeasuredMemory::kDevicePeak}, {"first-stage-allocator", MeasuredMemory::kFirstStageAllocator}}}};
 
@@ -41,6 +43,9 @@ OperatorOptions read_operators(const JsonReader& json) {
                     "rope_latent",
                     "shared_experts",
                     "attention_copies",
+                    "gathered_predictions",
+                    "softmax_casts",
+                    "composed_pointwise",
                     "loss_metrics"});
   const auto presence = [&json](std::string_view key) {
     return json.at(key).boolean() ? Presence::kPresent : Presence::kAbsent;
@@ -77,9 +82,13 @@ OperatorOptions read_operators(const JsonReader& json) {
   fusion_if_stated("rope_latent", options.rope_latent);
   overlap_if_stated("chunked_tensor_collectives", options.chunked_tensor_collectives);
   overlap_if_stated("shared_experts", options.shared_experts);
-  if (json.has("attention_copies")) {
-    options.attention_copies = presence("attention_copies");
-  }
+  const auto presence_if_stated = [&](std::string_view key, Presence& option) {
+    option = json.has(key) ? presence(key) : option;
+  };
+  presence_if_stated("attention_copies", options.attention_copies);
+  presence_if_stated("gathered_predictions", options.gathered_predictions);
+  presence_if_stated("softmax_casts", options.softmax_casts);
+  presence_if_stated("composed_pointwise", options.composed_pointwise);
   if (const auto found = json.find("loss_metrics")) {
     constexpr std::int64_t kMostMetrics = 16;
     options.loss_metrics = found->integer(0, kMostMetrics);
@@ -98,8 +107,10 @@ HostCosts read_host(const JsonReader& json) {
 }
 
 FittedValues read_fitted(const JsonReader& json) {
-  json.expect_keys({"host", "kernel_rate"});
-  return {.host = read_host(json.at("host")), .kernel_rate = json.at("kernel_rate").number(0.1, 1.5)};
+  json.expect_keys({"host", "kernel_rate", "memory_rate"});
+  return {.host = read_host(json.at("host")),
+          .kernel_rate = json.at("kernel_rate").number(kLeastRate, kMostRate),
+          .memory_rate = json.has("memory_rate") ? json.at("memory_rate").number(kLeastRate, kMostRate) : 1.0};
 }
 
 std::vector<FrameworkFit> read_fits(const JsonReader& json) {
@@ -152,6 +163,7 @@ FrameworkProfile without_run(FrameworkProfile profile, std::string_view table, s
       const FittedValues values = fit.held_out[fold_of(id, fit.held_out.size())];
       profile.host = values.host;
       profile.kernel_rate = values.kernel_rate;
+      profile.memory_rate = values.memory_rate;
       break;
     }
   }
@@ -168,14 +180,21 @@ FrameworkProfile load_framework(std::string_view name_or_path, std::string_view 
 
 FrameworkProfile read_framework(const FrameworkDocument& source) {
   const JsonReader json(source.document, source.file);
-  json.expect_keys({"description", "operators", "host", "kernel_rate", "attention_kernel", "grouped_kernel", "fits",
-                    "pipeline", "data_parallel", "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
+  json.expect_keys({"description", "operators", "host", "kernel_rate", "memory_rate", "fused_optimizer",
+                    "attention_kernel", "grouped_kernel", "fits", "pipeline", "data_parallel", "vocab_multiple",
+                    "nccl_version", "memory", "defaults", "sources"});
   FrameworkProfile profile;
   profile.name = source.name;
   profile.description = json.at("description").text();
   profile.operators = read_operators(json.at("operators"));
   profile.host = read_host(json.at("host"));
-  profile.kernel_rate = json.at("kernel_rate").number(0.1, 1.5);
+  profile.kernel_rate = json.at("kernel_rate").number(kLeastRate, kMostRate);
+  if (const auto rate = json.find("memory_rate")) {
+    profile.memory_rate = rate->number(kLeastRate, kMostRate);
+  }
+  if (const auto fused = json.find("fused_optimizer")) {
+    profile.optimizer = fused->boolean() ? Fusion::kOn : Fusion::kOff;
+  }
   if (const auto kernel = json.find("attention_kernel")) {
     profile.attention_kernel = measured_attention_kernel(*kernel);
   }

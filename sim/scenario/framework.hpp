@@ -32,6 +32,7 @@ struct HostCosts {
 struct FittedValues {
   HostCosts host;
   double kernel_rate = 1.0;  // share of its isolated rate that a kernel reaches inside a training step
+  double memory_rate = 1.0;  // of that, what the framework's own memory-bound kernels reach
 };
 struct FrameworkFit {
   std::string table;                   // stem of the table of runs
@@ -68,6 +69,9 @@ struct FrameworkProfile {
   OperatorOptions operators;
   HostCosts host;
   double kernel_rate = 1.0;  // share of its isolated rate that a kernel reaches inside a training step
+  double memory_rate = 1.0;  // of that, what its own memory-bound kernels reach: 1 where they move whole vectors
+  // One multi-tensor kernel for each pass of the optimizer, or a kernel for every elementary operator of its formula.
+  Fusion optimizer = Fusion::kOn;
   // The fused attention kernel it calls, as calibration profiles name it; empty, or one that was never measured on the
   // GPU: the GPU's default.
   std::string attention_kernel;

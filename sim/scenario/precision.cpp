@@ -53,7 +53,8 @@ Precision choose_precision(const JsonReader& training, Precision usual, std::spa
 Precision default_grad_dtype(Precision of_profile, Precision precision) {
   const bool both_half = bytes_per_element(of_profile) == bytes_per_element(Precision::kFp16) &&
                          bytes_per_element(precision) == bytes_per_element(Precision::kFp16);
-  return both_half ? precision : of_profile;
+  const bool is_single = bytes_per_element(precision) == bytes_per_element(Precision::kFp32);
+  return both_half ? precision : is_single ? Precision::kFp32 : of_profile;
 }
 
 }  // namespace trainyard

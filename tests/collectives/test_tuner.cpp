@@ -205,6 +205,15 @@ TEST_CASE("one GPU a node gathers by PAT from the version that has it") {
   CHECK(algorithm("2.30") == Algorithm::kPat);
 }
 
+TEST_CASE("two nodes behind one NIC each run rings under NCCL 2.5 and trees since") {
+  const CollectiveBench bench("v100-edr", 16);
+  const auto algorithm = [&](const char* version) {
+    return bench.plan(CollectiveOp::kAllReduce, kGiB, CollectiveBench::own_model(version)).algorithm;
+  };
+  CHECK(algorithm("2.5") == Algorithm::kRing);
+  CHECK(algorithm("2.18") == Algorithm::kTree);
+}
+
 TEST_CASE("forcing fewer channels slows a collective in proportion") {
   const CollectiveBench bench("dgx-a100", 8);
   CollectiveOptions options = CollectiveBench::own_model("2.30");

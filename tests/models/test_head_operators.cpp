@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "models/load_model.hpp"
 #include "tests/models/operator_checks.hpp"
 
@@ -73,6 +75,57 @@ TEST_CASE("BERT runs its transform on every token and its pooler on every sequen
   const auto backward = head_backward(model, shape, {});
   CHECK((executed_flops(forward) + executed_flops(backward)).value ==
         6.0 * 16 * 512 * 1024 * 30522 + 6.0 * 1024 * 1024 * (16 * 512 + 16));
+}
+
+TEST_CASE("a head that gathers sees 20 of 128 tokens, and memory too") {
+  const ModelSpec model = load_model("bert-base");
+  const ShardShape shape{.micro_batch = 8, .seq_len = 512};
+  const OperatorOptions gathers{.gathered_predictions = Presence::kPresent};
+  const auto forward = head_forward(model, shape, gathers);
+  CHECK(gemms(forward, "logits", Pass::kForward)[0].m == 8 * 80);
+  CHECK(gemms(forward, "mlm_transform", Pass::kForward)[0].m == 8 * 80);
+  CHECK(gemms(forward, "pooler", Pass::kForward)[0].m == 8);
+  CHECK(traffic(forward, "gather_masked").value == 2.0 * 2 * 8 * 80 * 768);
+  // Zeros for all tokens, and the gathered rows added.
+  CHECK(traffic(head_backward(model, shape, gathers), "masked_gradient").value == 2.0 * 8 * 768 * (512 + 3 * 80));
+  // Decoders predict every token.
+  CHECK(gemms(head_forward(load_model("gpt2"), shape, gathers), "logits", Pass::kForward)[0].m == 8 * 512);
+}
+
+TEST_CASE("fine-tuning classifies tokens in place of the vocabulary, with nothing of pre-training's heads") {
+  ModelSpec model = load_model("bert-base");
+  const std::int64_t pretrained = parameters(model);
+  model.token_classes = 2;
+  const auto forward = head_forward(model, {.micro_batch = 4, .seq_len = 384}, {});
+  CHECK(gemms(forward, "token_classes", Pass::kForward)[0].m == 4 * 384);
+  CHECK(gemms(forward, "token_classes", Pass::kForward)[0].n == 2);
+  CHECK(gemms(forward, "logits", Pass::kForward).empty());
+  CHECK(gemms(forward, "pooler", Pass::kForward).empty());
+  CHECK(pretrained - parameters(model) == 769 * 768 - 769 * 2);  // a pooler less, two classes more
+}
+
+TEST_CASE("TensorFlow's GeLU and layer norm are chains by way of fp32") {
+  const ModelSpec model = load_model("bert-base");
+  const ShardShape shape{.micro_batch = 1, .seq_len = 128};
+  const OperatorOptions composed{.bias_gelu = Fusion::kOff, .composed_pointwise = Presence::kPresent};
+  const auto forward = layer_forward(model, layer_kind(model, 0), shape, composed);
+  const auto operators = [&](std::string_view name) {
+    return std::count_if(forward.begin(), forward.end(), [&](const Operator& op) { return op.name == name; });
+  };
+  CHECK(operators("gelu") == 9);  // eight, and the casts of 16-bit operands
+  CHECK(traffic(forward, "gelu").value == (18.0 * 4 + 2.0 * (2 + 4)) * 128 * 3072);
+  CHECK(operators("mlp_norm") == 7);
+}
+
+TEST_CASE("softmax without casts moves operands once each way") {
+  const ModelSpec model = load_model("bert-base");
+  const ShardShape shape{.micro_batch = 2, .seq_len = 128};
+  const OperatorOptions plain{.attention = AttentionKernel::kUnfused, .softmax_casts = Presence::kAbsent};
+  const double scores = 2.0 * 12 * 128 * 128;
+  const LayerKind kind = layer_kind(model, 0);
+  CHECK(traffic(layer_forward(model, kind, shape, plain), "softmax").value == 4.0 * scores);
+  CHECK(traffic(layer_forward(model, kind, shape, plain), "softmax_cast").value == 0.0);
+  CHECK(traffic(layer_backward(model, kind, shape, plain), "softmax_backward").value == 6.0 * scores);
 }
 
 }  // namespace test_head_operators

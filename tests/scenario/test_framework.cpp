@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -6,6 +7,7 @@
 #include "kernels/gpu.hpp"
 #include "kernels/grouped_kernel.hpp"
 #include "sim/scenario/framework.hpp"
+#include "sim/scenario/read_scenario.hpp"
 
 using namespace trainyard;
 
@@ -14,7 +16,9 @@ namespace test_framework {
 TEST_CASE("the framework profiles of the field are in the catalogue and complete") {
   const std::vector<std::string> names = framework_names();
   for (const std::string_view name : {"megatron-lm-2022", "megatron-core", "megatron-deepspeed", "nanotron",
-                                      "torchtitan", "fsdp", "composer-fsdp", "deepspeed", "internevo", "jax"}) {
+                                      "torchtitan", "fsdp", "composer-fsdp", "deepspeed", "internevo", "jax", "ddp", "ddp-jit", "horovod", "horovod-xla",
+                                      "tf-replicated", "tf-mirrored", "mxnet", "mxnet-horovod", "paddle", "oneflow",
+                                      "libai", "mpi"}) {
     CAPTURE(name);
     REQUIRE(std::find(names.begin(), names.end(), name) != names.end());
   }
@@ -59,6 +63,20 @@ TEST_CASE("the attention kernel that a profile names was measured on some GPU") 
              return calibration_for(load_gpu(gpu)).attention.contains(profile.attention_kernel);
            })));
   }
+}
+
+TEST_CASE("a step in fp32 has gradients of fp32, also under a profile of 16-bit gradients") {
+  const auto grad_dtype = [](const char* precision) {
+    const std::string text = fmt::format(
+        R"({{"model": "bert-base", "cluster": "dgx-a100", "gpus": 8, "framework": "ddp",
+            "training": {{"precision": "{}"}}}})",
+        precision);
+    return read_scenario(parse_json(text, "job.json"), "job.json").training.grad_dtype;
+  };
+  CHECK(grad_dtype("fp16") == Precision::kFp16);
+  CHECK(grad_dtype("bf16") == Precision::kBf16);
+  CHECK(grad_dtype("fp32") == Precision::kFp32);
+  CHECK(grad_dtype("tf32") == Precision::kFp32);
 }
 
 TEST_CASE("an unknown framework profile is refused where its name was given") {

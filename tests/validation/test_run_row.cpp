@@ -327,4 +327,33 @@ TEST_CASE("tables without the columns that every row needs are refused, and near
   CHECK(doubtful_columns(table(fields({{"my_own_remarks_column", "x"}}))).empty());
 }
 
+TEST_CASE("a BERT that answers SQuAD classifies tokens, and any other predicts its masked ones") {
+  Fields bert = {
+      {"arch", "bert"},    {"framework_profile", "ddp"},          {"precision", "bf16"}, {"tp", "1"}, {"dp", "16"},
+      {"zero_stage", "0"}, {"model", "BERT-base SQuAD fine-tune"}};
+  CHECK(scenario(bert).model.token_classes == 2);
+  bert["model"] = "BERT-base";
+  CHECK(scenario(bert).model.token_classes == 0);
+  bert["model.token_classes"] = "9";  // named entities, say
+  CHECK(scenario(bert).model.token_classes == 9);
+}
+
+TEST_CASE("a row without a profile has that of its framework's name where there is one") {
+  const RunRow named = row({{"framework_profile", ""}, {"framework", "OneFlow 0.2"}});
+  CHECK(named.framework == "oneflow");
+  CHECK_FALSE(mentions(named.assumed, "framework_profile"));
+  const RunRow unknown = row({{"framework_profile", ""}, {"framework", "in-house"}});
+  CHECK(unknown.framework == "megatron-core");
+  CHECK(mentions(unknown.assumed, "framework_profile"));
+}
+
+TEST_CASE("of formats left open those count that the GPU has units for") {
+  const RunRow hopper = row({{"precision", "tf32-or-fp32"}});
+  CHECK(hopper.scenarios.size() == 2);
+  const RunRow volta = row({{"precision", "tf32-or-fp32"}, {"gpu", "v100-32"}, {"cluster", "dgx-1-v100"}});
+  REQUIRE(volta.scenarios.size() == 1);
+  CHECK(read_scenario(volta.scenarios.front(), "row").training.precision == Precision::kFp32);
+  CHECK(volta.open.empty());
+}
+
 }  // namespace trainyard::test_run_row

@@ -27,7 +27,7 @@ struct FittedParameter {
   double (*get)(const FittedValues&);
 };
 
-constexpr std::array<FittedParameter, 7> kParameters = {{
+constexpr std::array<FittedParameter, 8> kParameters = {{
     {"forward_operator", 1e-6, 2e-4, [](FittedValues& v, double x) { v.host.forward_operator = {x}; },
      [](const FittedValues& v) { return v.host.forward_operator.value; }},
     {"backward_operator", 1e-6, 2e-4, [](FittedValues& v, double x) { v.host.backward_operator = {x}; },
@@ -42,6 +42,8 @@ constexpr std::array<FittedParameter, 7> kParameters = {{
      [](const FittedValues& v) { return v.host.step.value; }},
     {"kernel_rate", 0.5, 1.2, [](FittedValues& v, double x) { v.kernel_rate = x; },
      [](const FittedValues& v) { return v.kernel_rate; }},
+    {"memory_rate", 0.3, 1.2, [](FittedValues& v, double x) { v.memory_rate = x; },
+     [](const FittedValues& v) { return v.memory_rate; }},
 }};
 
 struct FitRow {
@@ -98,6 +100,7 @@ double predicted_step(const FitRow& row, const FittedValues& values, Settings se
     Scenario scenario = one;
     scenario.framework.host = values.host;
     scenario.framework.kernel_rate = values.kernel_rate;
+    scenario.framework.memory_rate = values.memory_rate;
     const double step = predict_step(scenario).value;
     if (best <= 0.0 || std::abs(std::log(step / row.measured)) < std::abs(std::log(best / row.measured))) {
       best = step;
@@ -187,7 +190,11 @@ Json values_json(const FittedValues& values) {
   if (values.host.collective_check.value > 0.0) {
     host["collective_check"] = microseconds(values.host.collective_check);
   }
-  return {{"host", std::move(host)}, {"kernel_rate", std::round(values.kernel_rate * 1e4) / 1e4}};
+  Json out = {{"host", std::move(host)}, {"kernel_rate", std::round(values.kernel_rate * 1e4) / 1e4}};
+  if (values.memory_rate != 1.0) {
+    out["memory_rate"] = std::round(values.memory_rate * 1e4) / 1e4;
+  }
+  return out;
 }
 
 std::vector<FittedParameter> chosen_parameters(const FrameworkFitRequest& request) {
@@ -212,7 +219,7 @@ std::vector<FittedParameter> chosen_parameters(const FrameworkFitRequest& reques
 // all rows would end somewhere else, as searches with several parameters do, and no error is known of its values.
 FittedValues between(const std::vector<FittedValues>& folds, const FrameworkProfile& profile,
                      const std::vector<FittedParameter>& parameters) {
-  FittedValues out{.host = profile.host, .kernel_rate = profile.kernel_rate};
+  FittedValues out{.host = profile.host, .kernel_rate = profile.kernel_rate, .memory_rate = profile.memory_rate};
   for (const FittedParameter& parameter : parameters) {
     double sum = 0.0;
     for (const FittedValues& fold : folds) {
@@ -233,7 +240,7 @@ FittedValues start_without(const FrameworkProfile& profile, const FrameworkFitRe
       return fit.held_out[fold];
     }
   }
-  return {.host = profile.host, .kernel_rate = profile.kernel_rate};
+  return {.host = profile.host, .kernel_rate = profile.kernel_rate, .memory_rate = profile.memory_rate};
 }
 
 }  // namespace

@@ -155,6 +155,9 @@ class ModelReader {
     put_parts(model);
     model["seq_len"] = integer("seq_len").value_or(0);
     put_gate(model, family == "llama" || family == "qwen3" || family == "gemma");
+    if (family == "bert" && lower_case(text("model")).find("squad") != std::string::npos) {
+      model["token_classes"] = 2;  // where the answer starts and where it ends
+    }
     if (experts > 1) {
       // Where the width of an expert is not stated the MLP's is meant (Mixtral's config.json has one width).
       model["experts"] = {{"count", experts}, {"ffn", integer("moe_ffn").value_or(integer("ffn").value_or(0))}};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <initializer_list>
 #include <optional>
@@ -30,6 +31,15 @@ std::string text_at(const Json& document, std::string_view path) {
   std::replace(pointer.begin(), pointer.end(), '.', '/');
   const Json::json_pointer place(pointer);
   return document.contains(place) ? json_text(document.at(place)) : "";
+}
+
+// The profile that the first word of a framework's name and version is, as of "OneFlow 0.2".
+std::optional<std::string> profile_named(const std::string& framework) {
+  std::string first = framework.substr(0, framework.find(' '));
+  std::transform(first.begin(), first.end(), first.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::vector<std::string> names = framework_names();
+  return std::find(names.begin(), names.end(), first) != names.end() ? std::optional(first) : std::nullopt;
 }
 
 class RowReader {
@@ -65,7 +75,7 @@ class RowReader {
       out_.assumed.insert(out_.assumed.end(), stated.assumed.begin(), stated.assumed.end());
       assume_unstated();
       note_contradictions(stated.settings);
-      fill(std::move(model.model), stated.settings);
+      fill(std::move(model.model), std::move(stated.settings));
     }
     return std::move(out_);
   }
@@ -107,7 +117,9 @@ class RowReader {
   }
 
   void choose_framework_and_cluster() {
-    if (out_.framework.empty()) {
+    if (const auto named = out_.framework.empty() ? profile_named(text("framework")) : std::nullopt) {
+      out_.framework = *named;
+    } else if (out_.framework.empty()) {
       out_.framework = "megatron-core";
       out_.assumed.emplace_back("framework_profile is not stated");
     } else if (const auto known = name_meant(framework_names(), out_.framework)) {
@@ -178,13 +190,27 @@ class RowReader {
     }
   }
 
-  void fill(Json model, const std::vector<RunSetting>& settings) {
+  // Of formats left open, those that the GPU has units for: PyTorch's "TF32 or FP32" is FP32 on Volta.
+  void drop_formats_without_units(RunSetting& setting) const {
+    const std::string gpu = name_meant(gpu_names(), out_.gpu).value_or(load_cluster(cluster_).gpu);
+    const auto lacks = [spec = load_gpu(gpu)](const Json& value) {
+      const auto format = value.is_string() ? kPrecisionNames.find(value.get<std::string>()) : std::nullopt;
+      return format && !spec.has_format(*format);
+    };
+    if (setting.path == "training.precision" && setting.values.size() > 1 &&
+        !std::all_of(setting.values.begin(), setting.values.end(), lacks)) {
+      std::erase_if(setting.values, lacks);
+    }
+  }
+
+  void fill(Json model, std::vector<RunSetting> settings) {
     Json scenario = {
         {"model", std::move(model)}, {"cluster", cluster_},        {"gpus", *table_.integer(row_, "num_gpus")},
         {"layout", Json::object()},  {"training", Json::object()}, {"framework", out_.framework}};
     choose_gpu(scenario);
     std::vector<const RunSetting*> open;
-    for (const RunSetting& setting : settings) {
+    for (RunSetting& setting : settings) {
+      drop_formats_without_units(setting);
       if (setting.path.starts_with("model.") && !scenario.at("model").is_object()) {
         skip(fmt::format("{} needs the sizes of the model, not a file", setting.column));
       } else if (setting.values.size() == 1) {

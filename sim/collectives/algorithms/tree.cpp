@@ -58,7 +58,8 @@ double tree_latency(const TunerCase& c) {
 
 double tree_bandwidth(const TunerCase& c) {
   const ChannelGraph& tree = c.input.graphs.tree;
-  const double bus = tree.channels * (c.input.nodes <= 2 ? tree.intra : tree.inter);
+  const bool inside = c.input.nodes == 1 || (c.input.nodes == 2 && c.input.version->two_node_trees_inside);
+  const double bus = tree.channels * (inside ? tree.intra : tree.inter);
   const double channels = tree.channels;
   double bandwidth = std::min(0.92 * bus, channels * c.rates.tree[c.node_index()]);
   if (c.protocol == Protocol::kLl) {

@@ -38,7 +38,7 @@ LatencyTable read_latencies(const JsonReader& json) {
 
 NcclVersion read_version(const std::string& name, const JsonReader& json) {
   json.expect_keys({"source", "base_latency_us", "hop_latency_us", "ring_ll_share", "nvls_gathers", "pat", "pat_share",
-                    "processor_ll_max_GBps", "architectures"});
+                    "two_node_trees_inside", "processor_ll_max_GBps", "architectures"});
   NcclVersion out;
   out.name = name;
   out.base = read_latencies(json.at("base_latency_us"));
@@ -51,6 +51,9 @@ NcclVersion read_version(const std::string& name, const JsonReader& json) {
   out.nvls_gathers = json.at("nvls_gathers").boolean();
   out.has_pat = json.at("pat").boolean();
   out.pat_share = json.at("pat_share").number(0.0, 1.0);
+  if (const auto inside = json.find("two_node_trees_inside")) {
+    out.two_node_trees_inside = inside->boolean();
+  }
   const JsonReader processors = json.at("processor_ll_max_GBps");
   processors.expect_keys({"amd", "other"});
   out.amd_ll_max = read_three(processors.at("amd"));

@@ -37,6 +37,9 @@ struct NcclVersion {
   bool nvls_gathers = false;  // NVLS also for all-gather and reduce-scatter
   bool has_pat = false;
   double pat_share = 0.75;
+  // On two nodes trees are expected to run at the rate of their links inside a node. Older versions searched graphs of
+  // one rate.
+  bool two_node_trees_inside = true;
   ByNodes amd_ll_max{};  // LL's limit between nodes, by processor
   ByNodes other_ll_max{};
   std::map<std::string, ArchitectureRates> architectures;

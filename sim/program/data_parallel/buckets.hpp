@@ -1,5 +1,6 @@
 #pragma once
-// Gradients that become ready unit by unit are collected into buckets; a full bucket is reduced.
+// Gradients that become ready unit by unit are collected into buckets; a full bucket is reduced,
+// or what is ready after each unit.
 #include <cstddef>
 
 #include "sim/program/data_parallel/strategy.hpp"
@@ -11,8 +12,8 @@ namespace trainyard {
 class BucketFiller {
  public:
   // The first bucket of a backward pass may have a size of its own. `units` take part in a pass.
-  BucketFiller(double first, double others, std::size_t units)
-      : first_(first), others_(others), units_(units), capacity_(first) {}
+  BucketFiller(double first, double others, std::size_t units, BucketFill fill = BucketFill::kFull)
+      : first_(first), others_(others), units_(units), fill_(fill), capacity_(first) {}
 
   // Adds a unit's gradients; calls issue(elements) for every full bucket and, after the last unit, for the rest.
   template <class Issue>
@@ -25,11 +26,14 @@ class BucketFiller {
       ready_ += {-bucket.shared, -bucket.experts};
       capacity_ = others_;
     }
-    if (++seen_ == units_) {
+    ++seen_;
+    if (fill_ == BucketFill::kReady || seen_ == units_) {
       if (ready_.total() > 0.0) {
         issue(ready_);
       }
       ready_ = {};
+    }
+    if (seen_ == units_) {
       seen_ = 0;
       capacity_ = first_;
     }
@@ -39,6 +43,7 @@ class BucketFiller {
   double first_;
   double others_;
   std::size_t units_;
+  BucketFill fill_;
   double capacity_;
   Elements ready_;
   std::size_t seen_ = 0;

@@ -12,15 +12,20 @@ class Ddp final : public DataParallel {
   explicit Ddp(const StrategySite& site)
       : site_(site),
         buckets_(site.options().first_bucket / site.gradient_element(), site.options().bucket / site.gradient_element(),
-                 site.units().size()) {}
+                 site.units().size(), site.options().fill),
+        wait_(site.options().cycle / 2.0 + site.options().negotiation * site.ranks()) {}
 
   void after_backward(const UnitPass& pass) override {
     if (pass.micro_batch == MicroBatch::kEarlier && site_.options().gradient_sync == GradientSync::kLastMicroBatch) {
       return;
     }
     buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
+      std::vector<OperationId> after = site_.builder.frontier();
+      if (wait_ > Seconds{}) {
+        after = {site_.builder.on_host_processors(Category::kData, "gradient negotiation", wait_, after)};
+      }
       last_ = site_.launch(ParallelGroup::kData, CollectiveOp::kAllReduce, site_.gradient_element(), bucket,
-                           StreamName::kData, "reduce gradient bucket", site_.builder.frontier());
+                           StreamName::kData, "reduce gradient bucket", after);
     });
   }
   void after_last_backward() override { site_.join(last_); }
@@ -33,6 +38,7 @@ class Ddp final : public DataParallel {
  private:
   StrategySite site_;
   BucketFiller buckets_;
+  Seconds wait_;                   // of a bucket that is ready, for the thread that starts reductions
   std::vector<OperationId> last_;  // reductions run in order
 };
 
