@@ -50,7 +50,7 @@ std::vector<ListedPart> list_parts(const Scenario& scenario, const ShardShape& s
   const ModelSpec& model = scenario.model;
   const OperatorOptions options = operator_options(scenario);
   const auto list = [&](const std::vector<Operator>& operators) {
-    return listing(operators, costs, {{}, scenario.framework.kernel_rate, scenario.framework.memory_rate});
+    return listing(operators, costs, {{}, scenario.framework.kernel_rate, memory_rate(scenario)});
   };
   std::vector<ListedPart> parts;
   parts.push_back({.name = "embedding",

@@ -109,6 +109,10 @@ PricedPass price(const std::vector<Operator>& operators, const KernelCosts& cost
 
 // Megatron's sequence-parallel linears always run their backward collectives beside the other GEMM, whatever the
 // setting for plain tensor parallelism. Source: Megatron-LM tensor_parallel/layers.py.
+double memory_rate(const Scenario& scenario) {
+  return scenario.model.network ? 1.0 : scenario.framework.memory_rate;
+}
+
 OperatorOptions operator_options(const Scenario& scenario) {
   OperatorOptions options = scenario.framework.operators;
   options.chunked_tensor_collectives = scenario.layout.tp_overlap;
@@ -141,8 +145,8 @@ PricedModel price_model(const Scenario& scenario, const ShardShape& shard, const
   const ModelSpec& model = scenario.model;
   const OperatorOptions options = operator_options(scenario);
   const FrameworkProfile& framework = scenario.framework;
-  const Issue forward_issue{framework.host.forward_operator, framework.kernel_rate, framework.memory_rate};
-  const Issue backward_issue{framework.host.backward_operator, framework.kernel_rate, framework.memory_rate};
+  const Issue forward_issue{framework.host.forward_operator, framework.kernel_rate, memory_rate(scenario)};
+  const Issue backward_issue{framework.host.backward_operator, framework.kernel_rate, memory_rate(scenario)};
   const auto forward = [&](const std::vector<Operator>& operators, const std::string& prefix) {
     return price(operators, costs, forward_issue, prefix);
   };
