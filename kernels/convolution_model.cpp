@@ -147,8 +147,8 @@ Gemm winograd_gemm(const Convolution& work) {
 
 bool on_tensor_cores(const GpuSpec& gpu, Precision precision) {
   // Ordinary cores do two fp16 operations in the place of one.
-  constexpr double kOrdinary = 2.5;
-  return gpu.peak_for(precision) > kOrdinary * gpu.peak_for(Precision::kFp32);
+  constexpr double kTwice = 2.5;
+  return gpu.peak_for(precision) > kTwice * gpu.peak_for(Precision::kFp32);
 }
 
 const ConvolutionParameters& convolution_parameters(const GpuSpec& gpu, Precision precision) {

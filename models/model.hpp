@@ -103,8 +103,8 @@ struct ModelSpec {
   std::optional<Presence> attention_output_bias;
   Presence tied_embeddings = Presence::kPresent;
   Presence dropout = Presence::kPresent;
-  std::int64_t spare_positions = 0;                  // rows of the table beyond seq_len (OPT, RoBERTa)
-  std::int64_t token_types = 0;                      // BERT segment embeddings
+  std::int64_t spare_positions = 0;  // rows of the table beyond seq_len (OPT, RoBERTa)
+  std::int64_t token_types = 0;      // BERT segment embeddings
   // Not zero: every token is classified among so many classes in place of the vocabulary (SQuAD: start and end of the
   // answer).
   std::int64_t token_classes = 0;

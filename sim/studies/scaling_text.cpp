@@ -70,9 +70,11 @@ std::string knee_text(const ScalingStudy& study, const ScalingCurve& curve) {
   if (!curve.knee) {
     const auto answered =
         std::count_if(curve.points.begin(), curve.points.end(), [](const auto& point) { return point.answered(); });
-    return answered < 2 ? "  no knee: fewer than two points to compare\n"
-                        : fmt::format("  no knee: up to the last point GPUs added bring {} or more of what the first ones bring\n",
-                                      share_text(study.worth));
+    return answered < 2
+               ? "  no knee: fewer than two points to compare\n"
+               : fmt::format(
+                     "  no knee: up to the last point GPUs added bring {} or more of what the first ones bring\n",
+                     share_text(study.worth));
   }
   const ScalingPoint& at = curve.points[curve.knee->point];
   const ScalingPoint& next = curve.points[curve.knee->next];

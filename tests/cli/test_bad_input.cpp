@@ -35,7 +35,8 @@ struct Mistake {
 TEST_CASE("an unknown name is answered with the nearest one") {
   const std::vector<Mistake> mistakes = {
       {"run --model gtp2 --cluster dgx-a100 --gpus 8",
-       {"unknown model", "in: --model", "at: /model", "found: \"gtp2\"", "allowed: alexnet, bert-base", "did you mean: gpt2\n"}},
+       {"unknown model", "in: --model", "at: /model", "found: \"gtp2\"", "allowed: alexnet, bert-base",
+        "did you mean: gpt2\n"}},
       {"run --model gpt2 --cluster dgx-a10 --gpus 8",
        {"unknown cluster", "in: --cluster", "at: /cluster", "found: \"dgx-a10\"", "did you mean: dgx-a100\n"}},
       {kSmall + "--gpu a100-8", {"unknown GPU", "in: --gpu", "found: \"a100-8\"", "did you mean: a100"}},

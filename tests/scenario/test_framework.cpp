@@ -15,10 +15,28 @@ namespace test_framework {
 
 TEST_CASE("the framework profiles of the field are in the catalogue and complete") {
   const std::vector<std::string> names = framework_names();
-  for (const std::string_view name : {"megatron-lm-2022", "megatron-core", "megatron-deepspeed", "nanotron",
-                                      "torchtitan", "fsdp", "composer-fsdp", "deepspeed", "internevo", "jax", "ddp", "ddp-jit", "horovod", "horovod-xla",
-                                      "tf-replicated", "tf-mirrored", "mxnet", "mxnet-horovod", "paddle", "oneflow",
-                                      "libai", "mpi"}) {
+  for (const std::string_view name : {"megatron-lm-2022",
+                                      "megatron-core",
+                                      "megatron-deepspeed",
+                                      "nanotron",
+                                      "torchtitan",
+                                      "fsdp",
+                                      "composer-fsdp",
+                                      "deepspeed",
+                                      "internevo",
+                                      "jax",
+                                      "ddp",
+                                      "ddp-jit",
+                                      "horovod",
+                                      "horovod-xla",
+                                      "tf-replicated",
+                                      "tf-mirrored",
+                                      "mxnet",
+                                      "mxnet-horovod",
+                                      "paddle",
+                                      "oneflow",
+                                      "libai",
+                                      "mpi"}) {
     CAPTURE(name);
     REQUIRE(std::find(names.begin(), names.end(), name) != names.end());
   }

@@ -89,7 +89,9 @@ class ModelReader {
  private:
   const std::string& text(std::string_view column) const { return table_.text(row_, column); }
   std::optional<std::int64_t> integer(std::string_view column) const { return table_.integer(row_, column); }
-  static RunModel skip(std::string reason) { return {.model = nullptr, .skipped = std::move(reason), .assumed = {}, .has_sequences = true}; }
+  static RunModel skip(std::string reason) {
+    return {.model = nullptr, .skipped = std::move(reason), .assumed = {}, .has_sequences = true};
+  }
 
   template <std::size_t N>
   void put(const std::array<Column, N>& columns, Json& target) const {

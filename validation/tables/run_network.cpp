@@ -27,8 +27,8 @@ struct Spelling {
   std::string_view bare;
   std::string_view name;
 };
-// Beside the catalogue's own. "v1.5" has its stride in the second convolution of a block, as the catalogue has it; ResNets
-// without the word are taken for it, and differ by some 5 % in their operations.
+// Beside the catalogue's own. "v1.5" has its stride in the second convolution of a block, as the catalogue has it;
+// ResNets without the word are taken for it, and differ by some 5 % in their operations.
 constexpr std::array<Spelling, 11> kSpellings = {{{"rn50v15", "resnet-50"},
                                                   {"resnet50v15", "resnet-50"},
                                                   {"resnetv15", "resnet-50"},
