@@ -31,8 +31,8 @@ class FederatedRun {
   explicit FederatedRun(const UpdateJob& job) : job_(job), server_(job.servers.front().nic), all_(job.workers.size()) {
     std::iota(all_.begin(), all_.end(), 0);
     out_.workers.resize(job.workers.size());
-    out_.sent.resize(job.workers.size() + 1);
-    out_.received.resize(job.workers.size() + 1);
+    out_.sent.resize(job.workers.size());
+    out_.received.resize(job.workers.size());
     const std::vector<double>& data = job.federation.data;
     mean_data_ = data.empty() ? 1.0 : std::accumulate(data.begin(), data.end(), 0.0) / static_cast<double>(data.size());
   }
@@ -44,8 +44,12 @@ class FederatedRun {
     for (WorkerTimes& one : out_.workers) {
       one.waiting = max(Seconds{}, out_.total - one.computing - one.transferring);
     }
-    const Bytes busier = max(out_.sent.back(), out_.received.back());
-    out_.server_use = {busier / (server_.bandwidth * out_.total)};
+    // Servers keep equal parts: each client sends all of them as much at the same time.
+    const std::size_t servers = job_.servers.size();
+    const Bytes busier = max(server_sent_, server_received_) / static_cast<double>(servers);
+    out_.server_use.assign(servers, busier / (server_.bandwidth * out_.total));
+    out_.sent.insert(out_.sent.end(), servers, server_sent_ / static_cast<double>(servers));
+    out_.received.insert(out_.received.end(), servers, server_received_ / static_cast<double>(servers));
     return std::move(out_);
   }
 
@@ -55,6 +59,7 @@ class FederatedRun {
   double data(int client) const {
     return job_.federation.data.empty() ? 1.0 : job_.federation.data[static_cast<std::size_t>(client)];
   }
+  BytesPerSecond servers_bandwidth() const { return server_.bandwidth * static_cast<double>(job_.servers.size()); }
   Seconds latency(int client) const { return max(worker(client).nic.latency, server_.latency); }
 
   // Those of the first places after as many exchanges of two.
@@ -75,9 +80,9 @@ class FederatedRun {
     for (const int client : clients) {
       pulls.push_back({start + latency(client), pulled, worker(client).nic.bandwidth});
       out_.received[static_cast<std::size_t>(client)] += pulled;
-      out_.sent.back() += pulled;
+      server_sent_ += pulled;
     }
-    return shared_link_ends(server_.bandwidth, pulls);
+    return shared_link_ends(servers_bandwidth(), pulls);
   }
 
   // As many steps as its data ask for, where a client of the mean makes `steps`.
@@ -90,7 +95,7 @@ class FederatedRun {
     std::sort(arrived.begin(), arrived.end(), [](Seconds a, Seconds b) { return a.value < b.value; });
     Seconds end{};
     for (const Seconds one : arrived) {
-      end = max(end, one) + gather_time(job_, 1.0, pushed_share);
+      end = max(end, one) + gather_time(job_, 1.0 / static_cast<double>(job_.servers.size()), pushed_share);
     }
     return end;
   }
@@ -137,7 +142,7 @@ class FederatedRun {
       if (drops_out(client)) {
         ++out_.dropped;
         out_.sent[static_cast<std::size_t>(client)] += costs.shared;
-        out_.received.back() += costs.shared;
+        server_received_ += costs.shared;
         continue;
       }
       const int own_steps = steps_of(client, steps);
@@ -149,14 +154,14 @@ class FederatedRun {
       times(client).computing += computing;
       pushes.push_back({pulled[c] + computing + latency(client), costs.sent, worker(client).nic.bandwidth});
       out_.sent[static_cast<std::size_t>(client)] += costs.sent;
-      out_.received.back() += costs.sent;
+      server_received_ += costs.sent;
       updates.push_back({.worker = client,
                          .read = out_.versions,
                          .applied = out_.versions,
                          .steps = own_steps,
                          .weight = data(client)});
     }
-    const std::vector<Seconds> arrived = shared_link_ends(server_.bandwidth, pushes);
+    const std::vector<Seconds> arrived = shared_link_ends(servers_bandwidth(), pushes);
     for (std::size_t u = 0; u < updates.size(); ++u) {
       const int client = updates[u].worker;
       times(client).transferring += arrived[u] - pushes[u].start + latency(client);
@@ -172,7 +177,9 @@ class FederatedRun {
   }
 
   const UpdateJob& job_;
-  Nic server_;
+  Nic server_;  // each one's
+  Bytes server_sent_{};
+  Bytes server_received_{};
   std::vector<int> all_;
   double mean_data_ = 1.0;
   int round_ = 0;
@@ -183,8 +190,13 @@ class FederatedRun {
 
 void check_federated(const UpdateJob& job) {
   const Federation& asked = job.federation;
-  demand(job.servers.size() == 1 && !job.servers.front().worker, "--servers", fmt::format("{}", job.servers.size()),
-         "one server, on a node of its own", "clients push to one server");
+  demand(!job.servers.empty(), "--servers", "0", "1 or more", "parameters need a server that keeps them");
+  for (const Server& server : job.servers) {
+    const Nic& first = job.servers.front().nic;
+    demand(!server.worker && server.nic.bandwidth == first.bandwidth && server.nic.latency == first.latency,
+           "--servers", server.worker ? fmt::format("a server beside worker {}", *server.worker) : "unequal servers",
+           "equal servers on nodes of their own", "clients are no servers");
+  }
   demand(job.servers.front().nic.bandwidth.value > 0.0, "--server-bandwidth", "0 B/s", "more than nothing",
          "nothing would arrive at the server");
   demand(job.local_steps >= 1, "--local-steps", fmt::format("{}", job.local_steps), "1 or more",

@@ -204,7 +204,7 @@ TEST_CASE("what cannot be, and what would change nothing, is refused") {
       {kStated + "--sync federated --dropout 1", {"in: --dropout", "out of range"}},
       {kStated + "--sync federated --data-sizes zipff", {"in: --data-sizes", "did you mean: zipf"}},
       {kStated + "--sync federated --local-steps 0", {"in: --local-steps", "allowed: 1 to "}},
-      {kStated + "--sync federated --servers 2", {"in: --servers", "one server, on a node of its own"}},
+      {kStated + "--sync federated --servers 2", {"in: --servers", "beside worker 0", "on nodes of their own"}},
       {kStated + "--sync post-local --switch-at -1", {"in: --switch-at", "found: \"-1\""}},
       {kStated + "--sync diloco --local-steps 0", {"in: --local-steps", "allowed: 1 to "}},
       {kStated + "--sync diloco --inner-optimizer adamx", {"in: --inner-optimizer", "did you mean: adam"}},

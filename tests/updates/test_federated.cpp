@@ -43,6 +43,21 @@ TEST_CASE("all clients and one local step are a synchronous step, in the time of
   }));
 }
 
+TEST_CASE("equal servers of a federation are one of all their NICs") {
+  // 4 x 100 MB through two NICs of 1.25 GB/s each way; a sum takes 3 x 50 MB at 10 GB/s for each client.
+  UpdateJob job = federation(4, 1.0);
+  add_dedicated_servers(job, 1);
+  for (Worker& worker : job.workers) {
+    worker.nic.bandwidth = {1e12};
+  }
+  job.server_memory = {10e9};
+  const UpdateTimes times = simulate_updates(job);
+  CHECK(times.total.value == Approx(0.16 + 0.01 + 0.16 + 4 * 0.015));
+  CHECK(times.sent[4].value == Approx(200e6));
+  CHECK(times.received[5].value == Approx(200e6));
+  CHECK(times.server_use.size() == 2);
+}
+
 TEST_CASE("a round draws its share of the clients, each once, and others in the next") {
   UpdateJob job = federation(40, 0.25);
   job.updates = 60;

@@ -65,7 +65,11 @@ TEST_CASE("what makes no sense is refused with the flag that gives it") {
          job.mode = Synchronisation::kPostLocal;
          job.switch_at = -1;
        }},
-      {"--servers", "2", federated([](UpdateJob& job) { job.servers.push_back(job.servers.front()); })},
+      {"--servers", "a server beside worker 2",
+       federated([](UpdateJob& job) { job.servers.push_back({.worker = 2}); })},
+      {"--servers", "unequal servers", federated([](UpdateJob& job) {
+         job.servers.push_back({.nic = {{1e6}, {}}});
+       })},
       {"--local-steps", "0", federated([](UpdateJob& job) { job.local_steps = 0; })},
       {"--client-share", "0", federated([](UpdateJob& job) { job.federation.share = 0.0; })},
       {"--client-share", "1.5", federated([](UpdateJob& job) { job.federation.share = 1.5; })},
