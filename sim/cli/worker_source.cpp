@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "models/model.hpp"
@@ -36,11 +37,13 @@ Nic nic_of(const ClusterSpec& cluster) {
   return out;
 }
 
-WorkerSource source_of_job(const ConvergeOptions& options) {
+WorkerSource source_of_micro_batch(const ConvergeOptions& options, int micro_batch) {
+  const std::string micro = std::to_string(micro_batch);
   const std::vector<Assignment> assignments = {{"--model", "model", options.model, options.model},
                                                {"--cluster", "cluster", options.cluster, options.cluster},
                                                {"converge", "gpus", "1", "1"},
-                                               {"--batch", "training.global_batch", options.batch, options.batch}};
+                                               {"--batch", "training.global_batch", options.batch, options.batch},
+                                               {"--batch", "training.micro_batch", micro, micro}};
   try {
     Json document = Json::object();
     assign(document, assignments);
@@ -59,6 +62,24 @@ WorkerSource source_of_job(const ConvergeOptions& options) {
     }
     throw UserError(std::move(fault), error.code());
   }
+}
+
+// The whole batch in one pass, or in the fewest equal ones that fit in memory.
+WorkerSource source_of_job(const ConvergeOptions& options) {
+  constexpr int kLargestBatch = 1'000'000;
+  const int batch = whole_number("--batch", options.batch, 1, kLargestBatch);
+  for (int passes = 1; passes < batch; ++passes) {
+    if (batch % passes == 0) {
+      try {
+        return source_of_micro_batch(options, batch / passes);
+      } catch (const UserError& error) {
+        if (error.code() != ExitCode::kInfeasible) {
+          throw;
+        }
+      }
+    }
+  }
+  return source_of_micro_batch(options, 1);
 }
 
 }  // namespace

@@ -175,7 +175,8 @@ TEST_CASE("a model on a cluster says what a worker's iteration takes") {
   const Document answer =
       answer_of("converge --workers 2 --model gpt2 --cluster dgx-a100 --batch 4 --updates 3 --sync all-reduce");
   CHECK(answer.at("question").at("parameter_bytes").get<double>() == 4.0 * 124439808);
-  const Outcome run = trainyard_line("run --model gpt2 --cluster dgx-a100 --gpus 1 --global-batch 4 --json -");
+  const Outcome run =
+      trainyard_line("run --model gpt2 --cluster dgx-a100 --gpus 1 --global-batch 4 --micro-batch 4 --json -");
   CHECK(answer.at("question").at("compute_s").get<double>() ==
         Approx(Document::parse(run.out).at("step_time_s").get<double>()).epsilon(1e-9));
 }
