@@ -107,12 +107,14 @@ PricedPass price(const std::vector<Operator>& operators, const KernelCosts& cost
   return pricing.finish();
 }
 
-// Megatron's sequence-parallel linears always run their backward collectives beside the other GEMM, whatever the
-// setting for plain tensor parallelism. Source: Megatron-LM tensor_parallel/layers.py.
 double memory_rate(const Scenario& scenario) {
-  return scenario.model.network ? 1.0 : scenario.framework.memory_rate;
+  const FrameworkProfile& framework = scenario.framework;
+  const bool is_narrow = storage_bytes_per_element(scenario.training.precision) < bytes_per_element(Precision::kFp32);
+  return scenario.model.network ? 1.0 : framework.memory_rate * (is_narrow ? framework.memory_rate_16_bit : 1.0);
 }
 
+// Megatron's sequence-parallel linears always run their backward collectives beside the other GEMM, whatever the
+// setting for plain tensor parallelism. Source: Megatron-LM tensor_parallel/layers.py.
 OperatorOptions operator_options(const Scenario& scenario) {
   OperatorOptions options = scenario.framework.operators;
   options.chunked_tensor_collectives = scenario.layout.tp_overlap;

@@ -49,8 +49,8 @@ struct PricedModel {
 
 // What the framework fuses and overlaps in this layout.
 OperatorOptions operator_options(const Scenario& scenario);
-// Of a profile's memory_rate, what holds here: it is of the pointwise kernels of transformers; those of networks of
-// layers are priced as PyTorch's and cuDNN's were measured.
+// Of a profile's memory_rate and memory_rate_16_bit, what holds here: it is of the pointwise kernels of transformers;
+// those of networks of layers are priced as PyTorch's and cuDNN's were measured.
 double memory_rate(const Scenario& scenario);
 
 // The operators of one of the two halves of a split backward pass. What ran beside a collective in the fused order and

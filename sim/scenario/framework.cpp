@@ -180,9 +180,9 @@ FrameworkProfile load_framework(std::string_view name_or_path, std::string_view 
 
 FrameworkProfile read_framework(const FrameworkDocument& source) {
   const JsonReader json(source.document, source.file);
-  json.expect_keys({"description", "operators", "host", "kernel_rate", "memory_rate", "fused_optimizer",
-                    "attention_kernel", "grouped_kernel", "fits", "pipeline", "data_parallel", "vocab_multiple",
-                    "nccl_version", "memory", "defaults", "sources"});
+  json.expect_keys({"description", "operators", "host", "kernel_rate", "memory_rate", "memory_rate_16_bit",
+                    "fused_optimizer", "attention_kernel", "grouped_kernel", "fits", "pipeline", "data_parallel",
+                    "vocab_multiple", "nccl_version", "memory", "defaults", "sources"});
   FrameworkProfile profile;
   profile.name = source.name;
   profile.description = json.at("description").text();
@@ -191,6 +191,9 @@ FrameworkProfile read_framework(const FrameworkDocument& source) {
   profile.kernel_rate = json.at("kernel_rate").number(kLeastRate, kMostRate);
   if (const auto rate = json.find("memory_rate")) {
     profile.memory_rate = rate->number(kLeastRate, kMostRate);
+  }
+  if (const auto rate = json.find("memory_rate_16_bit")) {
+    profile.memory_rate_16_bit = rate->number(kLeastRate, kMostRate);
   }
   if (const auto fused = json.find("fused_optimizer")) {
     profile.optimizer = fused->boolean() ? Fusion::kOn : Fusion::kOff;

@@ -68,8 +68,9 @@ struct FrameworkProfile {
   std::string description;
   OperatorOptions operators;
   HostCosts host;
-  double kernel_rate = 1.0;  // share of its isolated rate that a kernel reaches inside a training step
-  double memory_rate = 1.0;  // of that, what its own memory-bound kernels reach: 1 where they move whole vectors
+  double kernel_rate = 1.0;         // share of its isolated rate that a kernel reaches inside a training step
+  double memory_rate = 1.0;         // of that, what its own memory-bound kernels reach: 1 where they move whole vectors
+  double memory_rate_16_bit = 1.0;  // of that again, where tensors are of 16 bits
   // One multi-tensor kernel for each pass of the optimizer, or a kernel for every elementary operator of its formula.
   Fusion optimizer = Fusion::kOn;
   // The fused attention kernel it calls, as calibration profiles name it; empty, or one that was never measured on the

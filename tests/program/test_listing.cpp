@@ -123,4 +123,24 @@ TEST_CASE("equal operations are listed once with their number, and none is lost"
   }
 }
 
+TEST_CASE("memory-bound kernels of a framework have rates of their own, lower ones where tensors have 16 bits") {
+  const auto times = [](const char* framework, const char* precision) {
+    const Listed job = listed({{"model", "bert-base"},
+                               {"cluster", "v100-edr"},
+                               {"gpus", 1},
+                               {"framework", framework},
+                               {"training", {{"precision", precision}, {"seq_len", 128}}}});
+    std::map<bool, double> sums;  // of memory-bound kernels, and of the others
+    for (const ListedOperator& one : job.parts.at("layer").forward) {
+      sums[std::holds_alternative<MemoryBound>(one.op.work)] += one.time.value;
+    }
+    return sums;
+  };
+  const double slow = load_framework("ddp-2020").memory_rate_16_bit;
+  REQUIRE(slow < 1.0);
+  CHECK(times("ddp-2020", "fp32") == times("ddp", "fp32"));
+  CHECK(times("ddp-2020", "fp16")[true] == doctest::Approx(times("ddp", "fp16")[true] / slow));
+  CHECK(times("ddp-2020", "fp16")[false] == doctest::Approx(times("ddp", "fp16")[false]));
+}
+
 }  // namespace test_listing

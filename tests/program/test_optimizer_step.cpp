@@ -11,12 +11,13 @@ namespace test_optimizer_step {
 namespace {
 
 // Of one parameter in fp32, which needs no copy.
-double traffic(std::string_view optimizer) {
-  const Scenario scenario = read_scenario(parse_json(fmt::format(R"({{"model": "gpt2", "cluster": "dgx-a100", "gpus": 1,
+double traffic(std::string_view optimizer, Fusion fused = Fusion::kOn) {
+  Scenario scenario = read_scenario(parse_json(fmt::format(R"({{"model": "gpt2", "cluster": "dgx-a100", "gpus": 1,
                                  "training": {{"precision": "fp32", "optimizer": "{}"}}}})",
-                                                                 optimizer),
-                                                     "job.json"),
-                                          "job.json");
+                                                           optimizer),
+                                               "job.json"),
+                                    "job.json");
+  scenario.framework.optimizer = fused;
   return update_traffic(scenario, {.parameters = 1.0, .gradient = 4_B, .model_copy = 4_B}).value;
 }
 
@@ -34,6 +35,11 @@ TEST_CASE("an update moves what its optimizer reads and writes") {
   // The update written to where the gradient was and read again with the parameter, once for norms, once to apply it.
   CHECK(traffic("lamb") == 4.0 * (2.0 + 1.0 + 4.0) + 4.0 * 2.0 + 4.0 * 3.0);
   CHECK(traffic("adam-8bit") == 12.0 + 2.0 * 2.03125);
+}
+
+TEST_CASE("Adam as statements moves 39 values of a parameter, where one kernel moves 7") {
+  CHECK(traffic("adam", Fusion::kOn) == 7 * 4.0);
+  CHECK(traffic("adam", Fusion::kOff) == doctest::Approx(39 * 4.0));
 }
 
 TEST_CASE("the more an optimizer keeps or looks at, the more it moves") {

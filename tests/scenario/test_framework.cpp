@@ -26,6 +26,7 @@ TEST_CASE("the framework profiles of the field are in the catalogue and complete
                                       "internevo",
                                       "jax",
                                       "ddp",
+                                      "ddp-2020",
                                       "ddp-jit",
                                       "horovod",
                                       "horovod-xla",
