@@ -7,6 +7,8 @@ namespace trainyard {
 namespace {
 
 constexpr std::int64_t kLargestMicroBatch = 8;
+constexpr std::int64_t kLargestBatchOfSamples =
+    512;  // of networks of layers, whose sample is one image and no sequence
 
 std::vector<std::int64_t> divisors(std::int64_t number, std::int64_t most) {
   std::vector<std::int64_t> out;
@@ -205,6 +207,9 @@ class LayoutCandidates {
     if (job_.states("training.recompute")) {
       return {{training_.recompute, {}}};
     }
+    if (job_.stated().model.network) {
+      return {{Recompute::kNone, {}}, {Recompute::kFull, {}}};
+    }
     const bool fused = job_.stated().framework.operators.attention == AttentionKernel::kFlash;
     std::vector<RecomputeModule> modules;
     if (fused && !job_.states("training.recompute_modules")) {
@@ -215,7 +220,8 @@ class LayoutCandidates {
 
   void add_recipes(LayoutChoice choice) {
     std::vector<std::int64_t> micro_batches;
-    for (std::int64_t size = 1; size <= kLargestMicroBatch; size *= 2) {
+    const std::int64_t largest = job_.stated().model.network ? kLargestBatchOfSamples : kLargestMicroBatch;
+    for (std::int64_t size = 1; size <= largest; size *= 2) {
       micro_batches.push_back(size);
     }
     for (const std::int64_t micro_batch : of("training.micro_batch", training_.micro_batch, micro_batches)) {

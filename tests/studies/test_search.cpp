@@ -48,6 +48,18 @@ std::set<int> zero_stages_tried(const std::string& framework) {
 
 }  // namespace
 
+TEST_CASE("networks of layers are tried data-parallel, with many samples at once and no selective recomputation") {
+  const std::vector<Scenario> layouts = legal(
+      open_job(R"({"model": "resnet-50", "cluster": "dgx-a100", "gpus": 8, "training": {"global_batch": 4096}})"));
+  std::int64_t most = 0;
+  for (const Scenario& one : layouts) {
+    CHECK(one.layout.dp == 8);
+    CHECK(one.training.recompute != Recompute::kSelective);
+    most = std::max(most, one.training.micro_batch);
+  }
+  CHECK(most == 512);
+}
+
 TEST_CASE("every layout that is proposed uses all GPUs and splits the batch evenly") {
   const OpenJob job = small_job();
   const std::vector<Scenario> layouts = legal(job);
