@@ -107,7 +107,7 @@ class RowReader {
     }
     constexpr int kYears = 100;
     for (int year = std::stoi(found[1]); year < kYears; ++year) {
-      const std::string dated = fmt::format("{}-20{}", profile, year);
+      std::string dated = fmt::format("{}-20{}", profile, year);
       const std::vector<std::string> names = framework_names();
       if (std::find(names.begin(), names.end(), dated) != names.end()) {
         return dated;
