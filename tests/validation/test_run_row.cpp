@@ -347,6 +347,37 @@ TEST_CASE("a row without a profile has that of its framework's name where there 
   CHECK(mentions(unknown.assumed, "framework_profile"));
 }
 
+TEST_CASE("the release that a row names chooses among the dated profiles of its framework") {
+  const auto profile = [](const char* framework, const char* stated) {
+    return row({{"framework", framework}, {"framework_profile", stated}}).framework;
+  };
+  CHECK(profile("NGC PyTorch 20.03", "ddp") == "ddp-2020");
+  CHECK(profile("NGC MXNet 19.12", "mxnet-horovod") == "mxnet-horovod-2020");
+  CHECK(profile("MXNet NVIDIA Release 22.04", "mxnet-horovod") == "mxnet-horovod");
+  CHECK(profile("PyTorch 1.6", "ddp") == "ddp");  // a version, no release by year and month
+}
+
+TEST_CASE("images need no length, and networks are known by what tables call them") {
+  for (const char* name : {"ResNet-50 v1.5", "ConvNets/resnet50v1.5", "RN50v1.5"}) {
+    const RunRow image = row({{"model", name},
+                              {"arch", "resnet50"},
+                              {"seq_len", ""},
+                              {"layers", ""},
+                              {"hidden", ""},
+                              {"heads", ""},
+                              {"ffn", ""},
+                              {"vocab", ""},
+                              {"tp", "1"},
+                              {"dp", "16"},
+                              {"framework_profile", "ddp"},
+                              {"precision", "fp16"}});
+    CAPTURE(name);
+    REQUIRE(image.scenarios.size() == 1);
+    CHECK(image.scenarios.front().at("model") == "resnet-50");
+  }
+  CHECK_FALSE(row({{"model", "nnU-Net"}, {"arch", "other"}}).skipped.empty());
+}
+
 TEST_CASE("of formats left open those count that the GPU has units for") {
   const RunRow hopper = row({{"precision", "tf32-or-fp32"}});
   CHECK(hopper.scenarios.size() == 2);
