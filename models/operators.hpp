@@ -225,6 +225,19 @@ struct ParameterShare {
   std::int64_t trainable() const { return trainable_shared + trainable_experts; }
   ParameterShare& operator+=(const ParameterShare& other);
 };
+// Matrices between hidden layers that train, of one shape, as one rank holds them: linears, experts, filters as outputs
+// x inputs of all their places. Not the embedding and the output matrix.
+struct WeightMatrix {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t count = 0;
+  Presence of_experts = Presence::kAbsent;  // which have fewer copies
+
+  double elements() const { return static_cast<double>(rows * columns * count); }
+};
+std::vector<WeightMatrix> layer_matrices(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape);
+std::vector<WeightMatrix> head_matrices(const ModelSpec& model, const ShardShape& shape);  // of predicted tokens
+
 ParameterShare layer_share(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape);
 // Of a layer's shared parameters, those in tensors of at most `most` elements on this rank.
 std::int64_t small_parameters(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape, double most);

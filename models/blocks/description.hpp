@@ -59,6 +59,7 @@ struct Weight {
   AcrossRanks across = AcrossRanks::kCut;
   std::int64_t tensors = 1;
   CountedWith counted = CountedWith::kModel;
+  std::int64_t rows = 0;  // of matrices between hidden layers, all of one shape; 0: vectors, and matrices of the ends
 };
 
 class Description : public ShardContext {

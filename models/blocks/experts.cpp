@@ -116,7 +116,9 @@ void expert_linear(Description& description, const ExpertLinear& linear, const S
   description.weight({.elements = local * linear.in * linear.out,
                       .multiplied = static_cast<double>(experts.per_token * linear.in * linear.out),
                       .tokens = tokens->own,
-                      .owner = Owner::kExperts});
+                      .owner = Owner::kExperts,
+                      .tensors = local,
+                      .rows = linear.out});
   if (experts.expert_bias == Presence::kPresent) {
     description.weight({.elements = local * linear.out, .owner = Owner::kExperts});
   }

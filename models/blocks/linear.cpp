@@ -295,7 +295,8 @@ void add_weights(Description& description, const Linear& linear, Cut cut, std::i
   description.weight({.elements = matrix,
                       .multiplied = static_cast<double>(matrix),
                       .tokens = tokens,
-                      .across = cut == Cut::kNone ? alike : AcrossRanks::kCut});
+                      .across = cut == Cut::kNone ? alike : AcrossRanks::kCut,
+                      .rows = linear.out()});
   if (has_adapter(description, linear)) {
     // Behind a cut matrix the inner numbers, and so the gradient of the whole one beside it, are sums over the ranks.
     const auto adapter = [&](std::int64_t width, Cut cut_here) {
@@ -305,7 +306,8 @@ void add_weights(Description& description, const Linear& linear, Cut cut, std::i
                           .multiplied = static_cast<double>(elements),
                           .tokens = tokens,
                           .of = WeightOf::kAdapter,
-                          .across = cut == cut_here ? AcrossRanks::kCut : whole});
+                          .across = cut == cut_here ? AcrossRanks::kCut : whole,
+                          .rows = width});
     };
     adapter(linear.in, Cut::kRows);
     adapter(linear.out(), Cut::kColumns);

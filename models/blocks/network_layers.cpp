@@ -63,7 +63,8 @@ void convolution(Description& description, const NetworkLayer& layer) {
                         }});
   description.weight({.elements = work.weights(),
                       .multiplied = static_cast<double>(work.weights()),
-                      .tokens = work.images * work.out_height() * work.out_width()});
+                      .tokens = work.images * work.out_height() * work.out_width(),
+                      .rows = work.filters});
   if (layer.bias) {
     description.weight({.elements = layer.out.channels});
   }
@@ -212,7 +213,10 @@ void lstm(Description& description, const NetworkLayer& layer) {
   // Gates, the cell and the output of every position.
   description.keep("lstm_gates", batch * positions * hidden * (kGates + 2), description.element());
   const std::int64_t matrix = kGates * hidden * hidden;
-  description.weight({.elements = matrix, .multiplied = static_cast<double>(matrix), .tokens = batch * positions});
+  description.weight({.elements = matrix,
+                      .multiplied = static_cast<double>(matrix),
+                      .tokens = batch * positions,
+                      .rows = kGates * hidden});
   description.weight({.elements = kGates * hidden});
 }
 

@@ -61,6 +61,19 @@ ParameterShare share_of(const ModelSpec& model, const std::vector<Weight>& weigh
   return share;
 }
 
+std::vector<WeightMatrix> matrices_of(const ModelSpec& model, const std::vector<Weight>& weights) {
+  std::vector<WeightMatrix> matrices;
+  for (const Weight& weight : weights) {
+    if (weight.rows > 0 && (!model.adapters || is_adapter(weight))) {
+      matrices.push_back({.rows = weight.rows,
+                          .columns = weight.elements / (weight.tensors * weight.rows),
+                          .count = weight.tensors,
+                          .of_experts = weight.owner == Owner::kExperts ? Presence::kPresent : Presence::kAbsent});
+    }
+  }
+  return matrices;
+}
+
 std::int64_t layers_of(const ModelSpec& model, const LayerKind& kind) {
   std::int64_t layers = 0;
   for (std::int64_t index = 0; index < model.layers; ++index) {
@@ -108,6 +121,14 @@ ParameterShare& ParameterShare::operator+=(const ParameterShare& other) {
 
 ParameterShare layer_share(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape) {
   return share_of(model, layer_weights(model, kind, shape), shape);
+}
+
+std::vector<WeightMatrix> layer_matrices(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape) {
+  return matrices_of(model, layer_weights(model, kind, shape));
+}
+
+std::vector<WeightMatrix> head_matrices(const ModelSpec& model, const ShardShape& shape) {
+  return matrices_of(model, head_weights(model, shape));
 }
 
 std::int64_t small_parameters(const ModelSpec& model, const LayerKind& kind, const ShardShape& shape, double most) {

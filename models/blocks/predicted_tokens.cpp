@@ -31,7 +31,8 @@ void projection(Description& description) {
   description.weight({.elements = matrix,
                       .multiplied = static_cast<double>(matrix),
                       .tokens = tokens,
-                      .counted = CountedWith::kPrediction});
+                      .counted = CountedWith::kPrediction,
+                      .rows = hidden});
   description.step(
       {.forward =
            [](OperatorList& list) { list.collective(CollectiveOp::kAllGather, Pass::kForward, list.hidden_tensor()); },

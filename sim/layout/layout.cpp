@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 namespace trainyard {
 namespace {
@@ -72,6 +73,31 @@ std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage
 }
 
 namespace {
+
+// Those of a stage, equal ones together.
+std::vector<WeightMatrix> stage_matrices(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
+  using Shape = std::tuple<std::int64_t, std::int64_t, Presence>;
+  std::map<Shape, std::int64_t> counts;
+  const auto add = [&](const std::vector<WeightMatrix>& matrices) {
+    for (const WeightMatrix& one : matrices) {
+      counts[{one.rows, one.columns, one.of_experts}] += one.count;
+    }
+  };
+  for (const Chunk& chunk : stage.chunks) {
+    for (std::int64_t layer = 0; layer < chunk.layers; ++layer) {
+      add(layer_matrices(scenario.model, layer_kind(scenario.model, chunk.first_layer + layer), shard));
+    }
+    if (chunk.head == Holds::kYes) {
+      add(head_matrices(scenario.model, shard));
+    }
+  }
+  std::vector<WeightMatrix> matrices;
+  for (const auto& [shape, count] : counts) {
+    const auto& [rows, columns, of_experts] = shape;
+    matrices.push_back({.rows = rows, .columns = columns, .count = count, .of_experts = of_experts});
+  }
+  return matrices;
+}
 
 std::optional<double> padded_capacity(const ExpertRouting& routing) {
   return routing.padding == CapacityPadding::kOn ? routing.capacity_factor : std::nullopt;
@@ -145,14 +171,28 @@ Layout make_layout(const Scenario& scenario) {
                 .expert_shards = {},
                 .units = {},
                 .stage_parameters = {},
-                .stage_shares = {}};
+                .stage_shares = {},
+                .matrices = {}};
   layout.expert_shards = loaded_shards(scenario, layout.shard);
   for (const Stage& stage : layout.stages) {
     layout.units.push_back(parameter_units(scenario, stage, layout.shard));
     layout.stage_shares.push_back(sum_of(layout.units.back()));
     layout.stage_parameters.push_back(layout.stage_shares.back().total());
+    if (optimizer_traits(training.optimizer).matrices != MatrixUpdate::kNone) {
+      layout.matrices.push_back(stage_matrices(scenario, stage, layout.shard));
+    }
   }
   return layout;
+}
+
+double Layout::matrix_elements(std::size_t stage, Presence of_experts) const {
+  double total = 0.0;
+  if (stage < matrices.size()) {
+    for (const WeightMatrix& one : matrices[stage]) {
+      total += one.of_experts == of_experts ? one.elements() : 0.0;
+    }
+  }
+  return total;
 }
 
 }  // namespace trainyard

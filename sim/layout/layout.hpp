@@ -33,6 +33,11 @@ struct Layout {
   std::vector<std::vector<ParameterUnit>> units;  // of each stage
   std::vector<std::int64_t> stage_parameters;     // of one rank of each stage, after sharding
   std::vector<ParameterShare> stage_shares;       // the same, apart by who reduces them and whether they train
+  // Of each stage, where the optimizer does more than element by element with them: matrices of one shape together.
+  std::vector<std::vector<WeightMatrix>> matrices;
+
+  // Elements of those matrices, of one rank: what is not experts', and what is.
+  double matrix_elements(std::size_t stage, Presence of_experts) const;
 };
 
 // Ranks 0, 1, ... are devices 0, 1, ... of the fabric.

@@ -193,10 +193,61 @@ Bytes updating_gradient_element(const Training& training) {
   return max(bytes_per_element(training.grad_dtype), updated_element(training));
 }
 
-Bytes optimizer_state_bytes(const Scenario& scenario) {
-  const OptimizerTraits& traits = optimizer_traits(scenario.training.optimizer);
+Bytes moment_bytes(const Scenario& scenario, Optimizer optimizer) {
+  const OptimizerTraits& traits = optimizer_traits(optimizer);
   const double factored = traits.factored_moments * 2.0 / static_cast<double>(scenario.model.hidden);
   return bytes_per_element(scenario.training.optimizer_dtype) * (traits.moments + factored) + Bytes{traits.bytes};
+}
+
+namespace {
+
+// Parameters that a rank updates, of those that it holds apart from experts' and of experts'.
+double updated_of(const Scenario& scenario, double shared, double experts) {
+  const bool is_sharded = scenario.training.zero_stage >= 1;
+  return is_sharded ? shared / static_cast<double>(scenario.layout.hsdp_shard) +
+                          experts / static_cast<double>(scenario.layout.expert_shard())
+                    : shared + experts;
+}
+
+double updated_parameters(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  const ParameterShare& share = layout.stage_shares[stage];
+  return updated_of(scenario, static_cast<double>(share.trainable_shared),
+                    static_cast<double>(share.trainable_experts));
+}
+
+// Bytes of the preconditioners that a rank keeps.
+Bytes preconditioner_bytes(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  double values = 0.0;
+  for (const WeightMatrix& one : layout.matrices[stage]) {
+    const std::int64_t ranks =
+        one.of_experts == Presence::kPresent ? scenario.layout.expert_shard() : scenario.layout.hsdp_shard;
+    values +=
+        preconditioner_values(one.rows, one.columns) * static_cast<double>(one.count) / static_cast<double>(ranks);
+  }
+  return bytes_per_element(Precision::kFp32) * values;
+}
+
+}  // namespace
+
+double matrix_share(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  const double updated = updated_parameters(scenario, layout, stage);
+  const double in_matrices = updated_of(scenario, layout.matrix_elements(stage, Presence::kAbsent),
+                                        layout.matrix_elements(stage, Presence::kPresent));
+  return updated > 0.0 ? in_matrices / updated : 0.0;
+}
+
+Bytes optimizer_state_bytes(const Scenario& scenario, const Layout& layout, std::size_t stage) {
+  const OptimizerTraits& traits = optimizer_traits(scenario.training.optimizer);
+  const Bytes of_matrices = moment_bytes(scenario, scenario.training.optimizer);
+  const double updated = updated_parameters(scenario, layout, stage);
+  if (traits.matrices == MatrixUpdate::kNone || updated == 0.0) {
+    return of_matrices;
+  }
+  const double share = matrix_share(scenario, layout, stage);
+  const Bytes moments = of_matrices * share + moment_bytes(scenario, traits.elsewhere) * (1.0 - share);
+  return traits.matrices == MatrixUpdate::kPreconditioned
+             ? moments + preconditioner_bytes(scenario, layout, stage) / updated
+             : moments;
 }
 
 ModelStates model_states(const Scenario& scenario, const Layout& layout, std::size_t stage) {
@@ -206,7 +257,7 @@ ModelStates model_states(const Scenario& scenario, const Layout& layout, std::si
   const States states{
       .training = scenario.training,
       .units = layout.units[stage],
-      .moments = optimizer_state_bytes(scenario),
+      .moments = optimizer_state_bytes(scenario, layout, stage),
       .parameters = static_cast<double>(share.total()),
       .trainable = static_cast<double>(share.trainable()),
       .sharded = static_cast<double>(share.shared) / copies + static_cast<double>(share.experts) / expert_copies,

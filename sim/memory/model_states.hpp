@@ -26,9 +26,18 @@ Bytes updated_element(const Training& training);
 // megatron/core/optimizer/optimizer.py (main_param.grad); torch.optim reads gradients in the parameter's own format.
 Bytes updating_gradient_element(const Training& training);
 
-// What the scenario's optimizer keeps of one parameter beside it and its master copy. Factored moments are those of
-// square matrices as wide as the model: (r + c) / (r c) = 2 / hidden values; wider ones have fewer.
-Bytes optimizer_state_bytes(const Scenario& scenario);
+// What an optimizer keeps of one parameter beside it and its master copy, without preconditioners. Factored moments are
+// those of square matrices as wide as the model: (r + c) / (r c) = 2 / hidden values; wider ones have fewer.
+Bytes moment_bytes(const Scenario& scenario, Optimizer optimizer);
+
+// Of the parameters that a rank of the stage updates, the share in matrices of which the optimizer does more than
+// element by element.
+double matrix_share(const Scenario& scenario, const Layout& layout, std::size_t stage);
+
+// What the scenario's optimizer keeps of one of the parameters that a rank of the stage updates, on average: of
+// matrices and of the others, preconditioners in fp32 included, which replicas share out even where they share nothing
+// else. Source: arXiv 2309.06497, section 4.
+Bytes optimizer_state_bytes(const Scenario& scenario, const Layout& layout, std::size_t stage);
 
 // Sources: ZeRO (arXiv 1910.02054, section 3 and 5), Megatron-LM docs/dist_optimizer.md, PyTorch's FSDP and
 // DistributedDataParallel documentation, deepspeed/runtime/zero/config.py.

@@ -48,18 +48,30 @@ namespace {
 
 // Bytes per parameter of each of the optimizer's passes.
 using PassTraffic = std::array<double, std::tuple_size_v<decltype(OptimizerTraits::passes)>>;
-PassTraffic update_passes(const Scenario& scenario) {
+PassTraffic passes_of(const Scenario& scenario, Optimizer optimizer) {
   // Adam as TensorFlow statements moves 39 values of a parameter where the fused kernel moves 7. Source:
   // google-research/bert, optimization.py (AdamWeightDecayOptimizer): each operator reads its inputs and writes its
   // result, and the assignments copy.
   constexpr double kStatements = 39.0 / 7.0;
   const double statements = scenario.framework.optimizer == Fusion::kOff ? kStatements : 1.0;
-  const double states = optimizer_state_bytes(scenario).value;
+  const double states = moment_bytes(scenario, optimizer).value;
   PassTraffic out{};
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const OptimizerPass& pass = optimizer_traits(scenario.training.optimizer).passes[i];
+    const OptimizerPass& pass = optimizer_traits(optimizer).passes[i];
     out[i] = statements *
              (pass.gradients * gradient_read(scenario) + pass.parameters * updated(scenario) + pass.states * states);
+  }
+  return out;
+}
+
+PassTraffic update_passes(const Scenario& scenario, const OptimizerShard& shard) {
+  const OptimizerTraits& traits = optimizer_traits(scenario.training.optimizer);
+  PassTraffic out = passes_of(scenario, scenario.training.optimizer);
+  if (traits.matrices != MatrixUpdate::kNone) {
+    const PassTraffic elsewhere = passes_of(scenario, traits.elsewhere);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = shard.in_matrices * out[i] + (1.0 - shard.in_matrices) * elsewhere[i];
+    }
   }
   return out;
 }
@@ -72,13 +84,13 @@ bool casts(const Scenario& scenario, const OptimizerShard& shard) {
 }  // namespace
 
 Bytes update_traffic(const Scenario& scenario, const OptimizerShard& shard) {
-  const PassTraffic passes = update_passes(scenario);
+  const PassTraffic passes = update_passes(scenario, shard);
   return {std::accumulate(passes.begin(), passes.end(), 0.0) + (casts(scenario, shard) ? shard.model_copy.value : 0.0)};
 }
 
 KernelRun optimizer_update(const Scenario& scenario, const OptimizerShard& shard, const KernelCosts& costs) {
   const double clip = 2.0 * gradient_read(scenario);  // gradients scaled by the clipping coefficient, read and written
-  const auto [first, second, third] = update_passes(scenario);
+  const auto [first, second, third] = update_passes(scenario, shard);
   const double cast = casts(scenario, shard) ? updated(scenario) + shard.model_copy.value : 0.0;
   return multi_tensor_kernels(scenario, std::array{clip, first, second, third, cast}, shard.parameters, costs);
 }

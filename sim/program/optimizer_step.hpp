@@ -8,9 +8,10 @@ namespace trainyard {
 
 // What of the model one rank's optimizer holds.
 struct OptimizerShard {
-  double parameters = 0.0;  // that it updates
-  Bytes gradient{};         // of one gradient as it is stored
-  Bytes model_copy{};       // of one parameter of the model; in fp32 it is the optimizer's own
+  double parameters = 0.0;   // that it updates
+  double in_matrices = 0.0;  // the share of them in matrices of which the optimizer does more (MatrixUpdate)
+  Bytes gradient{};          // of one gradient as it is stored
+  Bytes model_copy{};        // of one parameter of the model; in fp32 it is the optimizer's own
 };
 
 // Before the gradients' norm is known over all ranks: cast or unscale gradients, local norm.

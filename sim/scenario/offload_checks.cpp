@@ -41,6 +41,11 @@ void check_strategy(const Place& place, const Scenario& scenario) {
                fmt::format("{} with weights {}", offload.optimizer, offload.weights), "the same for both",
                "leave optimizer out");
   }
+  if (offload.optimizer > 0.0 && optimizer_traits(training.optimizer).matrices != MatrixUpdate::kNone) {
+    place.fail("/optimizer", "hosts update element by element, and the optimizer works with whole matrices",
+               std::string(kOptimizerNames.name_of(training.optimizer)), "adam and others without matrix products",
+               "set training.optimizer, or leave the share of the optimizer out");
+  }
   if (offload.optimizer > 0.0 && !training.does(&DataParallelTraits::updates_on_host)) {
     place.fail("/optimizer", "the strategy has no optimizer that runs on the host", found,
                strategies_text(&DataParallelTraits::updates_on_host), kRemedy);

@@ -34,12 +34,38 @@ constexpr std::array<OptimizerTraits, kOptimizers> kOptimizerTraits = {{
     // Source: arXiv 2302.06675, algorithm 2.
     {.moments = 1.0, .passes = {{{.gradients = 1.0, .parameters = 2.0, .states = 2.0}}}},
     {.bytes = 2.0 * kBlockwiseByte, .passes = {{{.gradients = 1.0, .parameters = 2.0, .states = 2.0}}}},
+    // The momentum and, of it and the gradient, the update in the gradient's place; applied when it is orthogonal.
+    // Source: torch/optim/_muon.py; arXiv 2502.16982, section 2.1: AdamW for embeddings, the output matrix and vectors.
+    {.moments = 1.0,
+     .passes = {{{.gradients = 2.0, .states = 2.0}, {.gradients = 1.0, .parameters = 2.0}}},
+     .matrices = MatrixUpdate::kOrthogonal,
+     .elsewhere = Optimizer::kAdamw},
+    // A second moment for the length of the update (grafted from Adam), the update in the gradient's place, its
+    // momentum; applied. Source: arXiv 2309.06497, algorithm 1 and section 3.
+    {.moments = 2.0,
+     .passes = {{{.gradients = 1.0, .states = 1.0},
+                 {.gradients = 2.0, .states = 1.0},
+                 {.gradients = 1.0, .parameters = 2.0}}},
+     .matrices = MatrixUpdate::kPreconditioned,
+     .elsewhere = Optimizer::kAdamw},
 }};
 
 }  // namespace
 
 const OptimizerTraits& optimizer_traits(Optimizer optimizer) {
   return kOptimizerTraits[static_cast<std::size_t>(optimizer)];
+}
+
+std::int64_t preconditioner_blocks(std::int64_t side) {
+  return (side + kPreconditionerBlock - 1) / kPreconditionerBlock;
+}
+
+double preconditioner_values(std::int64_t rows, std::int64_t columns) {
+  const auto down = static_cast<double>(preconditioner_blocks(rows));
+  const auto across = static_cast<double>(preconditioner_blocks(columns));
+  const double height = static_cast<double>(rows) / down;
+  const double width = static_cast<double>(columns) / across;
+  return 2.0 * down * across * (height * height + width * width);
 }
 
 }  // namespace trainyard

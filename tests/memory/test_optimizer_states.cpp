@@ -50,10 +50,36 @@ TEST_CASE("every optimizer goes with every data-parallel strategy, and shards it
       CAPTURE(strategy);
       CAPTURE(optimizer);
       const Scenario scenario = scenario_of(optimizer, strategy);
-      const double states = model_states(scenario, make_layout(scenario), 0).optimizer.value;
-      CHECK(states == doctest::Approx(of_adam * optimizer_state_bytes(scenario).value / 8.0));
+      const Layout layout = make_layout(scenario);
+      const double states = model_states(scenario, layout, 0).optimizer.value;
+      CHECK(states == doctest::Approx(of_adam * optimizer_state_bytes(scenario, layout, 0).value / 8.0));
     }
   }
+}
+
+TEST_CASE("muon keeps one moment of matrices between hidden layers and two of the rest") {
+  const Scenario scenario = scenario_of("muon");
+  const Layout layout = make_layout(scenario);
+  // gpt2: 12 layers of 4 + 8 squares of 768; embeddings, biases and norms are AdamW's.
+  const double in_matrices = 12.0 * 12.0 * 768.0 * 768.0;
+  const double all = static_cast<double>(layout.stage_parameters.front());
+  CHECK(layout.matrix_elements(0, Presence::kAbsent) == in_matrices);
+  CHECK(model_states(scenario, layout, 0).optimizer.value ==
+        doctest::Approx(4.0 * in_matrices + 8.0 * (all - in_matrices)));
+}
+
+TEST_CASE("shampoo keeps preconditioners of blocks of 1024 at most, shared out among replicas") {
+  // 768 x 3072: three blocks of 768 x 1024, two squares for each side.
+  CHECK(preconditioner_values(768, 3072) == 2.0 * 3.0 * (768.0 * 768.0 + 1024.0 * 1024.0));
+  const Scenario scenario = scenario_of("shampoo");
+  const Layout layout = make_layout(scenario);
+  const double moments = 8.0 * static_cast<double>(layout.stage_parameters.front());
+  const double square = 2.0 * 2.0 * 768.0 * 768.0;
+  const double qkv = preconditioner_values(2304, 768);
+  const double mlp = 2.0 * preconditioner_values(3072, 768);
+  const double replicas = static_cast<double>(scenario.layout.dp);
+  CHECK(model_states(scenario, layout, 0).optimizer.value ==
+        doctest::Approx(moments + 12.0 * 4.0 * (square + qkv + mlp) / replicas));
 }
 
 TEST_CASE("a format of moments that an optimizer does not have is said to change nothing") {

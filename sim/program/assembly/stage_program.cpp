@@ -31,7 +31,8 @@ class StageProgram {
         runner_(communicators, builder_),
         activations_({scenario, stage, communicators, builder_}, layout),
         states_({scenario, stage, communicators, builder_}, layout.units[static_cast<std::size_t>(stage)].size()),
-        data_(make_data_parallel({scenario, layout, costs, stage, communicators, builder_, states_})) {}
+        site_{scenario, layout, costs, stage, communicators, builder_, states_},
+        data_(make_data_parallel(site_)) {}
 
   RankProgram build(const StageActionList& actions) {
     const ScheduleShape shape = schedule_shape(scenario_);
@@ -218,6 +219,7 @@ class StageProgram {
     builder_.host_wait("read gradient norm");
     OptimizerShard on_device = share.shard;
     on_device.parameters *= 1.0 - scenario_.training.offload.optimizer;
+    update_matrices(site_);
     if (on_device.parameters > 0.0) {
       builder_.kernels(Category::kOptimizer, "optimizer update", optimizer_update(scenario_, on_device, costs_));
     }
@@ -236,6 +238,7 @@ class StageProgram {
   PassRunner runner_;
   ActivationOffload activations_;
   StateOffload states_;
+  StrategySite site_;
   std::unique_ptr<DataParallel> data_;
   // By chunk: passes that still have to give gradients of inputs and of weights.
   std::vector<std::int32_t> inputs_left_;

@@ -71,6 +71,10 @@ double StrategySite::sharded() const {
   return shard_of(trainable());
 }
 
+double StrategySite::matrix_share() const {
+  return trainyard::matrix_share(scenario, layout, static_cast<std::size_t>(stage));
+}
+
 std::vector<OperationId> StrategySite::launch(ParallelGroup group, CollectiveOp op, Bytes element,
                                               const Elements& elements, StreamName stream, const std::string& name,
                                               std::span<const OperationId> after) const {
@@ -123,14 +127,19 @@ void StrategySite::kernel(const std::string& name, Bytes traffic) const {
 
 UpdateShare unsharded_update(const StrategySite& site) {
   const double trainable = site.trainable().total();
-  return {
-      .shard = {.parameters = trainable, .gradient = site.gradient_element(), .model_copy = site.parameter_element()},
-      .gradient_buffer = trainable};
+  return {.shard = {.parameters = trainable,
+                    .in_matrices = site.matrix_share(),
+                    .gradient = site.gradient_element(),
+                    .model_copy = site.parameter_element()},
+          .gradient_buffer = trainable};
 }
 
 UpdateShare master_shards_update(const StrategySite& site) {
   const Bytes element = updated_element(site.scenario.training);
-  return {.shard = {.parameters = site.sharded(), .gradient = element, .model_copy = element}};
+  return {.shard = {.parameters = site.sharded(),
+                    .in_matrices = site.matrix_share(),
+                    .gradient = element,
+                    .model_copy = element}};
 }
 
 std::unique_ptr<DataParallel> make_data_parallel(const StrategySite& site) {

@@ -81,6 +81,8 @@ struct StrategySite {
   double ranks() const { return static_cast<double>(scenario.layout.data_ranks()); }
   // Of the trainable elements what one rank keeps when all ranks that hold them share them out.
   double sharded() const;
+  // Of what one rank updates, the share in matrices of which the optimizer does more (MatrixUpdate).
+  double matrix_share() const;
   Bytes gradient_element() const { return bytes_per_element(scenario.training.grad_dtype); }
   Bytes parameter_element() const { return bytes_per_element(scenario.training.param_dtype); }
   // What one rank keeps of `elements` that are shared out.
@@ -109,6 +111,9 @@ std::unique_ptr<DataParallel> make_megatron(const StrategySite& site);
 std::unique_ptr<DataParallel> make_zero(const StrategySite& site);        // DeepSpeed, stages 0 to 2
 std::unique_ptr<DataParallel> make_zero_three(const StrategySite& site);  // DeepSpeed, stage 3
 std::unique_ptr<DataParallel> make_fsdp(const StrategySite& site);        // full and hybrid sharding
+
+// What the optimizer does with whole matrices before their update is applied; nothing with most optimizers.
+void update_matrices(const StrategySite& site);
 
 // One gradient for every parameter, in the scenario's formats: what strategies without shards update.
 UpdateShare unsharded_update(const StrategySite& site);
