@@ -96,9 +96,6 @@ struct WorkerSource {
 };
 WorkerSource worker_source(const ConvergeOptions& options);
 
-// A model's layers in the order of the backward pass.
-std::vector<PushedLayer> worker_layers(const Scenario& scenario, const Layout& layout);
-
 // An option that none of the others leaves a use for is refused.
 void refuse_idle(const std::string& flag, const std::string& typed, bool has_use, const std::string& needs);
 double real_number(const std::string& flag, const std::string& typed, double least, double most);

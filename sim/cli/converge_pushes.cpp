@@ -15,9 +15,6 @@ namespace trainyard {
 namespace {
 
 constexpr const char* kFree = "free";
-// Source: twelve channels of DDR4-2666 in two sockets (Intel Xeon Scalable, first generation), 256 GB/s nominal; four
-// fifths of it.
-constexpr BytesPerSecond kServerMemory = 200_GBps;
 
 // "0.2,0.5,0.3": from the input to the output, of equal times, a third of which is the forward pass.
 std::vector<PushedLayer> layers_typed(const std::string& typed) {
@@ -61,12 +58,7 @@ double update_traffic_of(UpdateRule rule) {
       optimizer = Optimizer::kAdamw;
       break;
   }
-  const OptimizerTraits& traits = optimizer_traits(optimizer);
-  double out = 0.0;
-  for (const OptimizerPass& pass : traits.passes) {
-    out += pass.gradients + pass.parameters + pass.states * traits.moments;
-  }
-  return out;
+  return optimizer_traits(optimizer).values_moved();
 }
 
 Compression compression_of(const ConvergeOptions& options, UpdateRule rule) {
@@ -131,7 +123,7 @@ void set_pushes(const ConvergeOptions& options, const WorkerSource& source, Upda
   refuse_idle("--push", options.push, has_layers || job.push_unit == PushUnit::kWhole, "--layers, or --model");
   if (options.server_memory != kFree) {
     job.server_memory = options.server_memory.empty()
-                            ? kServerMemory
+                            ? kUsualServerMemory
                             : typed_quantity("--server-memory", options.server_memory, parse_bytes_per_second);
   }
   job.update_traffic = update_traffic_of(rule);

@@ -7,6 +7,7 @@
 #include "sim/base/quantity_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
+#include "sim/predict/predict.hpp"
 #include "sim/report/uncertainty.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
@@ -211,6 +212,7 @@ OpenJob open_job(const ScenarioOptions& options) {
   ScenarioOptions::Asked asked = options.asked();
   try {
     OpenJob job(std::move(asked.document), std::move(asked.file));
+    refuse_updates(job.stated(), "search compares layouts by their step");
     print_notes(job.stated());
     return job;
   } catch (const UserError& error) {

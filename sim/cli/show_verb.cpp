@@ -97,7 +97,10 @@ void show(const ShowOptions& options) {
     text += layout_text(scenario, layout);
     json["layout"] = layout_json(scenario, layout);
   }
-  if (wants(Part::kProgram)) {
+  if (part == Part::kProgram) {
+    refuse_updates(scenario, "a program is of one step");
+  }
+  if (wants(Part::kProgram) && !scenario.training.strategy) {
     const ScenarioKernelCosts costs(scenario);
     const Program program = build_program(scenario, layout, costs.by_kind());
     text += program_text(scenario, layout, program, costs.by_kind(),

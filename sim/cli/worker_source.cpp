@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -12,30 +11,16 @@
 #include "sim/cli/scenario_options.hpp"
 #include "sim/memory/check_fits.hpp"
 #include "sim/predict/predict.hpp"
+#include "sim/predict/worker.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
 namespace trainyard {
 namespace {
 
-constexpr double kGradientBytes = 4.0;  // of a parameter: fp32, as parameter servers keep it
-
 struct TypedQuantity {
   const char* flag;
   const std::string& text;
 };
-
-// The way from a GPU to that of the same place in another node, and its share of a NIC that several GPUs of a node use.
-Nic nic_of(const ClusterSpec& cluster) {
-  const Fabric fabric = build_fabric(cluster, 2 * cluster.gpus_per_node);
-  Nic out{.bandwidth = {std::numeric_limits<double>::infinity()}};
-  for (const LinkId link : fabric.route(DeviceId{0}, DeviceId{cluster.gpus_per_node})) {
-    out.bandwidth = min(out.bandwidth, fabric.link(link).bandwidth);
-    out.latency += fabric.link(link).latency;
-  }
-  const double users = static_cast<double>(cluster.gpus_per_node) / std::max(1, cluster.node.nics);
-  out.bandwidth /= std::max(1.0, users);
-  return out;
-}
 
 WorkerSource source_of_micro_batch(const ConvergeOptions& options, int micro_batch) {
   const std::string micro = std::to_string(micro_batch);
@@ -51,7 +36,7 @@ WorkerSource source_of_micro_batch(const ConvergeOptions& options, int micro_bat
     const Layout layout = make_layout(scenario);
     check_fits(estimate_memory(scenario, layout), scenario);
     return {.compute = predict_step(scenario),
-            .parameters = {kGradientBytes * static_cast<double>(trainable_parameters(scenario.model))},
+            .parameters = pushed_bytes(scenario.model),
             .nic = nic_of(scenario.cluster),
             .layers = worker_layers(scenario, layout),
             .gpu = scenario.gpu};

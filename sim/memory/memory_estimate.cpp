@@ -1,10 +1,12 @@
 #include "sim/memory/memory_estimate.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "sim/layout/stage_schedule.hpp"
 #include "sim/memory/replay.hpp"
+#include "sim/scenario/worker_alone.hpp"
 
 namespace trainyard {
 
@@ -65,7 +67,30 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& sc
   return out;
 }
 
+namespace {
+
+// Of the workers of a strategy, on the kind of GPU that is nearest to full.
+MemoryEstimate memory_of_worker(const Scenario& scenario) {
+  std::optional<MemoryEstimate> fullest;
+  for (std::size_t kind = 0; kind < scenario.different_gpus().size(); ++kind) {
+    Scenario worker = worker_alone(scenario, kind);
+    if (has_servers(scenario.training.strategy->mode)) {
+      worker.training.optimizer = Optimizer::kPlainSgd;  // servers update, and keep what that needs
+    }
+    MemoryEstimate memory = estimate_memory(worker, make_layout(worker));
+    if (!fullest || memory.capacity - memory.peak < fullest->capacity - fullest->peak) {
+      fullest = std::move(memory);
+    }
+  }
+  return *fullest;
+}
+
+}  // namespace
+
 MemoryEstimate estimate_memory(const Scenario& scenario, const Layout& layout) {
+  if (scenario.training.strategy) {
+    return memory_of_worker(scenario);
+  }
   const std::vector<PassOrder> orders = pass_orders(scenario);
   std::vector<StageMemory> stages;
   for (std::size_t stage = 0; stage < layout.stages.size(); ++stage) {

@@ -15,6 +15,7 @@
 #include "sim/engine/simulate.hpp"
 #include "sim/predict/repetition.hpp"
 #include "sim/predict/timeline_bytes.hpp"
+#include "sim/predict/update_answer.hpp"
 #include "sim/program/assembly/build_program.hpp"
 
 namespace trainyard {
@@ -128,6 +129,7 @@ Timeline simulate(const Scenario& scenario, const Fabric& fabric, const Program&
 }  // namespace
 
 Prediction predict(const Scenario& scenario) {
+  refuse_updates(scenario, "a timeline is of one step");
   Layout layout = make_layout(scenario);
   Program program = program_of(scenario, layout);
   Timeline timeline = simulate(scenario, fabric_of(scenario), program);
@@ -177,6 +179,9 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
 }  // namespace
 
 Answer answer(const Scenario& scenario) {
+  if (scenario.training.strategy) {
+    return update_answer(scenario);
+  }
   Layout layout = make_layout(scenario);
   for (const ShortSteps& steps : short_steps(scenario)) {
     if (auto report = extended(scenario, layout, steps)) {
@@ -187,7 +192,19 @@ Answer answer(const Scenario& scenario) {
   return {std::move(whole.layout), std::move(whole.report)};
 }
 
+void refuse_updates(const Scenario& scenario, std::string_view why) {
+  if (scenario.training.strategy) {
+    throw UserError({.file = "scenario",
+                     .pointer = "/training/strategy",
+                     .found = update_strategy_text(*scenario.training.strategy),
+                     .allowed = "without training.strategy",
+                     .problem = std::string(why) + ", and the replicas meet over many",
+                     .remedy = "leave training.strategy out, or ask run, scale, compare or memory"});
+  }
+}
+
 Seconds predict_step(const Scenario& scenario) {
+  refuse_updates(scenario, "this is of one step");
   return simulate(scenario, fabric_of(scenario), program_of(scenario, make_layout(scenario))).step;
 }
 

@@ -2,6 +2,7 @@
 // The pipe: scenario -> layout -> program -> timeline -> report.
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "kernels/kernel_costs.hpp"
@@ -35,7 +36,10 @@ Seconds predict_step(const Scenario& scenario);
 // callers that simulate nothing.
 void check_schedule_table(const Scenario& scenario);
 
-// Throws UserError (exit code 4) on a deadlock.
+// Throws UserError where the scenario has a strategy of many updates; `why` says what is asked of one step.
+void refuse_updates(const Scenario& scenario, std::string_view why);
+
+// Throws UserError (exit code 4) on a deadlock, and as refuse_updates() does.
 Prediction predict(const Scenario& scenario);
 
 // What is wanted of a run when nobody looks at its timeline.

@@ -1,6 +1,7 @@
 #pragma once
 // What a timeline means: metrics, breakdown, memory, and where they came from.
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,8 +16,20 @@
 
 namespace trainyard {
 
+// Of a strategy of many updates, over all that were simulated.
+struct UpdateSummary {
+  std::int64_t workers = 0;
+  double updates_per_second = 0.0;        // how often the parameters change
+  double mean_staleness = 0.0;            // versions between what a gradient was computed at and what it was applied to
+  std::vector<int> staleness;             // updates of each, from 0
+  std::vector<double> mean_staleness_of;  // of every worker
+  std::int64_t dropped = 0;               // what came too late or never
+  double busiest_server = 0.0;            // the share of the time that its NIC moves all it can; 0 without servers
+  Bytes sent{};                           // by the worker that sends most, for each of its iterations
+};
+
 struct Report {
-  Seconds step{};
+  Seconds step{};  // with `updates`: for as many samples as a global batch has
   double tokens_per_second = 0.0;
   double samples_per_second = 0.0;
   FlopsPerSecond model_flops_per_gpu{};  // without recomputation
@@ -36,6 +49,7 @@ struct Report {
   std::int64_t micro_batches_simulated = 0;  // of one replica's step
   std::int64_t micro_batches = 0;
   std::vector<std::string> notes;  // what only the program tells, beside those of the scenario
+  std::optional<UpdateSummary> updates;
 };
 
 // Everything per second, from the step that the report states.

@@ -17,6 +17,17 @@ Json host_terms(const StageMemory& stage) {
   return terms;
 }
 
+Json updates_json(const UpdateSummary& updates) {
+  return {{"workers", updates.workers},
+          {"updates_per_s", updates.updates_per_second},
+          {"mean_staleness", updates.mean_staleness},
+          {"staleness_histogram", updates.staleness},
+          {"mean_staleness_of_workers", updates.mean_staleness_of},
+          {"dropped", updates.dropped},
+          {"busiest_server_fraction", updates.busiest_server},
+          {"sent_bytes_per_iteration", updates.sent.value}};
+}
+
 }  // namespace
 
 Json memory_json(const MemoryEstimate& memory) {
@@ -79,6 +90,9 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
   out["hfu"] = report.hfu;
   out["breakdown_s"] = std::move(breakdown);
   out["memory"] = memory_json(report.memory);
+  if (report.updates) {
+    out["updates"] = updates_json(*report.updates);
+  }
   out["uncertainty"] = to_json(uncertainty);
   out["critical_path"] = std::move(path);
   out["links"] = std::move(links);

@@ -37,6 +37,10 @@ std::string scenario_text(const Scenario& scenario) {
                      kPrecisionNames.name_of(training.precision), kOptimizerNames.name_of(training.optimizer),
                      kRecomputeNames.name_of(training.recompute), training.zero_stage, schedule_text(training),
                      kPrecisionNames.name_of(training.grad_dtype));
+  if (training.strategy) {
+    out += fmt::format("  strategy  {}; {} updates a worker simulated\n", update_strategy_text(*training.strategy),
+                       training.strategy->updates);
+  }
   if (training.collective_algorithm) {
     out += fmt::format("  forced    {} where it does the collective\n", name_of(training.collective_algorithm));
   }
@@ -71,6 +75,28 @@ std::string breakdown_text(const Report& report) {
       out += fmt::format("  {:<12} {:>10}  {}  {}\n", part.name, to_text(part.time), percent(share),
                          std::string(static_cast<std::size_t>(std::lround(std::max(0.0, share) * kBarWidth)), '#'));
     }
+  }
+  return out;
+}
+
+// How the workers of a strategy met.
+std::string updates_text(const UpdateSummary& updates) {
+  std::string out = fmt::format("updates (of {} workers)\n", updates.workers);
+  out += fmt::format("  {:.4g} a second; a worker sends {} in an iteration\n", updates.updates_per_second,
+                     to_text(updates.sent));
+  if (updates.busiest_server > 0.0) {
+    out += fmt::format("  the busiest server's NIC moves all it can {:.1f} % of the time\n",
+                       updates.busiest_server * 100.0);
+  }
+  if (updates.dropped > 0) {
+    out += fmt::format("  {} gradients came too late or never\n", updates.dropped);
+  }
+  out += fmt::format("  staleness {:.2f} versions on average, {} at most\n", updates.mean_staleness,
+                     updates.staleness.empty() ? 0 : updates.staleness.size() - 1);
+  const auto [least, most] = std::minmax_element(updates.mean_staleness_of.begin(), updates.mean_staleness_of.end());
+  if (least != most && *least < *most) {
+    out += fmt::format("  of one worker on average from {:.2f} (worker {}) to {:.2f} (worker {})\n", *least,
+                       least - updates.mean_staleness_of.begin(), *most, most - updates.mean_staleness_of.begin());
   }
   return out;
 }
@@ -121,8 +147,10 @@ std::string result_text(const Scenario& scenario, const Layout& layout, const Re
   std::string out = scenario_text(scenario) + notes_text(report.notes);
   out += "\n" + rates_text(scenario, report, uncertainty);
   out += "\n" + breakdown_text(report);
+  out += report.updates ? "\n" + updates_text(*report.updates) : "";
   out += "\n" + memory_summary_text(scenario, layout, report.memory);
-  out += "\n" + path_text(report);
+  out += report.updates ? "\nof one worker's iteration: " : "\n";
+  out += path_text(report);
   const std::string links = links_text(report);
   out += links.empty() ? "" : "\n" + links;
   out +=

@@ -62,6 +62,14 @@ struct OptimizerTraits {
   MatrixUpdate matrices = MatrixUpdate::kNone;
   Optimizer elsewhere = Optimizer::kAdam;  // what updates all that is no such matrix, where these are special
 
+  // Values that an update reads and writes of a parameter where all have one format, preconditioners left out.
+  double values_moved() const {
+    double out = 0.0;
+    for (const OptimizerPass& pass : passes) {
+      out += pass.gradients + pass.parameters + pass.states * moments;
+    }
+    return out;
+  }
   bool has_format() const { return moments + factored_moments > 0.0; }  // whether optimizer_dtype says anything
 };
 

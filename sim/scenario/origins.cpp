@@ -37,6 +37,10 @@ constexpr auto kDerivations = std::to_array<Derivation>({
     {"/training/data_parallel/overlap_comm", "the ZeRO stage"},
     {"/training/data_parallel/reshard_after_forward", "the ZeRO stage"},
     {"/training/data_parallel/gradient_sync", "what trainers of the data-parallel strategy do"},
+    {"/training/strategy/worker_gpus", "tp, pp and cp: a worker is a replica"},
+    {"/training/strategy/dedicated_servers", "the servers beside workers: one apart where there are none"},
+    {"/training/strategy/backup", "the number of workers: one, where there are two"},
+    {"/training/strategy/switch_at", "half of the updates"},
     {"/training/offload/optimizer", "offload.weights: what the host holds it updates"},
 });
 // Of these no source has an answer of its own, whatever its value.
@@ -107,7 +111,17 @@ Source default_source(const Scenario& scenario) {
   unasked.fold = Scenario{}.fold;
   unasked.seed = Scenario{}.seed;
   unasked.variation = {.slow_node_probability = 1.0};
+  if (const std::optional<UpdateStrategy>& strategy = scenario.training.strategy) {
+    unasked.training.strategy = UpdateStrategy{.mode = strategy->mode};
+    unasked.training.strategy->compression.compressor = strategy->compression.compressor;
+  }
   Json answers = resolved_document(unasked, nullptr, nullptr);
+  if (scenario.training.strategy) {
+    for (const char* derived : {"worker_gpus", "backup", "switch_at"}) {
+      answers["training"]["strategy"].erase(derived);
+    }
+    answers["training"]["strategy"]["compress"] = kCompressorNames.name_of(Compressor::kNone);
+  }
   answers["training"]["offload"] = offload_json({});
   if (scenario.model.experts) {
     answers["training"]["experts"]["pad_to_capacity"] = ExpertRouting{}.padding == CapacityPadding::kOn;

@@ -18,6 +18,7 @@
 #include "sim/scenario/resolved.hpp"
 #include "sim/scenario/scenario_checks.hpp"
 #include "sim/scenario/sequence_length.hpp"
+#include "sim/scenario/update_strategy_checks.hpp"
 
 namespace trainyard {
 namespace {
@@ -142,7 +143,8 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
                     "experts",           "offload",
                     "distributed_debug", "param_dtype",
                     "attention",         "loss_kernel",
-                    "image_layout",      "collective_algorithm"});
+                    "image_layout",      "collective_algorithm",
+                    "strategy"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
@@ -168,6 +170,9 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   training.recompute_layers = count("recompute_layers", 1, model.layers);
   if (const auto found = json.find("recompute_modules")) {
     training.recompute_modules = recompute_modules(*found);
+  }
+  if (const auto found = json.find("strategy")) {
+    training.strategy = read_update_strategy(*found, scenario.gpus, layout.tp * layout.pp * layout.cp);
   }
   const ChosenDataParallel chosen = choose_data_parallel(json, framework.data_parallel, framework.default_zero_stage);
   training.data_parallel = chosen.options;
@@ -287,6 +292,7 @@ void check(Scenario& scenario, const std::string& file) {
   check_training(scenario, file);
   check_pipeline(scenario, file);
   check_offload(scenario, file);
+  check_update_strategy(scenario, file);
 }
 
 }  // namespace

@@ -52,6 +52,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   for (const RecomputeModule module : training.recompute_modules) {
     out["training"]["recompute_modules"].push_back(kRecomputeModuleNames.name_of(module));
   }
+  if (training.strategy) {
+    out["training"]["strategy"] = update_strategy_json(*training.strategy);
+  }
   if (training.offload.any()) {
     out["training"]["offload"] = offload_json(training.offload);
   }

@@ -17,6 +17,7 @@
 #include "sim/scenario/offload.hpp"
 #include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/optimizer.hpp"
+#include "sim/scenario/update_strategy.hpp"
 #include "sim/scenario/variation.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "sim/schedules/schedule_table.hpp"
@@ -105,6 +106,8 @@ struct Training {
   ExpertRouting experts;                           // of models that have experts
   int zero_stage = 0;
   DataParallelOptions data_parallel;
+  // Of workers that meet over many updates; within one, all of the above holds.
+  std::optional<UpdateStrategy> strategy;
   OffloadOptions offload;
   DistributedDebug distributed_debug = DistributedDebug::kOff;
   // Of every collective whose operation it does (NCCL_ALGO); absent: the library chooses.

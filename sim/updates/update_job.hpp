@@ -6,45 +6,12 @@
 #include <optional>
 #include <vector>
 
-#include "sim/base/name_table.hpp"
 #include "sim/base/quantity.hpp"
+#include "sim/scenario/synchronisation.hpp"
 #include "sim/updates/compressors/compression.hpp"
 #include "sim/updates/worker_graph.hpp"
 
 namespace trainyard {
-
-enum class Synchronisation {
-  kSynchronous,       // servers take the mean of all workers' gradients, then all pull
-  kBackupWorkers,     // the same of all but the last `backup` of every step, whose gradients are dropped
-  kAsynchronous,      // every gradient is an update of its own; nobody waits
-  kStaleSynchronous,  // the same, but nobody begins more than `bound` iterations ahead of the slowest
-  kAllReduce,         // no servers: a ring all-reduce of the gradients after every iteration
-  kLocalSteps,        // no servers: every `local_steps` iterations of its own a ring all-reduce of the parameters
-  kPostLocal,         // kAllReduce for `switch_at` updates, kLocalSteps from there on
-  kDiloco,            // as kLocalSteps; what is averaged is the gradient of an outer optimizer
-  kFederated,         // a server averages the parameters of the workers (clients) that take part in a round
-  kGossip,            // no servers: after every iteration a worker averages its parameters with its neighbours
-};
-inline constexpr NameTable<Synchronisation, 10> kSynchronisationNames{
-    {{{"synchronous", Synchronisation::kSynchronous},
-      {"backup-workers", Synchronisation::kBackupWorkers},
-      {"asynchronous", Synchronisation::kAsynchronous},
-      {"stale-synchronous", Synchronisation::kStaleSynchronous},
-      {"all-reduce", Synchronisation::kAllReduce},
-      {"local-steps", Synchronisation::kLocalSteps},
-      {"post-local", Synchronisation::kPostLocal},
-      {"diloco", Synchronisation::kDiloco},
-      {"federated", Synchronisation::kFederated},
-      {"gossip", Synchronisation::kGossip}}}};
-
-// Whether the parameters are kept by servers.
-constexpr bool has_servers(Synchronisation mode) {
-  return mode <= Synchronisation::kStaleSynchronous || mode == Synchronisation::kFederated;
-}
-// Whether workers make several steps of their own between two versions.
-constexpr bool has_local_steps(Synchronisation mode) {
-  return mode >= Synchronisation::kLocalSteps && mode <= Synchronisation::kFederated;
-}
 
 // Of a node, to a network that holds nobody up: the same rate each way at the same time.
 struct Nic {
@@ -69,19 +36,6 @@ struct PushedLayer {
   double share = 0.0;  // of all parameters; shares sum to one
   double ready = 1.0;  // of the time of an iteration, when its gradient is made; does not fall, the last one is 1
 };
-enum class Sharding {
-  kEven,    // every layer is cut into equal parts, one for each server
-  kBySize,  // layers stay whole: the largest first, each to the server that has least
-  kByHash,  // likewise, each to the server that its number's hash says
-};
-inline constexpr NameTable<Sharding, 3> kShardingNames{
-    {{{"even", Sharding::kEven}, {"by-size", Sharding::kBySize}, {"by-hash", Sharding::kByHash}}}};
-enum class PushUnit {
-  kWhole,     // all at once, when the backward pass is over
-  kPerLayer,  // a layer's gradient when it is made
-};
-inline constexpr NameTable<PushUnit, 2> kPushUnitNames{{{{"whole", PushUnit::kWhole}, {"layer", PushUnit::kPerLayer}}}};
-
 // Of kFederated. Source: McMahan et al., "Communication-efficient learning of deep networks from decentralized data",
 // AISTATS 2017, arXiv 1602.05629.
 struct Federation {
@@ -91,6 +45,10 @@ struct Federation {
   // With secure aggregation (secure_aggregation.hpp): what clients and server make of pseudo-random masks in a second.
   std::optional<BytesPerSecond> mask_rate;
 };
+
+// Source: twelve channels of DDR4-2666 in two sockets (Intel Xeon Scalable, first generation), 256 GB/s nominal; four
+// fifths of it.
+inline constexpr BytesPerSecond kUsualServerMemory = 200_GBps;
 
 struct UpdateJob {
   std::vector<Worker> workers;

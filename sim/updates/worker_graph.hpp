@@ -2,27 +2,9 @@
 // Who averages with whom in decentralised SGD, and with which weights.
 #include <vector>
 
-#include "sim/base/name_table.hpp"
+#include "sim/scenario/synchronisation.hpp"
 
 namespace trainyard {
-
-struct GraphEdge {
-  int a = 0;
-  int b = 0;
-};
-
-enum class GraphKind {
-  kRing,
-  kTorus,     // rows by columns, as square as the number of workers allows
-  kComplete,  // all with all
-  // Worker i with i + 1, i + 2, i + 4, ... and, as both ways are used, with i - 1, i - 2, ...
-  // Source: Assran et al., "Stochastic gradient push for distributed deep learning", ICML 2019, arXiv 1811.10792.
-  kExponential,
-};
-inline constexpr NameTable<GraphKind, 4> kGraphNames{{{{"ring", GraphKind::kRing},
-                                                       {"torus", GraphKind::kTorus},
-                                                       {"complete", GraphKind::kComplete},
-                                                       {"exponential", GraphKind::kExponential}}}};
 
 // Every pair of neighbours once, a < b, in order. Throws UserError for a torus of a prime number of workers.
 std::vector<GraphEdge> edges_of(GraphKind kind, int workers);

@@ -5,51 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "sim/base/name_table.hpp"
 #include "sim/base/quantity.hpp"
 #include "sim/base/random.hpp"
 #include "sim/base/work.hpp"
+#include "sim/scenario/synchronisation.hpp"
 
 namespace trainyard {
-
-enum class Compressor {
-  kNone,
-  kFp16,
-  kBf16,
-  kTopK,
-  kRandomK,
-  kThreshold,
-  kQsgd,
-  kTernGrad,
-  kPowerSgd,
-  kOneBitAdam,
-};
-inline constexpr NameTable<Compressor, 10> kCompressorNames{{{{"none", Compressor::kNone},
-                                                              {"fp16", Compressor::kFp16},
-                                                              {"bf16", Compressor::kBf16},
-                                                              {"top-k", Compressor::kTopK},
-                                                              {"random-k", Compressor::kRandomK},
-                                                              {"threshold", Compressor::kThreshold},
-                                                              {"qsgd", Compressor::kQsgd},
-                                                              {"terngrad", Compressor::kTernGrad},
-                                                              {"powersgd", Compressor::kPowerSgd},
-                                                              {"one-bit-adam", Compressor::kOneBitAdam}}}};
-
-// What a message leaves out is added to the next one. Source: Karimireddy et al., "Error feedback fixes SignSGD and
-// other gradient compression schemes", ICML 2019, arXiv 1901.09847.
-enum class ErrorFeedback { kAbsent, kPresent };
-
-struct Compression {
-  Compressor compressor = Compressor::kNone;
-  ErrorFeedback feedback = ErrorFeedback::kAbsent;
-  // Share of the values that a message has: of top-k and random-k; of threshold what is expected, as bytes go.
-  double kept = 0.01;
-  double threshold = 1.0;  // of threshold: magnitudes below are left out
-  int bits = 4;            // of qsgd, of a value with its sign: 2 or more
-  int bucket = 512;        // of qsgd: values that share a norm
-  int rank = 2;            // of powersgd
-  int warm_up = 20;        // of one-bit-adam: updates before its variance stays as it is; they are not compressed
-};
 
 // How the messages of all workers meet where there are no servers.
 enum class MessageExchange {

@@ -1,12 +1,13 @@
-// When the gradients of a model's layers are made, in an iteration of one GPU.
+// When the gradients of a model's layers are made, in an iteration of one GPU; the network that it stands before.
+#include "sim/predict/worker.hpp"
+
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <utility>
 #include <variant>
 
-#include "sim/cli/converge_options.hpp"
-#include "sim/layout/layout.hpp"
 #include "sim/predict/predict.hpp"
 #include "sim/program/stage_work.hpp"
 
@@ -33,6 +34,23 @@ double trained_values(const ParameterUnit& unit) {
 }
 
 }  // namespace
+
+Nic nic_of(const ClusterSpec& cluster) {
+  const Fabric fabric = build_fabric(cluster, 2 * cluster.gpus_per_node);
+  Nic out{.bandwidth = {std::numeric_limits<double>::infinity()}};
+  for (const LinkId link : fabric.route(DeviceId{0}, DeviceId{cluster.gpus_per_node})) {
+    out.bandwidth = min(out.bandwidth, fabric.link(link).bandwidth);
+    out.latency += fabric.link(link).latency;
+  }
+  const double users = static_cast<double>(cluster.gpus_per_node) / std::max(1, cluster.node.nics);
+  out.bandwidth /= std::max(1.0, users);
+  return out;
+}
+
+Bytes pushed_bytes(const ModelSpec& model) {
+  constexpr double kGradientBytes = 4.0;  // fp32, as parameter servers keep it
+  return {kGradientBytes * static_cast<double>(trainable_parameters(model))};
+}
 
 std::vector<PushedLayer> worker_layers(const Scenario& scenario, const Layout& layout) {
   const ScenarioKernelCosts costs(scenario);
