@@ -2,6 +2,7 @@
 // Convolutions on one GPU, as a library runs them: implicit GEMMs, fast algorithms where multiplications are dear,
 // direct kernels where a group has few channels, and copies into the order of pixels that tensor cores want.
 #include <array>
+#include <cstddef>
 
 #include "kernels/calibration.hpp"
 #include "kernels/gpu.hpp"
@@ -32,8 +33,12 @@ struct ConvolutionParameters {
   std::array<double, 3> fast{};
   std::array<double, 3> winograd{};
 };
-// Of kernels on tensor cores, and of those that multiply on the ordinary cores.
-const ConvolutionParameters& convolution_parameters(const GpuSpec& gpu, Precision precision);
+// Kernels that were written for one kind of units: tensor cores with operands of 16 bits and with tf32, ordinary cores
+// where there were no others, and ordinary cores since.
+enum class ConvolutionUnits { kHalf, kTf32, kOrdinary, kOrdinaryBesideTensor };
+inline constexpr std::size_t kConvolutionUnits = 4;
+ConvolutionUnits convolution_units(const GpuSpec& gpu, Precision precision);
+const ConvolutionParameters& convolution_parameters(ConvolutionUnits units);
 
 // Whether tensor cores multiply the format.
 bool on_tensor_cores(const GpuSpec& gpu, Precision precision);
@@ -41,6 +46,21 @@ bool on_tensor_cores(const GpuSpec& gpu, Precision precision);
 // Copies of both images of a pass between the layouts, in bytes. Kernels of tensor cores read the channels of a pixel
 // side by side; filters of 1 x 1 are plain GEMMs in either layout where rows of pixels are whole vectors.
 Bytes layout_traffic(const Convolution& work);
+
+// The ways in which a convolution may be done, each as long as it takes before its parameter; zero: there is no such
+// way.
+struct ConvolutionWays {
+  Seconds implicit{};  // times the parameter that `slowdown` names
+  std::array<double, 3> ConvolutionParameters::*slowdown = nullptr;
+  Seconds fast{};      // times `fast`
+  Seconds winograd{};  // times `winograd`
+  Seconds direct{};    // as it is
+  Seconds copies{};    // between layouts, whatever the way
+};
+ConvolutionWays convolution_ways(const Convolution& work, const GpuSpec& gpu, const KernelCalibration& calibration,
+                                 double clock_ratio, const GpuShare& share = {});
+// Of the fastest way.
+Seconds fastest_time(const ConvolutionWays& ways, ConvolutionPass pass, const ConvolutionParameters& parameters);
 
 // Device time of one kernel sequence. Zero when there is nothing to convolve.
 Seconds convolution_time(const Convolution& work, const GpuSpec& gpu, const KernelCalibration& calibration,

@@ -10,7 +10,7 @@
 #include "sim/base/json_text.hpp"
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
-#include "sim/predict/predict.hpp"
+#include "sim/predict/answer.hpp"
 #include "sim/report/comparison.hpp"
 #include "sim/scenario/read_scenario.hpp"
 

@@ -8,6 +8,7 @@
 #include "sim/cli/scenario_options.hpp"
 #include "sim/cli/verbs.hpp"
 #include "sim/memory/check_fits.hpp"
+#include "sim/predict/answer.hpp"
 #include "sim/predict/predict.hpp"
 #include "sim/report/memory_timeline.hpp"
 #include "sim/report/timeline_svg.hpp"

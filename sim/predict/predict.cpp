@@ -15,7 +15,6 @@
 #include "sim/engine/simulate.hpp"
 #include "sim/predict/repetition.hpp"
 #include "sim/predict/timeline_bytes.hpp"
-#include "sim/predict/update_answer.hpp"
 #include "sim/program/assembly/build_program.hpp"
 
 namespace trainyard {
@@ -178,10 +177,7 @@ std::optional<Report> extended(const Scenario& scenario, const Layout& layout, c
 
 }  // namespace
 
-Answer answer(const Scenario& scenario) {
-  if (scenario.training.strategy) {
-    return update_answer(scenario);
-  }
+Answer answer_step(const Scenario& scenario) {
   Layout layout = make_layout(scenario);
   for (const ShortSteps& steps : short_steps(scenario)) {
     if (auto report = extended(scenario, layout, steps)) {

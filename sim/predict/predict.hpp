@@ -50,7 +50,7 @@ struct Answer {
 
 // The same report as predict() within 1e-9, from fewer micro-batches where the pipeline repeats itself
 // (repetition.hpp). What repeats is simulated in children, the rest here. Throws as predict() does.
-Answer answer(const Scenario& scenario);
+Answer answer_step(const Scenario& scenario);
 
 // What the scenario's cluster charges for communication under its framework's NCCL.
 class ClusterNetworkCosts final : public NetworkCosts {

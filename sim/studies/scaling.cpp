@@ -8,7 +8,7 @@
 #include "sim/base/effort.hpp"
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
-#include "sim/predict/predict.hpp"
+#include "sim/predict/answer.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
 namespace trainyard {

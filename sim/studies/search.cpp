@@ -39,7 +39,7 @@ std::vector<std::size_t> front_of(const std::vector<SearchedLayout>& layouts, Fr
 std::string simulate_one(const OpenJob& job, const LayoutChoice& choice, std::size_t of) {
   limit_effort(kMostEvents / static_cast<double>(std::max<std::size_t>(1, of)));
   try {
-    const Report report = answer(job.scenario(choice)).report;
+    const Report report = answer_step(job.scenario(choice)).report;
     return Json{{"step", report.step.value}, {"mfu", report.mfu}, {"memory", report.memory.peak.value}}.dump();
   } catch (const UserError& error) {
     return json_text(Json{{"failed", error.fault().problem}, {"found", error.fault().found}});

@@ -54,10 +54,23 @@ Outcome shell(const std::string& script) {
 }
 
 Outcome trainyard_line(const std::string& line) {
-  std::string words = line;
-  std::erase(words, '\'');
-  std::istringstream stream(words);
-  return trainyard_with({std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()});
+  std::vector<std::string> words;
+  bool is_quoted = false;
+  bool is_in_word = false;
+  for (const char c : line) {
+    if (c == '\'') {
+      is_quoted = !is_quoted;
+    } else if (c == ' ' && !is_quoted) {
+      is_in_word = false;
+    } else {
+      if (!is_in_word) {
+        words.emplace_back();
+        is_in_word = true;
+      }
+      words.back() += c;
+    }
+  }
+  return trainyard_with(words);
 }
 
 ScratchFolder::ScratchFolder() {

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "sim/predict/predict.hpp"
+#include "sim/predict/answer.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/studies/scaling.hpp"
 

@@ -9,6 +9,7 @@
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_reader.hpp"
 #include "sim/memory/memory_estimate.hpp"
+#include "sim/predict/answer.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/studies/search.hpp"
 

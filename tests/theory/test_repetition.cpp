@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "sim/predict/answer.hpp"
 #include "sim/predict/repetition.hpp"
 #include "sim/schedules/schedule.hpp"
 #include "sim/schedules/schedule_table.hpp"

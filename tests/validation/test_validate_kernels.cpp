@@ -72,7 +72,7 @@ TEST_CASE("the suite's output is scored by kinds of kernel, on the GPU that is n
 {"record":"gemm","dtype":"bf16","m":8192,"n":8192,"k":8192,"batch":1,"layout":"TN","out_dtype":"bf16","accumulate":false,"cache":"cold","mode":"sustained","time_s":{"median":0.0017}}
 {"record":"attention","kernel":"FlashAttention-2","dtype":"bf16","batch":4,"seq":4096,"heads":32,"kv_heads":8,"head_dim":128,"causal":true,"direction":"fwd","time_s":{"median":0.0014}}
 {"record":"membound","kernel":"gelu","kind":"elementwise","dtype":"bf16","shape":"8192x8192","cache":"cold","traffic_bytes":268435456,"time_s":{"median":0.00007}}
-{"record":"convolution","kernel":"cuDNN","time_s":{"median":0.001}}
+{"record":"convolution","kernel":"cuDNN","dtype":"bf16","layout":"nhwc","direction":"dgrad","batch":256,"channels":64,"height":56,"width":56,"filters":64,"filter_height":3,"filter_width":3,"pad_height":1,"pad_width":1,"stride":1,"groups":1,"time_s":{"median":0.0003}}
 )");
   const GpuSpec gpu = load_gpu("h200");
   const Json gemms = validate_gemm({file}, &gpu);
@@ -87,6 +87,10 @@ TEST_CASE("the suite's output is scored by kinds of kernel, on the GPU that is n
   const Json bound = validate_memory_bound({file}, &gpu);
   REQUIRE(bound.at("rows").size() == 1);
   CHECK(bound.at("rows").at(0).at("group") == "h200 gelu");
+  const Json convolutions = validate_convolutions({file}, &gpu);
+  REQUIRE(convolutions.at("rows").size() == 1);
+  CHECK(convolutions.at("rows").at(0).at("group") == "h200 bf16 input_gradient");
+  CHECK(convolutions.at("rows").at(0).at("fit") == "none, fitted on other GPUs");
   CHECK_THROWS_WITH_AS(validate_gemm({file}, nullptr), doctest::Contains("--gpu"), UserError);
   const std::string renamed = written("trainyard_validate_suite.txt", read_file(file));
   CHECK(validate_gemm({renamed}, &gpu).at("rows").size() == 2);

@@ -198,6 +198,7 @@ void add_validate_verb(CLI::App& app) {
   measured->collectives.add_to(*collectives, "cluster that was measured, whatever tables say");
   add_kernels(*verb, "gemm", "matrix multiplication benchmarks", score_kernels<validate_gemm>);
   add_kernels(*verb, "attention", "attention benchmarks", score_kernels<validate_attention>);
+  add_kernels(*verb, "convolutions", "convolution benchmarks", score_kernels<validate_convolutions>);
   add_kind(*verb, "memory", "published figures of activations and model states", score_memory);
   add_kernels(*verb, "membound", "benchmarks of kernels bound by memory", score_kernels<validate_memory_bound>);
   const auto [all, everything] =

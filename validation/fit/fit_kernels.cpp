@@ -144,8 +144,8 @@ KernelFit fit_kernels(const std::string& gpu_name, const std::vector<std::string
   std::map<std::string, std::size_t> inputs;
   for (const KernelMeasurement& row : measurements) {
     // A profile may also price GPUs it was not measured on; their rows test the transfer and do not shape the profile.
-    if (row.skipped.empty() && row.gpu->calibration == gpu.calibration && row.gpu->architecture == gpu.architecture &&
-        row.gpu->compute_capability == gpu.compute_capability) {
+    if (row.skipped.empty() && row.kind() != KernelKind::kConvolution && row.gpu->calibration == gpu.calibration &&
+        row.gpu->architecture == gpu.architecture && row.gpu->compute_capability == gpu.compute_capability) {
       rows.push_back(&row);
       ++inputs[std::filesystem::path(row.file).filename().string()];
     }

@@ -48,6 +48,9 @@ class Checks {
       if (row.skipped == kFrameworkKernel) {
         framework_[row.group.substr(row.gpu_name.size() + 1)].push_back(predicted_time(row, fitted_) / row.measured);
       }
+      if (row.kind() == KernelKind::kConvolution) {
+        ++convolutions_;
+      }
       if (!row.skipped.empty()) {
         skipped_[row.skipped] = skipped_.value(row.skipped, 0) + 1;
       }
@@ -67,10 +70,6 @@ class Checks {
         take_step(record);
       }
     }
-    for (const auto& [kind, count] : records.unpriced) {
-      const std::string why = fmt::format("no model prices a {}", kind);
-      skipped_[why] = skipped_.value(why, std::size_t{0}) + count;
-    }
   }
 
   Json report() const {
@@ -89,6 +88,7 @@ class Checks {
             {"host_copies", copies_},
             {"overlap", overlap_},
             {"train_steps", steps_},
+            {"convolutions", convolutions_},
             {"skipped", skipped_}};
   }
 
@@ -147,6 +147,7 @@ class Checks {
   Json overlap_ = Json::array();
   Json steps_ = Json::array();
   Json skipped_ = Json::object();
+  std::size_t convolutions_ = 0;  // which turn no parameter of a profile
 };
 
 }  // namespace

@@ -26,12 +26,13 @@ struct TableKind {
   std::string_view prefix;  // of the tables' names
   std::string_view section;
 };
-constexpr std::array<TableKind, 7> kKinds = {{{"runs_", "runs"},
+constexpr std::array<TableKind, 8> kKinds = {{{"runs_", "runs"},
                                               {"memory_", "memory"},
                                               {"nccl_", "collectives"},
                                               {"gemm_", "gemm"},
                                               {"grouped_gemm_", "gemm"},
                                               {"attention_", "attention"},
+                                              {"conv_", "convolutions"},
                                               {"membound_", "membound"}}};
 
 std::map<std::string, Paths> tables_by_section(std::span<const std::filesystem::path> tables) {
@@ -44,7 +45,7 @@ std::map<std::string, Paths> tables_by_section(std::span<const std::filesystem::
       throw UserError({.file = table.string(),
                        .found = name,
                        .allowed = "names that begin with runs_, memory_, nccl_, gemm_, grouped_gemm_, attention_, "
-                                  "membound_",
+                                  "conv_, membound_",
                        .problem = "the name does not say what kind of table this is"});
     }
     out[std::string(kind->section)].push_back(table);
@@ -114,6 +115,9 @@ std::vector<Work> tasks_for(const std::map<std::string, Paths>& by_section) {
   add("gemm", [](const Paths& paths) { return score_kernel_tables("gemm", validate_gemm(texts(paths), nullptr)); });
   add("attention",
       [](const Paths& paths) { return score_kernel_tables("attention", validate_attention(texts(paths), nullptr)); });
+  add("convolutions", [](const Paths& paths) {
+    return score_kernel_tables("convolutions", validate_convolutions(texts(paths), nullptr));
+  });
   add("membound",
       [](const Paths& paths) { return score_kernel_tables("membound", validate_memory_bound(texts(paths), nullptr)); });
   return tasks;

@@ -24,7 +24,7 @@ struct Scoreboard {
 std::vector<std::filesystem::path> published_tables();
 
 // Scores the tables, each kind known by the beginning of its name (runs_, memory_, nccl_, gemm_, grouped_gemm_,
-// attention_, membound_). Throws UserError for other names. The same tables give the same bits.
+// attention_, conv_, membound_). Throws UserError for other names. The same tables give the same bits.
 Scoreboard make_scoreboard(std::span<const std::filesystem::path> tables, Network network);
 
 }  // namespace trainyard

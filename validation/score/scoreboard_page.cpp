@@ -148,7 +148,7 @@ struct SectionWords {
   std::string_view title;
   std::string_view text;
 };
-constexpr std::array<SectionWords, 6> kWords = {
+constexpr std::array<SectionWords, 7> kWords = {
     {{"runs", "Training runs",
       "Every run that states enough is simulated from its row, the catalogues and the framework profiles, and every "
       "row that is simulated counts; nothing is set by row, by table or by what was measured. *Assumed*: a value that "
@@ -172,6 +172,10 @@ constexpr std::array<SectionWords, 6> kWords = {
       "Five folds by shape: a row is predicted with parameters fitted without its fold, on whichever GPU the shape was "
       "measured. *None, priced by X*: the GPU has no fit of its own and is priced by X's."},
      {"attention", "Attention", "Folds as for GEMM."},
+     {"convolutions", "Convolutions",
+      "Forward, gradients of inputs and of filters. The model has a multiplier for each algorithm, pass and kind of "
+      "units, fitted to GPUs of Maxwell and Pascal and to this project's H100, in folds by shape; other GPUs' rows are "
+      "priced with those."},
      {"membound", "Kernels bound by memory", "Folds as for GEMM."}}};
 
 std::string section_text(const Scoreboard& board, const ScoreSection& section) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sim/base/error.hpp"
+#include "validation/fit/fit_convolutions.hpp"
 #include "validation/fit/fit_kernels.hpp"
 #include "validation/score/score_section.hpp"
 #include "validation/tables/kernel_measurements.hpp"
@@ -36,8 +37,20 @@ class Fits {
     return found->second[fold_of(row)];
   }
 
+  Seconds predicted(const KernelMeasurement& row) {
+    if (row.kind() != KernelKind::kConvolution) {
+      return predicted_time(row, scoring(row));
+    }
+    FittedKernels fitted = scoring(row);
+    fitted.convolutions = without(fold_of(row));
+    return predicted_time(row, fitted);
+  }
+
   // How a row's prediction avoided the row, in words.
   std::string note(const KernelMeasurement& row) {
+    if (row.kind() == KernelKind::kConvolution) {
+      return convolution_note(row);
+    }
     if (row.kind() == KernelKind::kGroupedGemm) {
       return "one constant chosen on these rows (kernels/grouped_gemm_model.cpp)";
     }
@@ -49,6 +62,34 @@ class Fits {
   }
 
  private:
+  std::string convolution_note(const KernelMeasurement& row) {
+    const std::vector<KernelMeasurement>& rows = convolutions();
+    const std::string file = std::filesystem::path(row.file).filename().string();
+    const ConvolutionUnits units = convolution_units(*row.gpu, std::get<Convolution>(row.work).precision);
+    const bool seen = std::any_of(rows.begin(), rows.end(), [&](const KernelMeasurement& one) {
+      return one.gpu_name == row.gpu_name && std::filesystem::path(one.file).filename() == file &&
+             convolution_units(*one.gpu, std::get<Convolution>(one.work).precision) == units;
+    });
+    return seen ? fmt::format("{} folds by shape", kFolds) : "none, fitted on other GPUs";
+  }
+
+  const std::vector<KernelMeasurement>& convolutions() {
+    if (!convolutions_) {
+      convolutions_ = convolution_measurements();
+    }
+    return *convolutions_;
+  }
+
+  const FittedConvolutions& without(std::size_t fold) {
+    const auto [entry, is_new] = without_.try_emplace(fold);
+    if (is_new) {
+      entry->second = fit_convolutions(convolutions(), fold);
+    }
+    return entry->second;
+  }
+
+  std::optional<std::vector<KernelMeasurement>> convolutions_;
+  std::map<std::size_t, FittedConvolutions> without_;
   std::map<std::string, std::set<std::string>> inputs_;
   std::map<std::string, std::vector<FittedKernels>> fits_;
 };
@@ -59,7 +100,8 @@ std::string size_class(const KernelMeasurement& row) {
     const double bytes = std::get<MeasuredMemoryBound>(row.work).work.traffic.value;
     return bytes < 1e6 ? "below 1 MB" : bytes < 1e8 ? "1 MB to 100 MB" : "above 100 MB";
   }
-  const double flops = row.kind() == KernelKind::kGemm ? std::get<Gemm>(row.work).flops().value
+  const double flops = row.kind() == KernelKind::kGemm          ? std::get<Gemm>(row.work).flops().value
+                       : row.kind() == KernelKind::kConvolution ? std::get<Convolution>(row.work).flops().value
                        : row.kind() == KernelKind::kGroupedGemm
                            ? std::get<MeasuredGroupedGemm>(row.work).work.flops().value
                            : std::get<MeasuredAttention>(row.work).work.flops().value;
@@ -186,7 +228,7 @@ Json validate(KernelKind kind, const std::string& what, const std::vector<std::s
         if (std::find(seen.begin(), seen.end(), row.id) != seen.end()) {
           row.skipped = "the GPU's profile was derived from this row";
         } else {
-          predicted = predicted_time(row, fitted);
+          predicted = fits.predicted(row);
           fit = fits.note(row);
         }
       }
@@ -218,6 +260,10 @@ Json validate_gemm(const std::vector<std::string>& files, const GpuSpec* measure
 
 Json validate_attention(const std::vector<std::string>& files, const GpuSpec* measured) {
   return validate(KernelKind::kAttention, "attention", files, measured);
+}
+
+Json validate_convolutions(const std::vector<std::string>& files, const GpuSpec* measured) {
+  return validate(KernelKind::kConvolution, "convolution", files, measured);
 }
 
 Json validate_memory_bound(const std::vector<std::string>& files, const GpuSpec* measured) {

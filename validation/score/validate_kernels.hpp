@@ -16,6 +16,7 @@ namespace trainyard {
 // no table of that kind, and for suite output when `measured` is null.
 Json validate_gemm(const std::vector<std::string>& files, const GpuSpec* measured);
 Json validate_attention(const std::vector<std::string>& files, const GpuSpec* measured);
+Json validate_convolutions(const std::vector<std::string>& files, const GpuSpec* measured);
 Json validate_memory_bound(const std::vector<std::string>& files, const GpuSpec* measured);
 
 // The summaries of such a result as a table for people.

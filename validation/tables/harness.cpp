@@ -15,8 +15,8 @@ constexpr std::array<ParameterField<HarnessParameters>, 3> kFields = {{
 }};
 
 Harness read_harness(const JsonReader& reader) {
-  reader.expect_keys(
-      {"source", "why", "runs_as", "free", "attention_kernel", "attention_kernel_marker", "unfused", "gpu_in_notes"});
+  reader.expect_keys({"source", "why", "runs_as", "free", "attention_kernel", "attention_kernel_marker", "unfused",
+                      "gpu_in_notes", "tensor_images", "tensor_channels"});
   Harness harness{.source = reader.at("source").text()};
   if (const auto runs_as = reader.find("runs_as")) {
     for (const auto& [name, as] : runs_as->members()) {
@@ -53,6 +53,13 @@ Harness read_harness(const JsonReader& reader) {
     for (const auto& [word, gpu] : gpus->members()) {
       harness.gpu_in_notes[word] = gpu.text();
     }
+  }
+  if (const auto images = reader.find("tensor_images")) {
+    harness.tensor_images = images->choice(kImageLayoutNames);
+  }
+  if (const auto channels = reader.find("tensor_channels")) {
+    constexpr std::int64_t kMostChannels = 64;
+    harness.tensor_channels = channels->integer(1, kMostChannels);
   }
   return harness;
 }

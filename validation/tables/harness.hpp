@@ -1,5 +1,6 @@
 #pragma once
 // What a published benchmark's figures contain beside the kernel: a harness is one source's way of measuring.
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -31,6 +32,9 @@ struct Harness {
   std::string attention_kernel_marker;                       // or: the word in the notes that the kernel's name follows
   std::vector<std::string> unfused;                          // kernels that are no fused attention
   std::map<std::string, std::string> gpu_in_notes;           // word in the notes -> catalogue name
+  // Of convolutions on tensor cores: the order of images, and what channels and filters are padded to a multiple of.
+  ImageLayout tensor_images = ImageLayout::kNchw;
+  std::int64_t tensor_channels = 1;
 };
 std::map<std::string, Harness> load_harnesses();
 

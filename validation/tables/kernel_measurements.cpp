@@ -12,6 +12,15 @@
 #include "validation/tables/suite_records.hpp"
 
 namespace trainyard {
+
+void describe_convolution(const Convolution& work, KernelMeasurement& out) {
+  out.group = fmt::format("{} {} {}", out.gpu_name, kPrecisionNames.name_of(work.precision),
+                          kConvolutionPassNames.name_of(work.pass));
+  out.configuration = fmt::format("{}x{}x{}x{} {}x{}x{} stride {}", work.images, work.channels, work.height, work.width,
+                                  work.filters, work.filter_height, work.filter_width, work.stride);
+  out.work = work;
+}
+
 namespace {
 
 // What a kernel of the memory-bound tables moves per element of its 16-bit input.
@@ -31,7 +40,32 @@ class Reader {
   Reader(const CsvTable& table, const std::map<std::string, Harness>& harnesses, const GpuSpec* measured)
       : table_(table), harnesses_(harnesses), measured_(measured) {}
 
-  KernelMeasurement row(std::size_t index) {
+  // One measurement of most rows, three of a convolution's.
+  std::vector<KernelMeasurement> rows(std::size_t index) {
+    if (!table_.has_column("filter_w")) {
+      return {row(index, [this](KernelMeasurement& out) { read_shape(out); })};
+    }
+    std::vector<KernelMeasurement> out;
+    for (const ConvolutionColumn& column : kConvolutionColumns) {
+      if (table_.has_column(column.time)) {
+        out.push_back(row(index, [&](KernelMeasurement& one) { read_convolution(one, column); }));
+      }
+    }
+    return out;
+  }
+
+ private:
+  struct ConvolutionColumn {
+    const char* time;
+    ConvolutionPass pass;
+  };
+  static constexpr std::array<ConvolutionColumn, 3> kConvolutionColumns = {
+      {{"fwd_us", ConvolutionPass::kForward},
+       {"bwd_data_us", ConvolutionPass::kInputGradient},
+       {"bwd_weight_us", ConvolutionPass::kFilterGradient}}};
+
+  template <class Read>
+  KernelMeasurement row(std::size_t index, const Read& read) {
     index_ = index;
     KernelMeasurement out{.file = table_.file(),
                           .id = table_.text(index, "id"),
@@ -56,6 +90,14 @@ class Reader {
     } else {
       out.gpu = load_gpu(out.gpu_name, table_.file(), "gpu");
     }
+    read(out);
+    if (out.skipped.empty() && !(out.measured > Seconds{})) {
+      out.skipped = "no measured time";
+    }
+    return out;
+  }
+
+  void read_shape(KernelMeasurement& out) const {
     if (table_.has_column("n")) {
       read_gemm(out);
     } else if (table_.has_column("seq")) {
@@ -63,13 +105,8 @@ class Reader {
     } else {
       read_memory_bound(out);
     }
-    if (out.skipped.empty() && !(out.measured > Seconds{})) {
-      out.skipped = "no measured time";
-    }
-    return out;
   }
 
- private:
   const std::string& notes() const { return table_.text(index_, "notes"); }
   std::int64_t integer(std::string_view column) const { return table_.integer(index_, column).value_or(0); }
 
@@ -79,8 +116,8 @@ class Reader {
     }
   }
 
-  void read_time(KernelMeasurement& out) const {
-    out.measured = {table_.measurement(index_, "time_us", kMeasuredSeconds.in(1e6)).value_or(0.0) * 1e-6};
+  void read_time(KernelMeasurement& out, std::string_view column = "time_us") const {
+    out.measured = {table_.measurement(index_, column, kMeasuredSeconds.in(1e6)).value_or(0.0) * 1e-6};
   }
 
   Precision read_precision(KernelMeasurement& out) const {
@@ -125,6 +162,36 @@ class Reader {
     out.group = fmt::format("{} {}{}", out.gpu_name, kPrecisionNames.name_of(work.precision),
                             out.kind() == KernelKind::kGroupedGemm ? " grouped" : "");
     out.configuration = fmt::format("{}x{}x{}x{}", work.m, work.n, work.k, work.batch);
+  }
+
+  void read_convolution(KernelMeasurement& out, const ConvolutionColumn& column) const {
+    read_time(out, column.time);
+    Convolution work{.images = integer("n"),
+                     .channels = integer("c"),
+                     .height = integer("h"),
+                     .width = integer("w"),
+                     .filters = integer("k"),
+                     .filter_height = integer("filter_h"),
+                     .filter_width = integer("filter_w"),
+                     .stride = integer("stride_w"),
+                     .pad_height = integer("pad_h"),
+                     .pad_width = integer("pad_w"),
+                     .pass = column.pass,
+                     .precision = read_precision(out)};
+    if (out.gpu && on_tensor_cores(*out.gpu, work.precision)) {
+      const auto padded = [this](std::int64_t channels) {
+        return (channels + harness_.tensor_channels - 1) / harness_.tensor_channels * harness_.tensor_channels;
+      };
+      work.layout = harness_.tensor_images;
+      work.channels = padded(work.channels);
+      work.filters = padded(work.filters);
+    }
+    if (integer("stride_h") != work.stride) {
+      skip(out, "strides of height and width differ");
+    } else if (work.stride < 1 || work.flops() <= Flops{}) {
+      skip(out, "a side of the images, their number, channels, filters or a stride is not stated or not above zero");
+    }
+    describe_convolution(work, out);
   }
 
   // `batch` experts of m tokens each; a weight gradient sums over the tokens and adds to an fp32 buffer, whose 8 bytes
@@ -220,7 +287,9 @@ class Reader {
 
 // The columns of the kind of kernel that the table's own say it is.
 void require_shape(const CsvTable& table) {
-  if (table.has_column("n")) {
+  if (table.has_column("filter_w")) {
+    table.require_columns({"n", "c", "h", "w", "k", "filter_h", "stride_w", "stride_h", "pad_w", "pad_h", "dtype"});
+  } else if (table.has_column("n")) {
     table.require_columns({"m", "n", "k", "dtype"});
   } else if (table.has_column("seq")) {
     table.require_columns({"batch", "seq", "heads", "head_dim", "causal", "direction", "dtype"});
@@ -259,7 +328,8 @@ std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::s
     }
     const CsvTable table = CsvTable::read(file);
     const bool says_gpu = table.has_column("gpu") || measured != nullptr;
-    const bool is_kernel_table = says_gpu && (table.has_column("time_us") || table.has_column("gbps"));
+    const bool has_times = table.has_column("time_us") || table.has_column("gbps") || table.has_column("fwd_us");
+    const bool is_kernel_table = says_gpu && has_times;
     if (!is_kernel_table) {
       throw UserError({.file = file,
                        .allowed = "columns gpu and time_us (or gbps) and the shape's columns",
@@ -268,7 +338,9 @@ std::vector<KernelMeasurement> read_kernel_measurements(const std::vector<std::s
     require_shape(table);
     Reader reader(table, harnesses, measured);
     for (std::size_t index = 0; index < table.rows(); ++index) {
-      rows.push_back(reader.row(index));
+      for (KernelMeasurement& row : reader.rows(index)) {
+        rows.push_back(std::move(row));
+      }
     }
   }
   return rows;
@@ -289,6 +361,9 @@ PrecisionFamily family_of(const KernelMeasurement& row) {
   }
   if (const auto* measured = std::get_if<MeasuredGroupedGemm>(&row.work)) {
     return family_of(measured->work.precision);
+  }
+  if (const auto* convolution = std::get_if<Convolution>(&row.work)) {
+    return family_of(convolution->precision);
   }
   const auto* attention = std::get_if<MeasuredAttention>(&row.work);
   TY_ASSERT(attention != nullptr);
@@ -319,6 +394,12 @@ Seconds predicted_time(const KernelMeasurement& row, const FittedKernels& fitted
     return harness.extra_time + grouped_gemm_time(grouped->work, grouped->kernel, *row.gpu,
                                                   fitted.calibration.gemm_for(grouped->work.precision),
                                                   harness.clock_ratio);
+  }
+  if (const auto* convolution = std::get_if<Convolution>(&row.work)) {
+    const ConvolutionUnits units = convolution_units(*row.gpu, convolution->precision);
+    const std::optional<ConvolutionParameters>& found = fitted.convolutions[static_cast<std::size_t>(units)];
+    return fastest_time(convolution_ways(*convolution, *row.gpu, fitted.calibration, 1.0), convolution->pass,
+                        found ? *found : convolution_parameters(units));
   }
   const auto& measured = std::get<MeasuredMemoryBound>(row.work);
   MemoryBoundParameters parameters = measured.kind == MemoryBoundKind::kReduction

@@ -1,8 +1,11 @@
 #pragma once
 // Rows of kernel benchmark tables as work that can be priced. Columns: validation/published/kernels/README.md.
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "kernels/convolution_model.hpp"
 #include "kernels/gpu.hpp"
 #include "kernels/kernel_costs.hpp"
 #include "sim/base/work.hpp"
@@ -21,10 +24,14 @@ inline constexpr std::size_t kFolds = 5;
 // The fold that a row belongs to: parameters of that fold were fitted to rows of the other folds only.
 std::size_t fold_of(const KernelMeasurement& row);
 
+// Of every kind of units, in their order; nothing where they are the model's own.
+using FittedConvolutions = std::array<std::optional<ConvolutionParameters>, kConvolutionUnits>;
+
 // Parameters that one fit found.
 struct FittedKernels {
   KernelCalibration calibration;
   HarnessTable harnesses;
+  FittedConvolutions convolutions;
 };
 
 // Predicted time of a row that is not skipped.

@@ -10,7 +10,7 @@
 
 namespace trainyard {
 
-enum class KernelKind { kGemm, kAttention, kMemoryBound, kGroupedGemm };
+enum class KernelKind { kGemm, kAttention, kMemoryBound, kGroupedGemm, kConvolution };
 enum class AttentionPass { kForward, kBackward, kBoth };
 enum class MemoryBoundKind { kElementwise, kReduction };
 
@@ -38,7 +38,7 @@ struct KernelMeasurement {
   std::string source;
   std::string gpu_name;
   std::optional<GpuSpec> gpu;  // nothing when the catalogue has no such GPU
-  std::variant<Gemm, MeasuredAttention, MeasuredMemoryBound, MeasuredGroupedGemm> work;
+  std::variant<Gemm, MeasuredAttention, MeasuredMemoryBound, MeasuredGroupedGemm, Convolution> work;
   Seconds measured{};
   std::string skipped;        // why the row cannot be priced; empty when it can
   std::string group;          // GPU and operand format or kernel, for summaries
@@ -47,5 +47,8 @@ struct KernelMeasurement {
 
   KernelKind kind() const { return static_cast<KernelKind>(work.index()); }
 };
+
+// The work of a convolution's row, with its group and its shape: all passes and layouts of one share a fold.
+void describe_convolution(const Convolution& work, KernelMeasurement& out);
 
 }  // namespace trainyard

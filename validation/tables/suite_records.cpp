@@ -80,7 +80,7 @@ class SuiteReader {
       }
       out_.others.push_back(record.value());
     } else if (kind == "convolution") {
-      ++out_.unpriced[kind];
+      take_convolution(record);
     }
   }
 
@@ -279,6 +279,30 @@ class SuiteReader {
     const std::string kernel = measured.kernel;
     out.work = std::move(measured);
     add(std::move(out), kernel);
+  }
+
+  void take_convolution(const JsonReader& record) {
+    KernelMeasurement out = row(record);
+    constexpr NameTable<ConvolutionPass, 3> kDirections{{{{"fwd", ConvolutionPass::kForward},
+                                                          {"dgrad", ConvolutionPass::kInputGradient},
+                                                          {"wgrad", ConvolutionPass::kFilterGradient}}}};
+    const Convolution work{.images = integer(record, "batch"),
+                           .channels = integer(record, "channels"),
+                           .height = integer(record, "height"),
+                           .width = integer(record, "width"),
+                           .filters = integer(record, "filters"),
+                           .filter_height = integer(record, "filter_height"),
+                           .filter_width = integer(record, "filter_width"),
+                           .stride = integer(record, "stride"),
+                           .pad_height = record.at("pad_height").integer(0, kLargest),
+                           .pad_width = record.at("pad_width").integer(0, kLargest),
+                           .groups = integer(record, "groups"),
+                           .pass = record.at("direction").choice(kDirections),
+                           .layout = record.at("layout").choice(kImageLayoutNames),
+                           .precision = record.at("dtype").choice(kPrecisionNames)};
+    describe_convolution(work, out);
+    out.variant = std::string(kImageLayoutNames.name_of(work.layout));
+    add(std::move(out), record.at("kernel").text());
   }
 
   void take_memory_bound(const JsonReader& record) {

@@ -15,7 +15,6 @@ struct SuiteRecords {
   std::vector<KernelMeasurement> kernels;
   std::vector<CollectiveMeasurement> collectives;  // their cluster is not known yet
   std::vector<Json> others;                        // launch, copy, overlap, train_step: as recorded
-  std::map<std::string, std::size_t> unpriced;     // records by kind that no model prices: convolution
 };
 
 // Names under which a harness knows the suite's ways of measuring.
@@ -38,6 +37,7 @@ bool is_suite_output(const std::string& file);
 // - grouped_gemm and attention: as rows. Kernels launched one by one count where they last longer than a launch.
 // - membound: cold ones are priced from memory whatever their size, warm ones as the model has it; a framework's (those
 //   that say who launched them) are skipped rows.
+// - convolution: rows, which no profile is fitted to (validation/fit/fit_convolutions.hpp).
 // - copy within the device: a memory-bound row that reads and writes.
 // - A row faster than the GPU's peak or its memory, or of a kernel whose check was wrong, is skipped with that reason.
 // Throws UserError naming the line for what is no record, for machines that are not `gpu` (compute capability and

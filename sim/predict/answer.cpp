@@ -1,4 +1,4 @@
-#include "sim/predict/update_answer.hpp"
+#include "sim/predict/answer.hpp"
 
 #include <algorithm>
 #include <map>
@@ -209,9 +209,12 @@ UpdateJob update_job_of(const Scenario& scenario, const Report& alone) {
   return job;
 }
 
-Answer update_answer(const Scenario& scenario) {
+Answer answer(const Scenario& scenario) {
+  if (!scenario.training.strategy) {
+    return answer_step(scenario);
+  }
   const Scenario worker = worker_alone(scenario, scenario.gpu_kind(0));
-  const Report alone = answer(worker).report;
+  const Report alone = answer_step(worker).report;
   try {
     const UpdateJob job = update_job_of(scenario, alone);
     const UpdateTimes times = simulate_updates(job);

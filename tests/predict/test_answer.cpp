@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "sim/predict/update_answer.hpp"
+#include "sim/predict/answer.hpp"
 #include "sim/predict/worker.hpp"
 #include "sim/scenario/read_scenario.hpp"
 #include "sim/scenario/worker_alone.hpp"
