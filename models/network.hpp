@@ -39,7 +39,9 @@ enum class NetworkLayerType {
   kScale,     // its input times its one branch, a number for each channel (squeeze and excitation)
   kEmbedding,
   kAttention,
-  kLstm
+  kLstm,
+  kTables,      // rows of several tables beside what it reads: a position for each; ranks share the tables out
+  kInteraction  // the first position, and the product of every pair of positions (DLRM)
 };
 
 enum class Nonlinearity { kRelu, kRelu6, kSigmoid, kTanh, kSilu, kGelu };
@@ -64,7 +66,8 @@ struct NetworkLayer {
   bool bias = false;         // of convolutions and linears
   bool is_first = false;     // nothing before it trains: its input needs no gradient
   std::int64_t rows = 0;     // of an embedding's table
-  std::int64_t lookups = 0;  // of an embedding, that are summed into one vector
+  std::int64_t lookups = 0;  // of an embedding or of each table, that are summed into one vector
+  std::int64_t tables = 0;   // how many; `rows` are those of all
   std::int64_t heads = 0;    // of attention
   Nonlinearity nonlinearity = Nonlinearity::kRelu;
   std::vector<std::vector<NetworkLayer>> branches;
@@ -87,6 +90,7 @@ struct NetworkSpec {
   std::vector<std::int64_t> first_alike;  // of each unit: the first one with the same layers
 
   std::int64_t widest() const;  // elements of a sample, over all that any layer reads or writes
+  bool has_tables() const;      // which ranks share out
 };
 
 // From {"input": [channels, height, width], "units": [{"name", "layers", "times"}, ...]}. Throws UserError with the

@@ -40,6 +40,8 @@ Pair read_pair(const JsonReader& json, std::int64_t smallest, std::int64_t large
   return {sides[0].integer(smallest, largest), sides[1].integer(smallest, largest)};
 }
 
+constexpr std::int64_t kMostRows = std::int64_t{1} << 40;
+
 bool read_bias(const JsonReader& json, bool otherwise) {
   const auto found = json.find("bias");
   return found ? found->boolean() : otherwise;
@@ -155,6 +157,11 @@ void read_branches(const JsonReader& json, NetworkLayer& layer) {
   for (const JsonReader& branch : json.elements()) {
     Cursor cursor{.extent = layer.in, .is_first = layer.is_first};
     layer.branches.push_back(read_layers(branch, cursor));
+    for (const NetworkLayer& one : layer.branches.back()) {
+      if (one.type == NetworkLayerType::kTables) {
+        branch.fail("tables that ranks share out stand in no branch", "tables among the layers of a unit");
+      }
+    }
   }
   if (layer.branches.empty()) {
     json.fail("there is nothing to join", "one list of layers and more");
@@ -236,12 +243,41 @@ void read_lstm(const JsonReader& json, NetworkLayer& layer) {
   layer.out = {.channels = json.at("outputs").integer(1, ModelLimits::kHidden), .height = 1, .width = layer.in.width};
 }
 
+// A table for each number of rows; what it reads is one vector as wide as theirs.
+void read_tables(const JsonReader& json, NetworkLayer& layer) {
+  json.expect_keys({"type", "rows", "outputs", "lookups"});
+  for (const JsonReader& rows : json.at("rows").elements()) {
+    layer.rows += rows.integer(1, kMostRows);
+    ++layer.tables;
+  }
+  if (layer.tables == 0) {
+    json.at("rows").fail("there is nothing to look up", "the rows of one table and more");
+  }
+  const std::int64_t outputs = json.at("outputs").integer(1, ModelLimits::kHidden);
+  if (layer.in != Extent{.channels = outputs}) {
+    json.at("outputs").fail(fmt::format("vectors stand beside what is read, {}", text_of(layer.in)),
+                            "as many outputs as features are read");
+  }
+  const auto lookups = json.find("lookups");
+  layer.lookups = lookups ? lookups->integer(1, ModelLimits::kHidden) : 1;
+  layer.out = {.channels = outputs, .height = 1, .width = layer.tables + 1};
+}
+
+void read_interaction(const JsonReader& json, NetworkLayer& layer) {
+  json.expect_keys({"type"});
+  const std::int64_t vectors = layer.in.positions();
+  if (vectors < 2) {
+    json.fail(fmt::format("there are no pairs in {}", text_of(layer.in)), "two positions and more");
+  }
+  layer.out = {.channels = layer.in.channels + vectors * (vectors - 1) / 2};
+}
+
 // What a type reads of its object, `in` being settled; it settles `out`.
 struct Type {
   NetworkLayerType type;
   void (*read)(const JsonReader& json, NetworkLayer& layer);
 };
-constexpr NameTable<Type, 18> kTypes{{{{"conv", {NetworkLayerType::kConvolution, read_convolution}},
+constexpr NameTable<Type, 20> kTypes{{{{"conv", {NetworkLayerType::kConvolution, read_convolution}},
                                        {"depthwise", {NetworkLayerType::kConvolution, read_depthwise}},
                                        {"transposed", {NetworkLayerType::kTransposedConvolution, read_transposed}},
                                        {"linear", {NetworkLayerType::kLinear, read_linear}},
@@ -258,7 +294,9 @@ constexpr NameTable<Type, 18> kTypes{{{{"conv", {NetworkLayerType::kConvolution,
                                        {"scale", {NetworkLayerType::kScale, read_scale}},
                                        {"embedding", {NetworkLayerType::kEmbedding, read_embedding}},
                                        {"attention", {NetworkLayerType::kAttention, read_attention}},
-                                       {"lstm", {NetworkLayerType::kLstm, read_lstm}}}}};
+                                       {"lstm", {NetworkLayerType::kLstm, read_lstm}},
+                                       {"tables", {NetworkLayerType::kTables, read_tables}},
+                                       {"interaction", {NetworkLayerType::kInteraction, read_interaction}}}}};
 
 bool trains(const NetworkLayer& layer) {
   switch (layer.type) {
@@ -270,6 +308,7 @@ bool trains(const NetworkLayer& layer) {
     case NetworkLayerType::kEmbedding:
     case NetworkLayerType::kAttention:
     case NetworkLayerType::kLstm:
+    case NetworkLayerType::kTables:
       return true;
     default:
       return std::any_of(layer.branches.begin(), layer.branches.end(), [](const std::vector<NetworkLayer>& branch) {
@@ -342,7 +381,8 @@ std::int64_t widest_of(const std::vector<NetworkLayer>& layers) {
         layer.type == NetworkLayerType::kLstm ? 4 * layer.out.elements()
         : layer.type == NetworkLayerType::kAttention
             ? std::max(3 * layer.out.elements(), layer.heads * layer.in.positions() * layer.in.positions())
-            : 0;
+        : layer.type == NetworkLayerType::kInteraction ? layer.in.positions() * layer.in.positions()
+                                                       : 0;
     out = std::max({out, layer.in.elements(), layer.out.elements(), inner});
     for (const std::vector<NetworkLayer>& branch : layer.branches) {
       out = std::max(out, widest_of(branch));
@@ -359,6 +399,13 @@ std::int64_t NetworkSpec::widest() const {
     out = std::max(out, widest_of(unit.layers));
   }
   return out;
+}
+
+bool NetworkSpec::has_tables() const {
+  return std::any_of(units.begin(), units.end(), [](const NetworkUnit& unit) {
+    return std::any_of(unit.layers.begin(), unit.layers.end(),
+                       [](const NetworkLayer& layer) { return layer.type == NetworkLayerType::kTables; });
+  });
 }
 
 NetworkSpec read_network_spec(const JsonReader& json) {

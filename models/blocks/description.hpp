@@ -47,6 +47,9 @@ enum class AcrossRanks { kCut, kAlikeOverTokens, kAlikeOverWidth };
 // multi-token prediction; with BERT's pre-training alone, which the rank's share leaves out too.
 enum class CountedWith { kModel, kUntiedModel, kPrediction, kPretraining };
 
+// Who applies a weight's gradient: the optimizer after the backward pass, or the kernel that makes it, row by row.
+enum class Updated { kByOptimizer, kInBackward };
+
 // Matrices, or vectors, of one role.
 struct Weight {
   std::int64_t elements = 0;
@@ -59,6 +62,7 @@ struct Weight {
   AcrossRanks across = AcrossRanks::kCut;
   std::int64_t tensors = 1;
   CountedWith counted = CountedWith::kModel;
+  Updated updated = Updated::kByOptimizer;
   std::int64_t rows = 0;  // of matrices between hidden layers, all of one shape; 0: vectors, and matrices of the ends
 };
 

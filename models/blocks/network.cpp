@@ -145,6 +145,17 @@ Value recurred(Description& description, const NetworkLayer& layer, Value& input
   return written(description, "lstm_output", layer);
 }
 
+Value looked_up_in_tables(Description& description, const NetworkLayer& layer, Value& /*input*/) {
+  tables(description, layer);
+  return written(description, "tables_output", layer);
+}
+
+Value interacted(Description& description, const NetworkLayer& layer, Value& input) {
+  interaction(description, layer);
+  input.keep(description);
+  return written(description, "interaction_output", layer);
+}
+
 // Gradients of what several branches read are added up.
 void fork(Description& description, const NetworkLayer& layer) {
   const std::int64_t elements = layer.is_first ? 0 : batch_elements(description, layer.in);
@@ -234,7 +245,8 @@ constexpr std::array kDescribe = {Describe{convolved},       Describe{convolved}
                                   Describe{max_pool},        Describe{mean_pool},       Describe{global_pool},
                                   Describe{dropped_out},     Describe{flatten},         Describe{summed},
                                   Describe{concatenated},    Describe{scaled},          Describe{looked_up},
-                                  Describe{attended},        Describe{recurred}};
+                                  Describe{attended},        Describe{recurred},        Describe{looked_up_in_tables},
+                                  Describe{interacted}};
 
 // Whether one kernel does both: a batch norm, or the sum in its kernel, writes what the activation behind it would.
 bool is_folded(const Description& description, const NetworkLayer& layer, const NetworkLayer& before) {

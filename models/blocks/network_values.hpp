@@ -35,6 +35,9 @@ void batch_norm(Description& description, const NetworkLayer& layer);
 void embedding(Description& description, const NetworkLayer& layer);
 void self_attention(Description& description, const NetworkLayer& layer, Value& input);
 void lstm(Description& description, const NetworkLayer& layer);
+// Tables that ranks share out, and what becomes of their vectors: network_tables.cpp.
+void tables(Description& description, const NetworkLayer& layer);
+void interaction(Description& description, const NetworkLayer& layer);
 // One with its weights on `rows` vectors, whose input the caller keeps.
 void dense(Description& description, std::string_view name, std::int64_t in, std::int64_t out, std::int64_t rows,
            bool has_bias, bool needs_input_gradient);

@@ -48,7 +48,7 @@ ParameterShare share_of(const ModelSpec& model, const std::vector<Weight>& weigh
     if (weight.counted == CountedWith::kPretraining) {
       continue;
     }
-    const bool trains = !model.adapters || is_adapter(weight);
+    const bool trains = weight.updated == Updated::kByOptimizer && (!model.adapters || is_adapter(weight));
     (weight.owner == Owner::kShared ? share.shared : share.experts) += weight.elements;
     if (trains) {
       (weight.owner == Owner::kShared ? share.trainable_shared : share.trainable_experts) += weight.elements;

@@ -23,6 +23,7 @@ constexpr auto kDerivations = std::to_array<Derivation>({
     {"/gpu", "the GPU of the nodes in use"},
     {"/layout/dp", "what tp, pp and cp leave of the GPUs"},
     {"/layout/hsdp_shard", "the strategy: all ranks with the same parameters, or those of a node"},
+    {"/layout/ep", "dp: all replicas share out the tables of a network"},
     {"/layout/etp", "tp, as Megatron-LM has it"},
     {"/layout/vpp", "the chunks that the schedule has"},
     {"/layout/sequence_parallel", "tp 1: no rank shares a sequence"},

@@ -269,6 +269,9 @@ void read_how(Scenario& scenario, const JsonReader& json) {
     const std::int64_t model_parallel = scenario.layout.tp * scenario.layout.pp * scenario.layout.cp;
     scenario.layout.dp = std::max<std::int64_t>(1, scenario.gpus / model_parallel);
   }
+  if (scenario.model.network && scenario.model.network->has_tables() && !section(json, "layout").has("ep")) {
+    scenario.layout.ep = scenario.layout.dp;
+  }
   const JsonReader training = section(json, "training");
   scenario.notes = scenario.model.notes;
   scenario.notes.insert(scenario.notes.end(), scenario.gpu_notes.begin(), scenario.gpu_notes.end());

@@ -83,6 +83,9 @@ void check_experts(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const std::int64_t stage_ranks = layout.tp * layout.cp * layout.dp;
   if (!scenario.model.experts) {
+    if (scenario.model.network && scenario.model.network->has_tables()) {
+      return;
+    }
     if (layout.ep * layout.etp != 1) {
       place.fail(layout.ep != 1 ? "/layout/ep" : "/layout/etp", "the model has no experts to share out",
                  fmt::format("{}", layout.ep != 1 ? layout.ep : layout.etp), "1", "leave it out");
@@ -240,8 +243,13 @@ void check_network(const Place& place, const Scenario& scenario) {
     std::int64_t ranks;
   };
   const Parallelism& layout = scenario.layout;
+  const bool has_tables = scenario.model.network->has_tables();
+  if (has_tables && layout.ep != layout.dp) {
+    place.fail("/layout/ep", "all replicas share out the tables of a network", fmt::format("{}", layout.ep),
+               fmt::format("dp, {}", layout.dp), "leave ep out");
+  }
   for (const Cut& cut : {Cut{"/layout/tp", layout.tp}, Cut{"/layout/pp", layout.pp}, Cut{"/layout/cp", layout.cp},
-                         Cut{"/layout/ep", layout.ep}}) {
+                         Cut{"/layout/ep", has_tables ? 1 : layout.ep}}) {
     if (cut.ranks > 1) {
       place.fail(std::string(cut.pointer), "networks of layers are trained data-parallel: no rank has a part of them",
                  fmt::format("{}", cut.ranks), "1", "leave it out, and use data_parallel fsdp to cut the states");

@@ -144,14 +144,13 @@ Executed execute(const ModelSpec& model, const ShardShape& shape, const Operator
 }
 
 // Model FLOPs and what flash attention's backward computes again: half a forward. Pixels need no gradient, so the
-// projection of patches and a network's first convolution go without a third of their count.
+// projection of patches and a network's first layer go without a third of their count.
 double expected(const ModelSpec& model, const ShardShape& shape, const Executed& executed) {
   if (model.network) {
     const auto first = layer_forward(model, layer_kind(model, 0), shape, {});
-    const auto is_convolution = [](const Operator& op) { return std::holds_alternative<Convolution>(op.work); };
-    const auto found = std::find_if(first.begin(), first.end(), is_convolution);
-    return flops_per_token(model, 1).value * static_cast<double>(shape.micro_batch) -
-           std::get<Convolution>(found->work).flops().value;
+    const auto multiplies = [](const Operator& op) { return executed_flops({op}).value > 0.0; };
+    const auto found = std::find_if(first.begin(), first.end(), multiplies);
+    return flops_per_token(model, 1).value * static_cast<double>(shape.micro_batch) - executed_flops({*found}).value;
   }
   const auto tokens = static_cast<double>(shape.micro_batch * shape.seq_len);
   double flops = flops_per_token(model, shape.seq_len).value * tokens + 0.5 * executed.attention_forward;
