@@ -170,8 +170,9 @@ std::vector<CostGrowth> growth_between(const ScalingPoint& from, const ScalingPo
 
 std::vector<std::int64_t> default_ladder(const Scenario& job) {
   const Parallelism& layout = job.layout;
-  // Experts share out the ranks of a stage anew.
-  const std::int64_t fewest = layout.pp * std::lcm(layout.tp * layout.cp, layout.etp * layout.ep);
+  // Experts share out the ranks of a stage anew; all replicas share out the tables of a network, however many they are.
+  const std::int64_t expert_ranks = job.model.network ? 1 : layout.etp * layout.ep;
+  const std::int64_t fewest = layout.pp * std::lcm(layout.tp * layout.cp, expert_ranks);
   std::vector<std::int64_t> ladder;
   for (std::int64_t gpus = fewest; gpus < job.gpus; gpus *= 2) {
     ladder.push_back(gpus);
