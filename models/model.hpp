@@ -176,6 +176,6 @@ std::int64_t trainable_parameters(const ModelSpec& model);
 // encoder's, with its share of the decoder's work. Source: Megatron-LM num_floating_point_operations.
 // The operator lists execute more: unfused attention computes all s^2 scores, and flash attention's backward recomputes
 // them (3.5 instead of 3 times the forward).
-Flops flops_per_token(const ModelSpec& model, std::int64_t seq_len);
+Flops flops_per_token(const ModelSpec& model, std::int64_t seq_len, std::int64_t document_len = 0);
 
 }  // namespace trainyard

@@ -65,6 +65,9 @@ enum class TokenDispatcher { kAllToAll, kAllGather, kDeepEp };
 struct ShardShape {
   std::int64_t micro_batch = 1;
   std::int64_t seq_len = 0;  // whole sequences
+  // Tokens of the documents that are packed into a sequence: a token attends to its own document alone. Zero: a
+  // sequence is one. Fused attention computes no more than that; unfused attention computes all scores and masks them.
+  std::int64_t document_len = 0;
   std::int64_t tp = 1;
   SequenceParallel sequence_parallel = SequenceParallel::kOff;
   Precision precision = Precision::kBf16;  // of GEMM operands

@@ -259,9 +259,10 @@ void fused_attention(Description& description) {
 
 Attention flash_attention(const ShardContext& context, Direction direction) {
   const Shard& shard = context.shard();
-  const std::int64_t seq_len = context.shape().seq_len;
+  const ShardShape& shape = context.shape();
+  const std::int64_t seq_len = shape.document_len > 0 ? shape.document_len : shape.seq_len;
   const bool windowed = context.kind().span == AttentionSpan::kWindow && context.model().window < seq_len;
-  return {.batch = context.shape().micro_batch,
+  return {.batch = shape.micro_batch * (shape.seq_len / seq_len),
           .heads = shard.heads,
           .kv_heads = context.model().latent ? shard.heads : shard.kv_heads,
           .seq_q = seq_len,

@@ -185,8 +185,9 @@ std::int64_t trainable_parameters(const ModelSpec& model) {
   return model.adapters ? adapter_parameters(model) : parameters(model);
 }
 
-Flops flops_per_token(const ModelSpec& model, std::int64_t seq_len) {
-  const ShardShape shape = whole(seq_len);
+Flops flops_per_token(const ModelSpec& model, std::int64_t seq_len, std::int64_t document_len) {
+  ShardShape shape = whole(seq_len);
+  shape.document_len = document_len;
   Flops flops = head_description(model, shape, kAnyOptions).model_flops();
   for (const Description& description : embedding_descriptions(model, shape, kAnyOptions)) {
     flops += description.model_flops();

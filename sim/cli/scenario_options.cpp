@@ -39,6 +39,7 @@ constexpr auto kFlags = std::to_array<Flag>({
     {"--sequence-parallel", "layout.sequence_parallel", "true or false"},
     {"--order", "layout.order", "rank order, fastest first (default tp-cp-ep-dp-pp)"},
     {"--seq-len", "training.seq_len", "tokens per sequence"},
+    {"--document-len", "training.document_len", "tokens of the documents that are packed into a sequence"},
     {"--micro-batch", "training.micro_batch", "sequences per micro-batch"},
     {"--global-batch", "training.global_batch", "sequences per step"},
     {"--precision", "training.precision", "fp32, tf32, fp16, bf16, fp8, fp8_block, mxfp8, fp4, nvfp4"},

@@ -150,6 +150,7 @@ Layout make_layout(const Scenario& scenario) {
                               : assign_stages(scenario.model.layers, scenario.layout, scenario.placement()),
                 .shard = {.micro_batch = training.micro_batch,
                           .seq_len = training.seq_len,
+                          .document_len = training.document_len,
                           .tp = scenario.layout.tp,
                           .sequence_parallel = scenario.layout.sequence_parallel,
                           .precision = training.precision,

@@ -126,6 +126,20 @@ Precision read_param_dtype(const JsonReader& json, Precision precision) {
   return asked;
 }
 
+void check_documents(const JsonReader& json, const Scenario& scenario, const Training& training) {
+  const ModelSpec& model = scenario.model;
+  if (model.network || model.vision || model.encoder_layers > 0) {
+    json.fail("documents are packed into sequences of one stack of layers",
+              "a model that reads tokens, without an encoder");
+  }
+  if (training.seq_len % training.document_len != 0) {
+    json.fail("whole documents are packed into a sequence", fmt::format("a divisor of {} tokens", training.seq_len));
+  }
+  if (scenario.layout.cp > 1) {
+    json.fail("ranks that share a sequence exchange keys of all of it", "1 to seq_len tokens, with cp 1");
+  }
+}
+
 // Reads into the scenario's `training`, from its model, GPUs, framework and layout.
 Training read_training(const JsonReader& json, const Scenario& scenario, std::vector<std::string>& notes) {
   const ModelSpec& model = scenario.model;
@@ -144,13 +158,17 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
                     "distributed_debug", "param_dtype",
                     "attention",         "loss_kernel",
                     "image_layout",      "collective_algorithm",
-                    "strategy"});
+                    "strategy",          "document_len"});
   Training training;
   const auto count = [&](std::string_view key, std::int64_t otherwise, std::int64_t most) {
     const auto found = json.find(key);
     return found ? found->integer(1, most) : otherwise;
   };
   training.seq_len = choose_seq_len(json, model, notes);
+  if (const auto found = json.find("document_len")) {
+    training.document_len = found->integer(1, training.seq_len);
+    check_documents(*found, scenario, training);
+  }
   training.micro_batch = count("micro_batch", 1, kMostBatch);
   training.global_batch =
       count("global_batch", training.micro_batch * std::max<std::int64_t>(1, layout.dp), kMostBatch);

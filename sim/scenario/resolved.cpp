@@ -52,6 +52,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   for (const RecomputeModule module : training.recompute_modules) {
     out["training"]["recompute_modules"].push_back(kRecomputeModuleNames.name_of(module));
   }
+  if (training.document_len > 0) {
+    out["training"]["document_len"] = training.document_len;
+  }
   if (training.strategy) {
     out["training"]["strategy"] = update_strategy_json(*training.strategy);
   }

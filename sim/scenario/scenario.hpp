@@ -86,6 +86,7 @@ inline constexpr NameTable<DistributedDebug, 2> kDistributedDebugNames{
 
 struct Training {
   std::int64_t seq_len = 0;
+  std::int64_t document_len = 0;  // of the documents packed into a sequence; 0: a sequence is one
   std::int64_t micro_batch = 1;   // sequences per model replica per micro-batch
   std::int64_t global_batch = 1;  // sequences per step over all replicas
   Precision precision = Precision::kBf16;
