@@ -30,6 +30,16 @@ std::int64_t tied_embedding_parameters(const Scenario& scenario) {
   return padded_vocab(scenario) / scenario.layout.tp * scenario.model.hidden;
 }
 
+std::int64_t boundary_elements(const ModelSpec& model, const ShardShape& shard, const Chunk& next) {
+  if (model.network) {
+    const std::vector<NetworkUnit>& units = model.network->units;
+    const Extent& extent =
+        next.first_layer == 0 ? model.network->input : units[static_cast<std::size_t>(next.first_layer - 1)].out();
+    return shard.micro_batch * extent.elements();
+  }
+  return shard.micro_batch * shard.local_seq_len() * model.hidden;
+}
+
 std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage& stage, const ShardShape& shard) {
   const ModelSpec& model = scenario.model;
   std::vector<ParameterUnit> units;

@@ -47,6 +47,10 @@ Layout make_layout(const Scenario& scenario);
 // counted as they are stored. A tied output matrix counts on the last stage too when that is not the first.
 std::vector<ParameterUnit> parameter_units(const Scenario& scenario, const Stage& stage, const ShardShape& shard);
 
+// Elements that cross from one stage to the next in one micro-batch, where `next` is the chunk behind the boundary:
+// hidden states, or what the last unit of a network before it wrote.
+std::int64_t boundary_elements(const ModelSpec& model, const ShardShape& shard, const Chunk& next);
+
 // Parameters that stage 0 and the last stage hold twice because input and output embedding are tied: one rank's share.
 std::int64_t tied_embedding_parameters(const Scenario& scenario);
 

@@ -30,7 +30,8 @@ std::vector<Stage> assign_stages(std::int64_t layers, const Parallelism& layout,
                                  Placement placement = Placement::kLooped);
 
 // Stages split where the running sum of the modules' costs reaches equal shares of the whole: a layer costs its
-// matrices' parameters (as if queries were not grouped), the head vocabulary x hidden, everything else nothing. The
+// matrices' parameters (as if queries were not grouped), a unit of a network its parameters, the head vocabulary x
+// hidden, everything else nothing. The
 // module that reaches a share is the last of its stage; the head is the last stage's, which may hold no layer. Source:
 // nanotron, models/base.py (build_model) and models/llama.py (get_block_compute_costs). There a share has to be
 // exceeded, and the head goes where its cost falls: where these differ (a head of exactly four layers, pp 2; a last

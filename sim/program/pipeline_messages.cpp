@@ -26,11 +26,13 @@ PipelineMessages::PipelineMessages(const Scenario& scenario, const Layout& layou
       communicators_(communicators),
       builder_(builder) {}
 
-// Bytes of one micro-batch's hidden states.
-Bytes PipelineMessages::hidden_states() const {
+// Bytes of one micro-batch at a boundary, whole.
+Bytes PipelineMessages::whole(const Message& message) const {
+  const auto stage = static_cast<std::size_t>(stage_of(shape_, message.model_chunk));
+  const auto chunk = static_cast<std::size_t>(chunk_of(shape_, message.model_chunk));
   const ShardShape& shard = layout_.shard;
   return shard.activation_element *
-         static_cast<double>(shard.micro_batch * shard.local_seq_len() * scenario_.model.hidden);
+         static_cast<double>(boundary_elements(scenario_.model, shard, layout_.stages[stage].chunks[chunk]));
 }
 
 bool PipelineMessages::gathers_after_receive() const {
@@ -39,9 +41,9 @@ bool PipelineMessages::gathers_after_receive() const {
 }
 
 // What each tensor-parallel rank sends: its slice, or everything.
-Bytes PipelineMessages::size() const {
+Bytes PipelineMessages::size(const Message& message) const {
   const bool slices = layout_.shard.sequence_parallel == SequenceParallel::kOn || gathers_after_receive();
-  return hidden_states() / (slices ? static_cast<double>(scenario_.layout.tp) : 1.0);
+  return whole(message) / (slices ? static_cast<double>(scenario_.layout.tp) : 1.0);
 }
 
 StreamName PipelineMessages::stream_of(const Message& message) const {
@@ -53,9 +55,9 @@ StreamName PipelineMessages::stream_of(const Message& message) const {
   return downwards ? StreamName::kReceivePrevious : StreamName::kReceiveNext;
 }
 
-void PipelineMessages::gather_received() {
+void PipelineMessages::gather_received(const Message& message) {
   const CommunicationId gather =
-      communicators_.collective(ParallelGroup::kTensor, CollectiveOp::kAllGather, hidden_states());
+      communicators_.collective(ParallelGroup::kTensor, CollectiveOp::kAllGather, whole(message));
   builder_.communicate(Category::kPipeline, StreamName::kTensor, "gather received", communicators_.issue_time(gather),
                        {&gather, 1});
 }
@@ -76,7 +78,7 @@ void PipelineMessages::exchange_announced(const Action& action) {
       builder_.communicate(Category::kPipeline, StreamName::kPipeline, "p2p announcement", host, {&announcement, 1});
       builder_.host_wait("wait for announcement");
     }
-    const CommunicationId tensor = communicators_.message(message, size());
+    const CommunicationId tensor = communicators_.message(message, size(message));
     builder_.communicate(Category::kPipeline, StreamName::kPipeline, "p2p " + message_name(message), host,
                          {&tensor, 1});
   }
@@ -89,11 +91,9 @@ void PipelineMessages::exchange(const Action& action) {
     return;
   }
   std::vector<CommunicationId> messages;
-  std::int32_t received = 0;
   std::string name = "p2p";
   for (const Message& message : action.messages) {
-    received += message.way == MessageWay::kReceive ? 1 : 0;
-    messages.push_back(communicators_.message(message, size()));
+    messages.push_back(communicators_.message(message, size(message)));
     name += " " + message_name(message);
   }
   const Seconds host = scenario_.framework.host.collective * static_cast<double>(action.messages.size());
@@ -101,8 +101,10 @@ void PipelineMessages::exchange(const Action& action) {
   if (scenario_.framework.exchange == PipelineExchange::kBatchedSync) {
     builder_.host_wait("wait for p2p");
   }
-  for (std::int32_t i = 0; gathers_after_receive() && i < received; ++i) {
-    gather_received();
+  for (const Message& message : action.messages) {
+    if (message.way == MessageWay::kReceive && gathers_after_receive()) {
+      gather_received(message);
+    }
   }
 }
 
@@ -110,7 +112,7 @@ void PipelineMessages::post(const Message& message) {
   builder_.set_label({.micro_batch = message.micro_batch, .chunk = -1});
   const OperationId operation =
       builder_.communicate_async(Category::kPipeline, stream_of(message), "p2p " + message_name(message),
-                                 scenario_.framework.host.collective, communicators_.message(message, size()));
+                                 scenario_.framework.host.collective, communicators_.message(message, size(message)));
   if (message.way == MessageWay::kReceive) {
     posted_.emplace(message, operation);
   }
@@ -126,10 +128,10 @@ void PipelineMessages::await_input(const StagePass& pass) {
     return;
   }
   builder_.join(found->second);
-  posted_.erase(found);
   if (gathers_after_receive()) {
-    gather_received();
+    gather_received(found->first);
   }
+  posted_.erase(found);
 }
 
 }  // namespace trainyard

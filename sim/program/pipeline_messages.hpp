@@ -25,10 +25,10 @@ class PipelineMessages {
  private:
   void exchange_announced(const Action& action);
   bool gathers_after_receive() const;
-  Bytes hidden_states() const;
-  Bytes size() const;
+  Bytes whole(const Message& message) const;
+  Bytes size(const Message& message) const;
   StreamName stream_of(const Message& message) const;
-  void gather_received();
+  void gather_received(const Message& message);
 
   const Scenario& scenario_;
   const Layout& layout_;

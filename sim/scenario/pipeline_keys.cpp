@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/base/files.hpp"
+#include "sim/scenario/device_map.hpp"
 #include "sim/scenario/place.hpp"
 #include "sim/schedules/schedule_table.hpp"
 
@@ -95,7 +96,8 @@ void check_cut_by_cost(const Place& place, const Scenario& scenario) {
   const Parallelism& layout = scenario.layout;
   const bool counted_out = !layout.layers_per_stage.empty();
   if (counted_out || layout.embedding != EndPlacement::kWithLayers || layout.loss != EndPlacement::kWithLayers) {
-    place.fail(counted_out                                     ? "/layout/layers_per_stage"
+    place.fail(layout.device_map == Presence::kPresent         ? "/layout/device_map"
+               : counted_out                                   ? "/layout/layers_per_stage"
                : layout.embedding != EndPlacement::kWithLayers ? "/layout/embedding"
                                                                : "/layout/loss",
                fmt::format("{} cuts its stages by what the layers cost", scenario.framework.name),
@@ -137,8 +139,9 @@ void check_layers(const Place& place, const Scenario& scenario) {
                  fmt::format("{} layers on {}", layers, virtual_stages), "leave it out to spread them evenly");
     }
     if (layout.embedding != EndPlacement::kWithLayers || layout.loss != EndPlacement::kWithLayers) {
-      place.fail("/layout/layers_per_stage", "layers are counted out already",
-                 "layers_per_stage with embedding or loss", "either of them",
+      const std::string_view key = layout.device_map == Presence::kPresent ? "device_map" : "layers_per_stage";
+      place.fail(fmt::format("/layout/{}", key), "layers are counted out already",
+                 fmt::format("{} with embedding or loss", key), "either of them",
                  "write 0 where the embedding or the loss stands alone");
     }
     return;
@@ -224,7 +227,8 @@ void read_schedule(const JsonReader& training_json, const Parallelism& layout, T
   }
   const auto found = training_json.find("schedule");
   if (!found) {
-    training.schedule = default_schedule(layout.vpp);
+    training.schedule =
+        layout.device_map == Presence::kPresent ? ScheduleName::kLayerSplit : default_schedule(layout.vpp);
   } else if (const std::string text = found->text(); text.find_first_of("./") != std::string::npos) {
     training.schedule = ScheduleName::kTable;
     training.schedule_table = parse_schedule_table(read_file(text), text);
@@ -247,6 +251,7 @@ std::string schedule_text(const Training& training) {
 
 void check_pipeline(const Scenario& scenario, const std::string& file) {
   const Place place{file};
+  check_device_map(scenario, file);
   check_chunks(place, scenario);
   check_micro_batches(place, scenario);
   check_layers(place, scenario);
@@ -255,7 +260,8 @@ void check_pipeline(const Scenario& scenario, const std::string& file) {
 void echo_pipeline(const Scenario& scenario, Json& document) {
   const Parallelism& layout = scenario.layout;
   if (!layout.layers_per_stage.empty()) {
-    document["layout"]["layers_per_stage"] = layout.layers_per_stage;
+    const char* const key = layout.device_map == Presence::kPresent ? "device_map" : "layers_per_stage";
+    document["layout"][key] = layout.layers_per_stage;
   }
   document["layout"]["embedding"] = kEndPlacementNames.name_of(layout.embedding);
   document["layout"]["loss"] = kEndPlacementNames.name_of(layout.loss);

@@ -8,6 +8,7 @@
 #include "models/load_model.hpp"
 #include "sim/base/files.hpp"
 #include "sim/scenario/cluster_choice.hpp"
+#include "sim/scenario/device_map.hpp"
 #include "sim/scenario/idle_keys.hpp"
 #include "sim/scenario/mixed_gpus.hpp"
 #include "sim/scenario/offload_checks.hpp"
@@ -50,7 +51,8 @@ std::int64_t degree(const JsonReader& json, std::string_view key) {
 
 Parallelism read_layout(const JsonReader& json, const ModelSpec& model, const FrameworkProfile& framework) {
   json.expect_keys({"tp", "pp", "vpp", "cp", "cp_type", "cp_inner", "ep", "etp", "dp", "hsdp_shard",
-                    "sequence_parallel", "tp_overlap", "ep_overlap", "order", "layers_per_stage", "embedding", "loss"});
+                    "sequence_parallel", "tp_overlap", "ep_overlap", "order", "layers_per_stage", "device_map",
+                    "embedding", "loss"});
   Parallelism layout;
   layout.tp = degree(json, "tp");
   layout.pp = degree(json, "pp");
@@ -283,6 +285,7 @@ ImageLayout settled(ImageLayout layout, Precision precision) {
 // The layout and the recipe of the document, not yet checked against one another.
 void read_how(Scenario& scenario, const JsonReader& json) {
   scenario.layout = read_layout(section(json, "layout"), scenario.model, scenario.framework);
+  read_device_map(section(json, "layout"), scenario.model, scenario.gpus, scenario.layout);
   if (scenario.layout.dp == 0) {
     const std::int64_t model_parallel = scenario.layout.tp * scenario.layout.pp * scenario.layout.cp;
     scenario.layout.dp = std::max<std::int64_t>(1, scenario.gpus / model_parallel);
@@ -297,6 +300,7 @@ void read_how(Scenario& scenario, const JsonReader& json) {
   if (const auto found = training.find("p2p")) {
     scenario.framework.exchange = found->choice(kExchangeNames);
   }
+  settle_copies(training, scenario);
   OperatorOptions& operators = scenario.framework.operators;
   operators.attention = choice_or(training, "attention", kAttentionNames, operators.attention);
   operators.cross_entropy = choice_or(training, "loss_kernel", kLossKernelNames, operators.cross_entropy);

@@ -66,6 +66,7 @@ struct Parallelism {
   ExpertOverlap ep_overlap = ExpertOverlap::kOff;
   std::string order = "tp-cp-ep-dp-pp";        // fastest-varying first, as in Megatron
   std::vector<std::int64_t> layers_per_stage;  // of every virtual stage, along the model; empty: spread evenly
+  Presence device_map = Presence::kAbsent;     // the stages are devices of one process
   EndPlacement embedding = EndPlacement::kWithLayers;
   EndPlacement loss = EndPlacement::kWithLayers;
 

@@ -236,7 +236,7 @@ bool passes_take_turns(const Scenario& scenario) {
   return takes_turns(pass_orders(scenario.training.schedule, shape).front());
 }
 
-// A network's layers are whole on every rank, which reads samples of its own.
+// A network is cut into stages of whole units; every replica reads samples of its own.
 void check_network(const Place& place, const Scenario& scenario) {
   struct Cut {
     std::string_view pointer;
@@ -244,15 +244,21 @@ void check_network(const Place& place, const Scenario& scenario) {
   };
   const Parallelism& layout = scenario.layout;
   const bool has_tables = scenario.model.network->has_tables();
+  if (has_tables && layout.pp > 1) {
+    place.fail("/layout/pp", "all ranks share out the tables of a network", fmt::format("{}", layout.pp), "1",
+               "leave it out");
+  }
   if (has_tables && layout.ep != layout.dp) {
     place.fail("/layout/ep", "all replicas share out the tables of a network", fmt::format("{}", layout.ep),
                fmt::format("dp, {}", layout.dp), "leave ep out");
   }
-  for (const Cut& cut : {Cut{"/layout/tp", layout.tp}, Cut{"/layout/pp", layout.pp}, Cut{"/layout/cp", layout.cp},
+  for (const Cut& cut : {Cut{"/layout/tp", layout.tp}, Cut{"/layout/cp", layout.cp},
                          Cut{"/layout/ep", has_tables ? 1 : layout.ep}}) {
     if (cut.ranks > 1) {
-      place.fail(std::string(cut.pointer), "networks of layers are trained data-parallel: no rank has a part of them",
-                 fmt::format("{}", cut.ranks), "1", "leave it out, and use data_parallel fsdp to cut the states");
+      place.fail(std::string(cut.pointer),
+                 "networks of layers are cut between their units alone: no rank has a part of a layer",
+                 fmt::format("{}", cut.ranks), "1",
+                 "leave it out; use pp to share out the units, or data_parallel fsdp to cut the states");
     }
   }
   if (scenario.training.seq_len != 1) {

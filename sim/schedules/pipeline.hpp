@@ -22,9 +22,10 @@ enum class ScheduleName {
   kVMin,
   kDualPipe,
   kDualPipeV,
+  kLayerSplit,
   kTable  // the user's own, read from a text table
 };
-inline constexpr NameTable<ScheduleName, 12> kScheduleNames{{{{"gpipe", ScheduleName::kGpipe},
+inline constexpr NameTable<ScheduleName, 13> kScheduleNames{{{{"gpipe", ScheduleName::kGpipe},
                                                               {"1f1b", ScheduleName::kOneFOneB},
                                                               {"interleaved", ScheduleName::kInterleaved},
                                                               {"breadth-first", ScheduleName::kBreadthFirst},
@@ -35,7 +36,8 @@ inline constexpr NameTable<ScheduleName, 12> kScheduleNames{{{{"gpipe", Schedule
                                                               {"v-half", ScheduleName::kVHalf},
                                                               {"v-min", ScheduleName::kVMin},
                                                               {"dualpipe", ScheduleName::kDualPipe},
-                                                              {"dualpipe-v", ScheduleName::kDualPipeV}}}};
+                                                              {"dualpipe-v", ScheduleName::kDualPipeV},
+                                                              {"layer-split", ScheduleName::kLayerSplit}}}};
 
 // Where model chunks stand. With p stages, chunk c of stage s is
 enum class Placement {

@@ -61,6 +61,9 @@ constexpr std::array<Row, kScheduleNames.rows.size()> kSchedules = {{
       "DualPipe cut in half: two chunks per stage in a V instead of two replicas (DeepSeek DualPipe)",
       JoinedPasses::kEverywhere, SteadyState::kRepeats, Grouping::kNone, 2},
      dualpipe_v},
+    {{ScheduleName::kLayerSplit, Placement::kLooped, 1, 1,
+      "one micro-batch at a time, forward and backward through all stages, as .to(device) in a module (device_map)"},
+     layer_split, layer_split_exchanges},
 }};
 static_assert(kSchedules.back().traits.name == kScheduleNames.rows.back().second);
 // clang-format on

@@ -17,9 +17,9 @@ const ScheduleTraits& schedule_traits(ScheduleName name);
 // whole) once through every chunk that it visits.
 std::vector<PassOrder> pass_orders(ScheduleName name, const ScheduleShape& shape);
 
-// The same with the exchanges between the passes. GPipe, 1F1B and the interleaved schedule exchange in batches as
-// Megatron does unless p2p overlaps; all others post their messages one by one. What one stage sends its neighbour
-// receives in the same order.
+// The same with the exchanges between the passes. GPipe, 1F1B, the interleaved schedule and the layer split exchange in
+// batches as Megatron does unless p2p overlaps; all others post their messages one by one. What one stage sends its
+// neighbour receives in the same order.
 std::vector<StageActionList> schedule_actions(ScheduleName name, const ScheduleShape& shape, PipelineExchange exchange);
 
 // Passes of one stage that hold activations at its fullest moment.
@@ -43,10 +43,13 @@ std::vector<PassOrder> v_half(const ScheduleShape& shape);
 std::vector<PassOrder> v_min(const ScheduleShape& shape);
 std::vector<PassOrder> dualpipe(const ScheduleShape& shape);
 std::vector<PassOrder> dualpipe_v(const ScheduleShape& shape);
+std::vector<PassOrder> layer_split(const ScheduleShape& shape);
 
 // Megatron's batched exchanges.
 StageActionList gpipe_exchanges(const ScheduleShape& shape, std::int32_t stage);
 StageActionList one_f_one_b_exchanges(const ScheduleShape& shape, std::int32_t stage);
 StageActionList interleaved_exchanges(const ScheduleShape& shape, std::int32_t stage);
+// In batches as well: what a stage has done is handed over before anything else begins.
+StageActionList layer_split_exchanges(const ScheduleShape& shape, std::int32_t stage);
 
 }  // namespace trainyard

@@ -76,6 +76,12 @@ class LayoutCandidates {
     if (const auto& table = training_.schedule_table; table && !job_.states("layout.pp")) {
       return {static_cast<std::int64_t>(table->rows.size())};
     }
+    if (layout_.device_map == Presence::kPresent) {
+      return {layout_.pp};
+    }
+    if (job_.stated().model.network && !job_.states("layout.pp")) {
+      return {1};  // whole on every rank
+    }
     constexpr std::int64_t kEnds = 2;  // embedding and loss may stand in for layers
     return of("layout.pp", layout_.pp,
               divisors(std::max<std::int64_t>(1, gpus() / (choice.tp * choice.cp)), layers() + kEnds));
