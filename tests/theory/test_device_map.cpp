@@ -1,0 +1,90 @@
+// A module over several devices, and networks of layers in stages: what they share with one device, and what they cost.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "sim/layout/layout.hpp"
+#include "tests/theory/whole_jobs.hpp"
+
+using namespace trainyard;
+using namespace trainyard::checks;
+
+namespace test_device_map {
+
+namespace {
+
+const char* const kTransformer = R"({"model": "gpt2", "cluster": "dgx-a100", "gpus": 1, "framework": "ddp",
+                                     "training": {"global_batch": 4, "micro_batch": 2}})";
+const char* const kNetwork = R"({"model": "resnet-50", "cluster": "dgx-a100", "gpus": 1, "framework": "ddp",
+                                 "training": {"global_batch": 128, "micro_batch": 64}})";
+// A sample at a time: kernels are shorter than their launches.
+const char* const kHostBound = R"({"model": "resnet-50", "cluster": "dgx-a100", "gpus": 1, "framework": "ddp",
+                                   "training": {"global_batch": 2, "micro_batch": 1}})";
+
+}  // namespace
+
+TEST_CASE("a map of one device changes nothing, to the bit") {
+  const std::vector<Json> timelines =
+      timelines_of_jobs({job(kTransformer), job(kTransformer, {"layout.device_map=[12]"}), job(kNetwork),
+                         job(kNetwork, {"layout.device_map=[18]"})});
+  CHECK(timelines[0] == timelines[1]);
+  CHECK(timelines[2] == timelines[3]);
+}
+
+TEST_CASE(
+    "over two devices one works at a time: the passes take no less than on one, whether GPU or host sets the pace") {
+  // Plain SGD keeps the update short: it is the only part that both devices do at once.
+  const std::string sgd = "training.optimizer=plain-sgd";
+  for (const char* text : {kTransformer, kNetwork, kHostBound}) {
+    CAPTURE(text);
+    const std::string map = std::string(text) == kTransformer ? "layout.device_map=[6,6]" : "layout.device_map=[8,10]";
+    const double one = predict_step(job(text, {sgd, "network=analytic"})).value;
+    const double two = predict_step(job(text, {sgd, "network=analytic", "gpus=2", map})).value;
+    CHECK(two >= one);
+    CHECK(two <= 1.5 * one);
+  }
+}
+
+TEST_CASE("engines agree on a device map and on stages of a network, and folding replicas is exact") {
+  std::vector<Scenario> scenarios;
+  for (const char* layout : {"layout.device_map=[8,10]", "layout.pp=2"}) {
+    for (const char* way : {"network=flow", "network=analytic", "network=simgrid", "fold=false"}) {
+      scenarios.push_back(job(kNetwork, {"gpus=4", "training.global_batch=256", layout, way}));
+    }
+  }
+  const std::vector<Json> timelines = timelines_of_jobs(scenarios);
+  for (std::size_t first = 0; first < timelines.size(); first += 4) {
+    CAPTURE(first);
+    const double flow = timelines[first]["step"].get<double>();
+    CHECK(std::abs(timelines[first + 1]["step"].get<double>() / flow - 1.0) <= 0.02);
+    CHECK(std::abs(timelines[first + 2]["step"].get<double>() / flow - 1.0) <= 1e-6);
+    CHECK(std::abs(timelines[first + 3]["step"].get<double>() / flow - 1.0) <= 1e-9);
+  }
+}
+
+TEST_CASE("stages of a network hold all of it, and send what the unit before them writes") {
+  const Scenario scenario = job(kNetwork, {"gpus=2", "layout.device_map=[8,10]"});
+  const Layout layout = make_layout(scenario);
+  CHECK(std::accumulate(layout.stage_parameters.begin(), layout.stage_parameters.end(), std::int64_t{0}) ==
+        parameters(scenario.model));
+  // ResNet-50's second stage of blocks writes 512 channels of 28 x 28.
+  CHECK(boundary_elements(scenario.model, layout.shard, layout.stages[1].chunks[0]) == 64 * 512 * 28 * 28);
+  for (const char* schedule : {"gpipe", "1f1b", "zb-h1", "zb-v", "dualpipe-v", "interleaved"}) {
+    CAPTURE(schedule);
+    std::vector<std::string> changes = {"gpus=2", "layout.pp=2", "training.micro_batch=8", "network=analytic",
+                                        std::string("training.schedule=") + schedule};
+    if (std::string(schedule) == "interleaved") {
+      changes.emplace_back("layout.vpp=2");
+    }
+    const Scenario piped = job(kNetwork, changes);
+    std::int64_t sum = 0;
+    for (const std::int64_t held : make_layout(piped).stage_parameters) {
+      sum += held;
+    }
+    CHECK(sum == parameters(piped.model));
+    CHECK(predict_step(piped).value > 0.0);
+  }
+}
+
+}  // namespace test_device_map
