@@ -145,6 +145,9 @@ void read_device_map(const JsonReader& layout_json, const ModelSpec& model, std:
   if (!map) {
     return;
   }
+  if (!map->value().is_object() && !map->value().is_array()) {
+    map->fail("expected layers of each device, or devices by layer", "[...], {...}");
+  }
   const std::vector<std::int64_t> counts =
       map->value().is_object() ? read_names(*map, model) : read_counts(*map, model);
   const auto devices = static_cast<std::int64_t>(counts.size());

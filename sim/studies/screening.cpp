@@ -107,10 +107,11 @@ const Screen::PassTimes& Screen::passes(const Scenario& scenario, const LayoutCh
   for (const KernelCosts* kernels : kernels_.by_kind()) {
     raise_times(times, scenario, shard, *kernels);
   }
-  const std::int64_t tokens = shard.micro_batch * shard.local_seq_len();
+  // Of a network what crosses its middle stands for every boundary.
+  const std::int64_t elements = boundary_elements(scenario.model, shard, {.first_layer = scenario.model.layers / 2});
   const bool sliced = scenario.layout.sequence_parallel == SequenceParallel::kOn;
-  times.message = shard.activation_element *
-                  (static_cast<double>(tokens * scenario.model.hidden) / static_cast<double>(sliced ? choice.tp : 1));
+  times.message =
+      shard.activation_element * (static_cast<double>(elements) / static_cast<double>(sliced ? choice.tp : 1));
   return times;
 }
 

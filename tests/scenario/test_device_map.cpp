@@ -67,6 +67,13 @@ TEST_CASE("a map that gives a layer no device or two is refused, with the layer"
   CHECK(fault_of(mapped(R"({"stem": 0})", {}, "resnet-50")).problem.find("(stage 1 first)") != std::string::npos);
 }
 
+TEST_CASE("a map is a list or an object, of layers that there are") {
+  CHECK(fault_of(mapped("3")).pointer == "/layout/device_map");
+  CHECK(fault_of(mapped(R"({"0-11": -1})")).pointer == "/layout/device_map/0-11");
+  CHECK(fault_of(mapped(R"({"4-2": 0})")).pointer == "/layout/device_map/4-2");
+  CHECK(fault_of(mapped(R"({"0-11": 0, "embedding": 0})", {}, "resnet-50")).pointer == "/layout/device_map/embedding");
+}
+
 TEST_CASE("devices have layers, in their order, and a GPU each") {
   CHECK(fault_of(mapped(R"({"0-4": 1, "5-11": 0})")).problem.find("devices follow the layers") != std::string::npos);
   CHECK(fault_of(mapped(R"({"0-4": 0, "5-11": 2})")).problem.find("device 1 has no layers") != std::string::npos);

@@ -103,7 +103,9 @@ class Accepted {
       keys_.emplace_back(pointer, text->allowed == "{...}" ? "an object"
                                   : names_objects          ? text->allowed
                                                            : text->allowed + ", or an object");
-      ask_object(pointer, document);
+      if (pointer != "/layout/device_map") {  // whose keys are layers
+        ask_object(pointer, document);
+      }
     } else if (const auto list = refusal(with(document, pointer, Json::array({Json{{"?", 1}}})));
                list && list->pointer == pointer + "/0/?") {
       keys_.emplace_back(pointer, "a list of objects");
