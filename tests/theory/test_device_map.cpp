@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "sim/layout/layout.hpp"
+#include "sim/memory/memory_estimate.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;
@@ -84,6 +85,30 @@ TEST_CASE("stages of a network hold all of it, and send what the unit before the
     }
     CHECK(sum == parameters(piped.model));
     CHECK(predict_step(piped).value > 0.0);
+  }
+}
+
+TEST_CASE("devices of a map hold together what one device holds") {
+  for (const char* text : {kTransformer, kNetwork}) {
+    CAPTURE(text);
+    // GPT-2's output matrix is the embedding's, and both ends hold it where they lie on two devices.
+    const bool is_tied = std::string(text) == kTransformer;
+    const std::string map = is_tied ? "layout.device_map=[6,6]" : "layout.device_map=[8,10]";
+    const Scenario one = job(text);
+    const Scenario two = job(text, {"gpus=2", map});
+    const MemoryEstimate whole = estimate_memory(one, make_layout(one));
+    const MemoryEstimate parts = estimate_memory(two, make_layout(two));
+    REQUIRE(parts.stages.size() == 2);
+    const auto sum = [&](MemoryUse use) { return (parts.stages[0].uses[use] + parts.stages[1].uses[use]).value; };
+    const auto held = [&](MemoryUse use) { return whole.stages[0].uses[use].value; };
+    CHECK(std::abs(sum(MemoryUse::kActivations) / held(MemoryUse::kActivations) - 1.0) <= 1e-9);
+    for (const MemoryUse use : {MemoryUse::kParameters, MemoryUse::kGradients, MemoryUse::kOptimizer}) {
+      const double ratio = sum(use) / held(use);
+      const double twice = is_tied ? static_cast<double>(tied_embedding_parameters(two)) /
+                                         static_cast<double>(make_layout(one).stage_parameters[0])
+                                   : 0.0;
+      CHECK(std::abs(ratio - 1.0 - twice) <= 1e-9);
+    }
   }
 }
 
