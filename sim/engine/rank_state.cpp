@@ -59,7 +59,9 @@ bool RankState::host_may_go_on() const {
   if (wait.waits > 0) {
     return awaited_by(wait).stream == StreamState::kNobody;
   }
-  const auto is_over = [this](std::size_t s) { return at_end(s) || next(s) >= clock_.issued(); };
+  const auto is_over = [this](std::size_t s) {
+    return !is_awaited_with_device(static_cast<StreamName>(s)) || at_end(s) || next(s) >= clock_.issued();
+  };
   return std::all_of(class_streams_->used.begin(), class_streams_->used.end(), is_over);
 }
 

@@ -134,9 +134,7 @@ std::optional<Report> extend_report(const ShortReports& reports, const Scenario&
   out.memory = std::move(*memory);
   out.step = extend_time(shorter.step, longer.step);
   set_rates(out, scenario, layout);
-  for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,
-                                   &Breakdown::exposed_dp, &Breakdown::exposed_cp, &Breakdown::exposed_ep,
-                                   &Breakdown::bubble, &Breakdown::host, &Breakdown::optimizer, &Breakdown::other}) {
+  for (Seconds Breakdown::*part : kBreakdownParts) {
     out.breakdown.*part = extend_time(shorter.breakdown.*part, longer.breakdown.*part);
   }
   std::map<std::pair<std::string, std::string>, const CriticalPart*> parts;

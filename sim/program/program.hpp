@@ -19,16 +19,17 @@
 namespace trainyard {
 
 // What an operation is for; the breakdown of the step is by category.
-enum class Category { kCompute, kTensor, kPipeline, kData, kContext, kExpert, kOptimizer, kHost, kOffload };
-inline constexpr NameTable<Category, 9> kCategoryNames{{{{"compute", Category::kCompute},
-                                                         {"tp", Category::kTensor},
-                                                         {"pp", Category::kPipeline},
-                                                         {"dp", Category::kData},
-                                                         {"cp", Category::kContext},
-                                                         {"ep", Category::kExpert},
-                                                         {"optimizer", Category::kOptimizer},
-                                                         {"host", Category::kHost},
-                                                         {"offload", Category::kOffload}}}};
+enum class Category { kCompute, kTensor, kPipeline, kData, kContext, kExpert, kOptimizer, kHost, kOffload, kInput };
+inline constexpr NameTable<Category, 10> kCategoryNames{{{{"compute", Category::kCompute},
+                                                          {"tp", Category::kTensor},
+                                                          {"pp", Category::kPipeline},
+                                                          {"dp", Category::kData},
+                                                          {"cp", Category::kContext},
+                                                          {"ep", Category::kExpert},
+                                                          {"optimizer", Category::kOptimizer},
+                                                          {"host", Category::kHost},
+                                                          {"offload", Category::kOffload},
+                                                          {"input", Category::kInput}}}};
 
 // Streams of a rank. Each communicator has its own, as in NCCL under PyTorch.
 // Pipeline messages that are posted one by one have a stream for each neighbour and way.
@@ -45,11 +46,12 @@ enum class StreamName {
   kReceivePrevious,
   kSendPrevious,
   kReceiveNext,
-  kToHost,     // the copy engine that empties the device
-  kFromHost,   // and the one that fills it
-  kHostUpdate  // the optimizer that runs on the host's processors
+  kToHost,      // the copy engine that empties the device
+  kFromHost,    // and the one that fills it
+  kHostUpdate,  // the optimizer that runs on the host's processors
+  kInput        // and those that make samples
 };
-inline constexpr std::size_t kStreams = 15;
+inline constexpr std::size_t kStreams = 16;
 inline constexpr NameTable<StreamName, kStreams> kStreamNames{{{{"compute", StreamName::kCompute},
                                                                 {"tp", StreamName::kTensor},
                                                                 {"pp", StreamName::kPipeline},
@@ -64,7 +66,17 @@ inline constexpr NameTable<StreamName, kStreams> kStreamNames{{{{"compute", Stre
                                                                 {"pp receive next", StreamName::kReceiveNext},
                                                                 {"copy to host", StreamName::kToHost},
                                                                 {"copy from host", StreamName::kFromHost},
-                                                                {"host update", StreamName::kHostUpdate}}}};
+                                                                {"host update", StreamName::kHostUpdate},
+                                                                {"input", StreamName::kInput}}}};
+
+// What processors of the host work on is nobody's GPU.
+constexpr bool is_on_host_processors(StreamName stream) {
+  return stream == StreamName::kHostUpdate || stream == StreamName::kInput;
+}
+// Whether a host that waits for its device waits for this: samples of later batches are nothing to the device.
+constexpr bool is_awaited_with_device(StreamName stream) {
+  return stream != StreamName::kInput;
+}
 
 using CommunicationId = Id<struct CommunicationTag>;
 
@@ -131,7 +143,7 @@ enum class OperationKind {
   kKernels,        // a run of kernels on a stream
   kCommunication,  // one or more communications that start together and end together, on a stream
   kHostWork,       // only the host is busy
-  kHostWait        // the host waits for the operations it names, or for everything issued so far
+  kHostWait        // the host waits for the operations it names, or for everything on the device issued so far
 };
 
 struct Operation {
@@ -185,8 +197,8 @@ struct Program {
       return 1.0;
     }
     const Operation& one = program.operations[operation];
-    return one.stream == StreamName::kHostUpdate ? 1.0
-                                                 : kernel_slowness(variation, rank, operation, one.run.equal_kernels());
+    return is_on_host_processors(one.stream) ? 1.0
+                                             : kernel_slowness(variation, rank, operation, one.run.equal_kernels());
   }
   std::size_t ranks() const { return class_of.size(); }
 };

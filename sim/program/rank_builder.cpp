@@ -65,7 +65,7 @@ OperationId RankBuilder::launch(Category category, StreamName stream, const std:
   return OperationId::from(program_.operations.size() - 1);
 }
 
-OperationId RankBuilder::on_host_processors(Category category, const std::string& name, Seconds time,
+OperationId RankBuilder::on_host_processors(StreamName stream, Category category, const std::string& name, Seconds time,
                                             std::span<const OperationId> after) {
   std::vector<OperationId> before(after.begin(), after.end());
   std::swap(frontier_, before);
@@ -73,7 +73,7 @@ OperationId RankBuilder::on_host_processors(Category category, const std::string
   run.append({}, time);
   const OperationId id = add({.kind = OperationKind::kKernels,
                               .category = category,
-                              .stream = StreamName::kHostUpdate,
+                              .stream = stream,
                               .name = names_->index(name),
                               .run = run});
   std::swap(frontier_, before);

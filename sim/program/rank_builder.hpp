@@ -37,6 +37,8 @@ class RankBuilder {
   explicit RankBuilder(NameIndex& names) : names_(&names) {}
 
   void set_label(PassLabel label) { label_ = label; }
+  // The same for operations that belong to no pass among those of one; returns the present label.
+  PassLabel exchange_label(PassLabel label) { return std::exchange(label_, label); }
 
   // Operations are named by text, or by the number that the text has: whoever adds many keeps it.
   std::int32_t name(const std::string& text) { return names_->index(text); }
@@ -62,8 +64,9 @@ class RankBuilder {
   // A communication beside the data flow: it waits for `after` alone (and for its stream).
   OperationId launch(Category category, StreamName stream, const std::string& name, Seconds host,
                      CommunicationId communication, std::span<const OperationId> after);
-  // Work of the host's processors for the device, beside the data flow; it waits for `after` alone.
-  OperationId on_host_processors(Category category, const std::string& name, Seconds time,
+  // Work of the host's processors for the device, beside the data flow; it waits for `after` alone (and for its
+  // stream, one of the host's).
+  OperationId on_host_processors(StreamName stream, Category category, const std::string& name, Seconds time,
                                  std::span<const OperationId> after);
   // What the next operation would wait for.
   const std::vector<OperationId>& frontier() const { return frontier_; }
@@ -73,7 +76,7 @@ class RankBuilder {
   }
   void join(OperationId operation) { frontier_.push_back(operation); }
   void host_work(const std::string& name, Seconds host);
-  // The host waits for all streams.
+  // The host waits for all streams of the device.
   void host_wait(const std::string& name);
   // The host waits until the data flow has come this far; what runs beside it goes on.
   void host_wait_for_flow(const std::string& name);

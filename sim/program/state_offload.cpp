@@ -51,7 +51,7 @@ void StateOffload::update(const OptimizerShard& shard) {
     ready.push_back(sent_ ? *sent_
                           : copies_.launch(HostWay::kToHost, Category::kOptimizer, "gradients to host",
                                            shard.gradient * parameters, norm_known));
-    last = copies_.builder.on_host_processors(Category::kOptimizer, "host optimizer update",
+    last = copies_.builder.on_host_processors(StreamName::kHostUpdate, Category::kOptimizer, "host optimizer update",
                                               host_update_time(copies_.scenario, shard, parameters), ready);
     if (return_share > 0.0) {
       last = copies_.launch(HostWay::kFromHost, Category::kOptimizer, "parameters from host",

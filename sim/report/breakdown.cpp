@@ -1,6 +1,7 @@
 #include "sim/report/breakdown.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct CommunicationSpan {
   Seconds Breakdown::*cause;
   int rank;  // the lower wins where intervals overlap
 };
+constexpr int kMoves = 0;
+constexpr int kAwaitsSamples = 1;
+constexpr int kAwaitsMembers = 2;
 
 Seconds Breakdown::*cause_of(Category category) {
   switch (category) {
@@ -35,6 +39,8 @@ Seconds Breakdown::*cause_of(Category category) {
       return &Breakdown::host;
     case Category::kOffload:
       return &Breakdown::other;
+    case Category::kInput:
+      return &Breakdown::input;
     case Category::kCompute:
       break;
   }
@@ -90,6 +96,53 @@ bool is_negotiation(const Operation& operation) {
          operation.category == Category::kData;
 }
 
+bool is_input(const Operation& operation) {
+  return operation.category == Category::kInput;
+}
+
+// When an operation could have begun but for its samples, and when these were there. Nothing where it waits for none.
+std::optional<CommunicationSpan> wait_for_samples(const RankProgram& program, const RankTimeline& rank,
+                                                  const Operation& operation, double stream_free) {
+  double ready = stream_free;
+  double samples = 0.0;
+  for (std::uint32_t w = 0; w < operation.waits; ++w) {
+    const std::size_t awaited = program.waits[operation.first_wait + w].index();
+    double& latest = is_input(program.operations[awaited]) ? samples : ready;
+    latest = std::max(latest, rank.end[awaited]);
+  }
+  return samples > ready ? std::optional(CommunicationSpan{ready, samples, &Breakdown::input, kAwaitsSamples})
+                         : std::nullopt;
+}
+
+// Where a rank waits for samples: before what needs them, and at the end of the step for those of the next one. What
+// makes or copies them beside that is hidden.
+void add_waits_for_samples(const RankProgram& program, const RankTimeline& rank,
+                           std::vector<CommunicationSpan>& spans) {
+  std::array<double, kStreams> free{};
+  double last = 0.0;
+  double last_samples = 0.0;
+  for (std::size_t i = 0; i < program.operations.size(); ++i) {
+    const Operation& operation = program.operations[i];
+    if (is_input(operation)) {
+      last_samples = std::max(last_samples, rank.end[i]);
+      continue;
+    }
+    const bool waits = operation.kind == OperationKind::kHostWait;
+    const bool on_stream = !waits && operation.kind != OperationKind::kHostWork;
+    double& of_stream = free[static_cast<std::size_t>(operation.stream)];
+    if (const auto span = wait_for_samples(program, rank, operation, on_stream ? of_stream : 0.0)) {
+      spans.push_back(*span);
+    }
+    if (on_stream) {
+      of_stream = rank.end[i];
+      last = std::max(last, rank.end[i]);
+    }
+  }
+  if (last_samples > last) {
+    spans.push_back({last, last_samples, &Breakdown::input, kAwaitsSamples});
+  }
+}
+
 Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   const RankProgram& program = whole.classes[rank.program_class.index()];
   const std::vector<double> start = start_times(program, rank);
@@ -99,16 +152,22 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
     if (is_negotiation(operation)) {
-      communications.push_back({start[i], rank.end[i], cause_of(operation.category), 0});
+      communications.push_back({start[i], rank.end[i], cause_of(operation.category), kMoves});
     }
     if (operation.kind != OperationKind::kCommunication) {
       continue;
     }
     const double moving = *next_moving++;
-    if (moving > start[i]) {
-      communications.push_back({start[i], moving, &Breakdown::bubble, 1});
+    if (is_input(operation)) {
+      continue;
     }
-    communications.push_back({moving, rank.end[i], cause_of(operation.category), 0});
+    if (moving > start[i]) {
+      communications.push_back({start[i], moving, &Breakdown::bubble, kAwaitsMembers});
+    }
+    communications.push_back({moving, rank.end[i], cause_of(operation.category), kMoves});
+  }
+  if (std::any_of(program.operations.begin(), program.operations.end(), is_input)) {
+    add_waits_for_samples(program, rank, communications);
   }
   Gaps gaps(std::move(communications));
   const bool varies = whole.variation.any();
@@ -117,7 +176,7 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
   auto slowed = rank.slowed.begin();
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
-    if (operation.kind != OperationKind::kKernels || is_negotiation(operation)) {
+    if (operation.kind != OperationKind::kKernels || is_negotiation(operation) || is_input(operation)) {
       continue;
     }
     gaps.attribute(now, std::max(now, start[i]), sum);
@@ -140,7 +199,7 @@ Breakdown of_rank(const Program& whole, const RankTimeline& rank, double step) {
 
 }  // namespace
 
-std::array<Breakdown::Part, 10> Breakdown::parts() const {
+std::array<Breakdown::Part, 11> Breakdown::parts() const {
   return {{{"compute", compute},
            {"exposed_tp", exposed_tp},
            {"exposed_pp", exposed_pp},
@@ -149,6 +208,7 @@ std::array<Breakdown::Part, 10> Breakdown::parts() const {
            {"exposed_ep", exposed_ep},
            {"bubble", bubble},
            {"host", host},
+           {"input", input},
            {"optimizer", optimizer},
            {"other", other}}};
 }
@@ -171,15 +231,11 @@ Breakdown break_down(const Program& program, const Timeline& timeline) {
     const Breakdown& one = of_ranks[r];
     const auto weight = static_cast<double>(timeline.ranks[r].multiplicity);
     devices += weight;
-    for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,
-                                     &Breakdown::exposed_dp, &Breakdown::exposed_cp, &Breakdown::exposed_ep,
-                                     &Breakdown::bubble, &Breakdown::host, &Breakdown::optimizer, &Breakdown::other}) {
+    for (Seconds Breakdown::*part : kBreakdownParts) {
       average.*part += one.*part * weight;
     }
   }
-  for (Seconds Breakdown::*part : {&Breakdown::compute, &Breakdown::exposed_tp, &Breakdown::exposed_pp,
-                                   &Breakdown::exposed_dp, &Breakdown::exposed_cp, &Breakdown::exposed_ep,
-                                   &Breakdown::bubble, &Breakdown::host, &Breakdown::optimizer, &Breakdown::other}) {
+  for (Seconds Breakdown::*part : kBreakdownParts) {
     average.*part /= devices;
   }
   return average;

@@ -18,6 +18,7 @@ struct Breakdown {
   Seconds exposed_ep{};
   Seconds bubble{};  // waiting for other ranks
   Seconds host{};    // the device idle because the host had not issued work yet
+  Seconds input{};   // and because its next samples were not there
   Seconds optimizer{};
   Seconds other{};
 
@@ -25,9 +26,15 @@ struct Breakdown {
     std::string_view name;
     Seconds time;
   };
-  std::array<Part, 10> parts() const;
+  std::array<Part, 11> parts() const;
   Seconds total() const;
 };
+
+// In the order of parts().
+inline constexpr std::array<Seconds Breakdown::*, 11> kBreakdownParts = {
+    &Breakdown::compute,    &Breakdown::exposed_tp, &Breakdown::exposed_pp, &Breakdown::exposed_dp,
+    &Breakdown::exposed_cp, &Breakdown::exposed_ep, &Breakdown::bubble,     &Breakdown::host,
+    &Breakdown::input,      &Breakdown::optimizer,  &Breakdown::other};
 
 Breakdown break_down(const Program& program, const Timeline& timeline);
 

@@ -245,7 +245,8 @@ class Walk {
       }
       for (std::size_t i = wait; i-- > 0 && program.operations[i].kind != OperationKind::kHostWait;) {
         const bool is_later = !known->second || end[i] > end[*known->second];
-        if (program.operations[i].kind != OperationKind::kHostWork && is_later) {
+        if (program.operations[i].kind != OperationKind::kHostWork &&
+            is_awaited_with_device(program.operations[i].stream) && is_later) {
           known->second = i;
         }
       }

@@ -29,8 +29,8 @@ constexpr double kLabelWidth = 9.0;
 constexpr double kSliver = 3.0;
 
 // What a drawn stretch of time is.
-enum class Kind { kForward, kBackward, kOptimizer, kTensor, kPipeline, kData, kContext, kExpert };
-constexpr std::size_t kKinds = 8;
+enum class Kind { kForward, kBackward, kOptimizer, kTensor, kPipeline, kData, kContext, kExpert, kInput };
+constexpr std::size_t kKinds = 9;
 struct KindStyle {
   std::string_view words;
   std::string_view colour;
@@ -42,7 +42,8 @@ constexpr std::array<KindStyle, kKinds> kStyles{{{"forward", "#2f6db5"},
                                                  {"pipeline", "#d4455a"},
                                                  {"data-parallel", "#8a6238"},
                                                  {"context-parallel", "#3fa7b8"},
-                                                 {"expert-parallel", "#c23b8e"}}};
+                                                 {"expert-parallel", "#c23b8e"},
+                                                 {"samples made and copied", "#7d8a2e"}}};
 constexpr std::string_view kWaiting = "#e9e9e6";
 
 struct Block {
@@ -73,6 +74,8 @@ Kind kind_of(const Operation& operation) {
       return Kind::kContext;
     case Category::kExpert:
       return Kind::kExpert;
+    case Category::kInput:
+      return Kind::kInput;
     case Category::kOptimizer:
     case Category::kHost:
       return Kind::kOptimizer;
@@ -105,7 +108,9 @@ Row row_of(const Program& program, const RankTimeline& rank, double gap) {
   for (std::size_t i = 0; i < own.operations.size(); ++i) {
     const Operation& operation = own.operations[i];
     const Kind kind = kind_of(operation);
-    if (operation.kind == OperationKind::kKernels) {
+    if (operation.kind == OperationKind::kKernels && kind == Kind::kInput) {
+      moving.push_back({kind, -1, -1, start[i], rank.end[i], rank.end[i] - start[i]});
+    } else if (operation.kind == OperationKind::kKernels) {
       // The micro-batch and the chunk tell passes apart, so a pass is one block however long its collectives take; of
       // the optimizer, which has neither, only what follows at once belongs together.
       append(row.passes, {kind, operation.micro_batch, operation.chunk, start[i], rank.end[i], 0.0},
@@ -144,7 +149,8 @@ std::vector<Row> rows_of(const Program& program, const Timeline& timeline) {
 
 class Drawing {
  public:
-  Drawing(std::string_view title, double step, std::size_t rows)
+  // The legend names making samples only where somebody does.
+  Drawing(std::string_view title, double step, std::size_t rows, bool has_input)
       : step_(step > 0.0 ? step : 1.0), tall_(rows > 16 ? 9.0 : 26.0), thin_(rows > 16 ? 3.0 : 7.0) {
     const double height = kTop + static_cast<double>(rows) * pitch() + kBottom;
     add("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
@@ -153,7 +159,7 @@ class Drawing {
     add("<rect width=\"{}\" height=\"{}\" fill=\"#ffffff\"/>\n", kWidth, height);
     add("<text x=\"{}\" y=\"24\" font-size=\"15\" font-weight=\"bold\" fill=\"#222\">{}</text>\n", kLeft,
         xml_text(title));
-    legend();
+    legend(has_input);
   }
 
   void row(std::size_t index, const Row& row) {
@@ -209,7 +215,7 @@ class Drawing {
   double pitch() const { return tall_ + thin_ + (tall_ > 10.0 ? 6.0 : 2.0); }
   double x_of(double time) const { return kLeft + std::clamp(time / step_, 0.0, 1.0) * kLane; }
 
-  void legend() {
+  void legend(bool has_input) {
     double x = kLeft;
     const auto entry = [&](std::string_view colour, std::string_view words) {
       add("<rect x=\"{}\" y=\"38\" width=\"12\" height=\"12\" fill=\"{}\"/><text x=\"{}\" y=\"48\" "
@@ -217,8 +223,10 @@ class Drawing {
           x, colour, x + 17.0, words);
       x += 42.0 + 6.2 * static_cast<double>(words.size());
     };
-    for (const KindStyle& style : kStyles) {
-      entry(style.colour, style.words);
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+      if (has_input || static_cast<Kind>(kind) != Kind::kInput) {
+        entry(kStyles[kind].colour, kStyles[kind].words);
+      }
     }
     entry(kWaiting, "waiting");
   }
@@ -283,7 +291,11 @@ class Drawing {
 
 std::string timeline_svg(std::string_view title, const Program& program, const Timeline& timeline) {
   const std::vector<Row> rows = rows_of(program, timeline);
-  Drawing drawing(title, timeline.step.value, rows.size());
+  const bool has_input = std::any_of(rows.begin(), rows.end(), [](const Row& row) {
+    return std::any_of(row.communication.begin(), row.communication.end(),
+                       [](const Block& block) { return block.kind == Kind::kInput; });
+  });
+  Drawing drawing(title, timeline.step.value, rows.size(), has_input);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     drawing.row(i, rows[i]);
   }

@@ -252,7 +252,7 @@ ClusterSpec cluster_of(const JsonReader& json) {
 // What is asked, but for the layout and the recipe.
 Scenario read_what(const JsonReader& json) {
   json.expect_keys({"model", "cluster", "like", "gpu", "gpus", "layout", "training", "framework", "network", "fold",
-                    "seed", "variation"});
+                    "seed", "variation", "input"});
   Scenario scenario;
   scenario.model = model_of(json.at("model"));
   scenario.cluster = cluster_of(json);
@@ -306,6 +306,10 @@ void read_how(Scenario& scenario, const JsonReader& json) {
   operators.cross_entropy = choice_or(training, "loss_kernel", kLossKernelNames, operators.cross_entropy);
   operators.images =
       settled(choice_or(training, "image_layout", kImageLayoutNames, operators.images), scenario.training.precision);
+  scenario.input.reset();
+  if (const auto found = json.find("input")) {
+    scenario.input = read_input(*found, scenario);
+  }
   if (!section(json, "layout").has("vpp")) {
     scenario.layout.vpp = default_chunks(scenario.training);
   }

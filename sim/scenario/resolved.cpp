@@ -84,6 +84,9 @@ Json resolved_document(const Scenario& scenario, const Json& model, const Json& 
   if (scenario.variation.any()) {
     out["variation"] = variation_json(scenario.variation);
   }
+  if (scenario.input) {
+    out["input"] = input_json(*scenario.input);
+  }
   return out;
 }
 

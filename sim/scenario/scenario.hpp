@@ -14,6 +14,7 @@
 #include "sim/base/json_reader.hpp"
 #include "sim/scenario/expert_routing.hpp"
 #include "sim/scenario/framework.hpp"
+#include "sim/scenario/input.hpp"
 #include "sim/scenario/offload.hpp"
 #include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/optimizer.hpp"
@@ -145,6 +146,7 @@ struct Scenario {
   Fold fold = Fold::kOn;
   std::uint64_t seed = 0;
   VariationOptions variation;
+  std::optional<InputOptions> input;   // none: samples are on the device when they are wanted
   std::vector<std::string> gpu_notes;  // what of the GPUs is not what it seems, whatever the layout
   std::vector<std::string> notes;      // what was left out or chosen for the user, in words, the former included
   Json resolved;                       // every value that was used, defaults included, in the scenario's own schema

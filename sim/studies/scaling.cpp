@@ -38,17 +38,11 @@ Json breakdown_json(const Breakdown& breakdown) {
 }
 
 Breakdown breakdown_of(const Json& json) {
-  const auto part = [&json](std::size_t i) { return Seconds{json.at(i).get<double>()}; };
-  return {.compute = part(0),
-          .exposed_tp = part(1),
-          .exposed_pp = part(2),
-          .exposed_dp = part(3),
-          .exposed_cp = part(4),
-          .exposed_ep = part(5),
-          .bubble = part(6),
-          .host = part(7),
-          .optimizer = part(8),
-          .other = part(9)};
+  Breakdown breakdown;
+  for (std::size_t i = 0; i < kBreakdownParts.size(); ++i) {
+    breakdown.*kBreakdownParts[i] = Seconds{json.at(i).get<double>()};
+  }
+  return breakdown;
 }
 
 std::string refusal(std::string_view problem, std::string_view found) {

@@ -30,6 +30,7 @@ struct NodeTraits {
   BytesPerSecond host_link{};       // of data between a GPU and its host's memory; zero: the node has no host
   Bytes host_memory{};              // of all sockets of the node; zero: not stated
   BytesPerSecond host_bandwidth{};  // nominal, of all memory channels of the node; zero: not stated
+  int host_cores = 0;               // of all sockets of the node; zero: not stated
 };
 
 struct ClusterSpec {

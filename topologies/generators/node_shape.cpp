@@ -194,12 +194,16 @@ void describe_host(NodeShape& shape, const JsonReader& node) {
     slowest = slowest.value > 0.0 ? min(slowest, bandwidth) : bandwidth;
   }
   if (const auto host = node.find("host")) {
-    host->expect_keys({"memory", "bandwidth", "source"});
+    host->expect_keys({"memory", "bandwidth", "cores", "source"});
     shape.traits.host_memory = host->at("memory").bytes();
     if (shape.traits.host_memory < Bytes{1.0}) {
       host->at("memory").fail("a host without memory", "more than 0", "");
     }
     shape.traits.host_bandwidth = host->at("bandwidth").bytes_per_second();
+    if (const auto cores = host->find("cores")) {
+      constexpr std::int64_t kMostCores = 1'000'000;  // of a rack that is one node
+      shape.traits.host_cores = static_cast<int>(cores->integer(1, kMostCores));
+    }
   }
 }
 

@@ -56,9 +56,14 @@ bool SimgridActors::are_over(const Rank& rank, const Operation& operation) {
 }
 
 bool SimgridActors::is_drained(const Rank& rank) {
-  return std::all_of(rank.streams.begin(), rank.streams.end(), [&](const Stream& one) {
-    return one.over == one.operations.size() || one.operations[one.over] >= rank.issued;
-  });
+  for (std::size_t s = 0; s < kStreams; ++s) {
+    const Stream& one = rank.streams[s];
+    const bool is_over = one.over == one.operations.size() || one.operations[one.over] >= rank.issued;
+    if (!is_over && is_awaited_with_device(static_cast<StreamName>(s))) {
+      return false;
+    }
+  }
+  return true;
 }
 
 GpuLoad SimgridActors::load_of(const Rank& rank) {

@@ -9,6 +9,7 @@
 #include "sim/program/activation_offload.hpp"
 #include "sim/program/data_parallel/strategy.hpp"
 #include "sim/program/gradient_sums.hpp"
+#include "sim/program/input_pipeline.hpp"
 #include "sim/program/optimizer_step.hpp"
 #include "sim/program/pass_flow.hpp"
 #include "sim/program/pipeline_messages.hpp"
@@ -29,6 +30,7 @@ class StageProgram {
         builder_(names),
         messages_(scenario, layout, stage, communicators, builder_),
         runner_(communicators, builder_),
+        input_({scenario, stage, communicators, builder_}, layout),
         activations_({scenario, stage, communicators, builder_}, layout),
         states_({scenario, stage, communicators, builder_}, layout.units[static_cast<std::size_t>(stage)].size()),
         site_{scenario, layout, costs, stage, communicators, builder_, states_},
@@ -41,6 +43,7 @@ class StageProgram {
         shape.placement == Placement::kBidirectional ? shape.micro_batches / 2 : shape.micro_batches;
     inputs_left_.assign(static_cast<std::size_t>(shape.chunks), passes);
     weights_left_ = inputs_left_;
+    input_.begin_step();
     builder_.host_work("step", scenario_.framework.host.step);
     const double buffer = data_->update_share().gradient_buffer;
     if (buffer > 0.0) {
@@ -129,6 +132,9 @@ class StageProgram {
     const std::int32_t index = pass.chunk;
     const ActivationOffload::Pass whole{pass.chunk, pass.micro_batch};
     PassFlow flow = empty_flow(pass);
+    if (scenario_.input) {
+      flow.add([this, whole] { input_.before_forward(whole.chunk, whole.micro_batch); });
+    }
     flow.add([this] { builder_.host_work("forward pass", scenario_.framework.host.micro_batch); });
     UnitPass unit{.unit = first_unit(index)};
     const auto add_unit = [&](const PricedPass& steps) {
@@ -236,6 +242,7 @@ class StageProgram {
   RankBuilder builder_;
   PipelineMessages messages_;
   PassRunner runner_;
+  InputPipeline input_;
   ActivationOffload activations_;
   StateOffload states_;
   StrategySite site_;

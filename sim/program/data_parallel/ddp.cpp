@@ -22,7 +22,8 @@ class Ddp final : public DataParallel {
     buckets_.add(site_.trainable(pass.unit), [this](const Elements& bucket) {
       std::vector<OperationId> after = site_.builder.frontier();
       if (wait_ > Seconds{}) {
-        after = {site_.builder.on_host_processors(Category::kData, "gradient negotiation", wait_, after)};
+        after = {site_.builder.on_host_processors(StreamName::kHostUpdate, Category::kData, "gradient negotiation",
+                                                  wait_, after)};
       }
       last_ = site_.launch(ParallelGroup::kData, CollectiveOp::kAllReduce, site_.gradient_element(), bucket,
                            StreamName::kData, "reduce gradient bucket", after);
