@@ -1,5 +1,7 @@
 #include "sim/layout/stages.hpp"
 
+#include <algorithm>
+
 #include "sim/schedules/placement.hpp"
 
 namespace trainyard {
@@ -37,6 +39,10 @@ std::int64_t Stage::layers() const {
     total += chunk.layers;
   }
   return total;
+}
+
+bool Stage::reads_samples() const {
+  return std::any_of(chunks.begin(), chunks.end(), [](const Chunk& chunk) { return chunk.reads_samples(); });
 }
 
 std::vector<Stage> assign_stages(std::int64_t layers, const Parallelism& layout, Placement placement) {

@@ -15,11 +15,15 @@ struct Chunk {
   std::int64_t layers = 0;
   Holds embedding = Holds::kNo;  // the input embedding, before the first layer
   Holds head = Holds::kNo;       // final norm, logits and loss, after the last layer
+
+  bool reads_samples() const { return embedding == Holds::kYes || head == Holds::kYes; }
 };
 
 struct Stage {
   std::vector<Chunk> chunks;  // in chunk order; which part of the model each is follows from the placement
   std::int64_t layers() const;
+  // Whether its ranks need samples: the first stage takes them, the last one the labels.
+  bool reads_samples() const;
 };
 
 // Layers are spread evenly over the virtual stages unless the layout counts them out; when they do not divide, the

@@ -58,8 +58,30 @@ ChunkHoldings chunk_holdings(const Scenario& scenario, const Layout& layout, con
   return out;
 }
 
+namespace {
+
+// The batch that is copied while another one is worked on, which counts among the activations; on the host those that
+// are ready, and the one being made.
+void add_input_batches(StageHoldings& out, const Scenario& scenario, const Stage& stage) {
+  if (!scenario.input || !stage.reads_samples()) {
+    return;
+  }
+  const InputOptions& input = *scenario.input;
+  const Bytes batch = input.tensor * static_cast<double>(scenario.training.micro_batch);
+  out.on_host[MemoryUse::kInput] = batch * static_cast<double>(input.prefetch + 1);
+  if (input.copies_ahead()) {
+    out.resident[MemoryUse::kInput] = batch;
+    if (out.update) {
+      (*out.update)[MemoryUse::kInput] = batch;
+    }
+  }
+}
+
+}  // namespace
+
 StageHoldings stage_holdings(const Scenario& scenario, const Layout& layout, std::size_t stage) {
   StageHoldings out = holdings_beside_chunks(scenario, layout, stage);
+  add_input_batches(out, scenario, layout.stages[stage]);
   for (const Chunk& chunk : layout.stages[stage].chunks) {
     out.chunks.push_back(chunk_holdings(scenario, layout, chunk));
   }

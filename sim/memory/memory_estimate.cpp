@@ -53,7 +53,7 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& sc
     capacity = min(capacity, scenario.gpu_kinds[scenario.gpu_kind(rank)].memory);
   }
   MemoryEstimate out = of_stages(std::move(stages));
-  if (!scenario.training.offload.any()) {
+  if (!scenario.training.offload.any() && !scenario.input) {
     return out;
   }
   out.host_capacity = scenario.cluster.node.host_memory;

@@ -16,10 +16,11 @@ enum class MemoryUse {
   kLogits,     // of the head and the loss, from their forward to their backward
   kRecompute,  // what recomputation rebuilds while a backward pass runs
   kCommunication,
+  kInput,  // batches that were copied, or made, ahead of their use
   kFragmentation,
   kContext  // CUDA context, libraries, communicators
 };
-inline constexpr std::size_t kMemoryUses = 10;
+inline constexpr std::size_t kMemoryUses = 11;
 inline constexpr NameTable<MemoryUse, kMemoryUses> kMemoryUseNames{
     {{{"parameters", MemoryUse::kParameters},
       {"gradients", MemoryUse::kGradients},
@@ -29,6 +30,7 @@ inline constexpr NameTable<MemoryUse, kMemoryUses> kMemoryUseNames{
       {"logits", MemoryUse::kLogits},
       {"recomputed", MemoryUse::kRecompute},
       {"communication buffers", MemoryUse::kCommunication},
+      {"input batches", MemoryUse::kInput},
       {"allocator fragmentation", MemoryUse::kFragmentation},
       {"context and communicators", MemoryUse::kContext}}}};
 

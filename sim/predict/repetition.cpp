@@ -137,6 +137,7 @@ std::optional<Report> extend_report(const ShortReports& reports, const Scenario&
   for (Seconds Breakdown::*part : kBreakdownParts) {
     out.breakdown.*part = extend_time(shorter.breakdown.*part, longer.breakdown.*part);
   }
+  out.input = input_use(scenario, layout, out.step, out.breakdown);
   std::map<std::pair<std::string, std::string>, const CriticalPart*> parts;
   for (const CriticalPart& part : shorter.critical_path) {
     parts[{part.rank_class, part.operation}] = &part;

@@ -6,8 +6,7 @@ namespace trainyard {
 
 InputPipeline::InputPipeline(const HostCopies& copies, const Layout& layout) : copies_(copies) {
   for (const Chunk& chunk : layout.stages[static_cast<std::size_t>(copies.stage)].chunks) {
-    const bool reads = chunk.embedding == Holds::kYes || chunk.head == Holds::kYes;
-    reads_.push_back(copies.scenario.input && reads ? 1 : 0);
+    reads_.push_back(copies.scenario.input && chunk.reads_samples() ? 1 : 0);
   }
   if (std::find(reads_.begin(), reads_.end(), 1) != reads_.end()) {
     times_ = input_times(copies.scenario, layout);
@@ -35,14 +34,14 @@ void InputPipeline::before_forward(std::int32_t chunk, std::int32_t micro_batch)
 }
 
 void InputPipeline::make(std::span<const OperationId> after) {
-  const char* const name = times_.read > times_.decode ? "read samples" : "decode samples";
+  const char* const name = times_.read() > times_.decode ? "read samples" : "decode samples";
   made_.push_back(copies_.builder.on_host_processors(StreamName::kInput, Category::kInput, name, times_.pace(), after));
 }
 
 void InputPipeline::make_now() {
   RankBuilder& builder = copies_.builder;
   const std::vector<OperationId> wanted = builder.frontier();
-  for (const auto& [name, time] : {std::pair{"read samples", times_.read}, {"decode samples", times_.decode}}) {
+  for (const auto& [name, time] : {std::pair{"read samples", times_.read()}, {"decode samples", times_.decode}}) {
     if (time > Seconds{}) {
       made_.push_back(builder.on_host_processors(StreamName::kInput, Category::kInput, name, time, wanted));
     }
@@ -68,7 +67,7 @@ void InputPipeline::take_ahead() {
   if (j > 0 && times_.pace() > Seconds{}) {
     make(computed);
   }
-  const bool ahead = batch() > Bytes{} && input().copies == InputCopies::kAhead;
+  const bool ahead = batch() > Bytes{} && input().copies_ahead();
   const auto awaited = made(ahead ? j + 1 : j);
   if (ahead) {
     if (next_) {

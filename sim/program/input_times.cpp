@@ -21,7 +21,8 @@ Readers readers_of(const Scenario& scenario, const Layout& layout) {
     std::set<std::int64_t> replicas;
     for (int gpu = 0; gpu < node.gpus; ++gpu, ++rank) {
       const RankId id = RankId::from(rank);
-      if (reads_samples(layout.stages[static_cast<std::size_t>(layout.grid.coordinate(id, Dimension::kPipeline))])) {
+      const auto stage = static_cast<std::size_t>(layout.grid.coordinate(id, Dimension::kPipeline));
+      if (layout.stages[stage].reads_samples()) {
         replicas.insert(layout.grid.coordinate(id, Dimension::kData));
       }
     }
@@ -33,11 +34,6 @@ Readers readers_of(const Scenario& scenario, const Layout& layout) {
 
 }  // namespace
 
-bool reads_samples(const Stage& stage) {
-  return std::any_of(stage.chunks.begin(), stage.chunks.end(),
-                     [](const Chunk& chunk) { return chunk.embedding == Holds::kYes || chunk.head == Holds::kYes; });
-}
-
 InputTimes input_times(const Scenario& scenario, const Layout& layout) {
   const InputOptions& input = *scenario.input;
   const StorageOptions& storage = input.storage;
@@ -45,12 +41,12 @@ InputTimes input_times(const Scenario& scenario, const Layout& layout) {
   const Bytes batch = input.sample * samples;
   const Readers readers = readers_of(scenario, layout);
   InputTimes out;
-  out.read = storage.latency * (samples / static_cast<double>(storage.requests));
+  out.latency = storage.latency * (samples / static_cast<double>(storage.requests));
   if (storage.node_bandwidth) {
-    out.read = max(out.read, batch * static_cast<double>(readers.of_fullest_node) / *storage.node_bandwidth);
+    out.of_node = batch * static_cast<double>(readers.of_fullest_node) / *storage.node_bandwidth;
   }
   if (storage.bandwidth) {
-    out.read = max(out.read, batch * static_cast<double>(readers.of_all_nodes) / *storage.bandwidth);
+    out.of_all = batch * static_cast<double>(readers.of_all_nodes) / *storage.bandwidth;
   }
   out.decode = input.decode * (samples / static_cast<double>(input.workers));
   return out;

@@ -64,6 +64,7 @@ Report make_report(const Scenario& scenario, const Layout& layout, const Program
   report.micro_batches = report.micro_batches_simulated = scenario.micro_batches();
   set_rates(report, scenario, layout);
   report.breakdown = break_down(program, timeline);
+  report.input = input_use(scenario, layout, report.step, report.breakdown);
   report.memory = memory_of(scenario, layout, program, timeline);
   report.critical_path = critical_path(program, timeline);
   report.links = timeline.links;

@@ -11,6 +11,7 @@
 #include "sim/program/program.hpp"
 #include "sim/report/breakdown.hpp"
 #include "sim/report/critical_path.hpp"
+#include "sim/report/input_use.hpp"
 #include "sim/report/uncertainty.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -36,6 +37,7 @@ struct Report {
   double mfu = 0.0;                      // of the average GPU's dense peak for the training precision
   double hfu = 0.0;                      // recomputation counted
   Breakdown breakdown;
+  std::optional<InputUse> input;
   MemoryEstimate memory;  // the fullest moments
   std::vector<CriticalPart> critical_path;
   std::vector<LinkUse> links;

@@ -89,6 +89,9 @@ Json result_json(const Scenario& scenario, const Report& report, const Uncertain
   out["mfu"] = report.mfu;
   out["hfu"] = report.hfu;
   out["breakdown_s"] = std::move(breakdown);
+  if (report.input) {
+    out["input"] = input_use_json(*report.input);
+  }
   out["memory"] = memory_json(report.memory);
   if (report.updates) {
     out["updates"] = updates_json(*report.updates);

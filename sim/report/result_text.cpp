@@ -64,6 +64,9 @@ std::string rates_text(const Scenario& scenario, const Report& report, const Unc
                      report.tokens_per_second / static_cast<double>(scenario.gpus), sequences);
   out += fmt::format("utilisation   {} per GPU, MFU {:.1f} %, HFU {:.1f} %\n", to_text(report.model_flops_per_gpu),
                      report.mfu * 100.0, report.hfu * 100.0);
+  if (report.input) {
+    out += fmt::format("input         {}\n", input_use_text(*report.input, report.step));
+  }
   return out;
 }
 

@@ -42,7 +42,11 @@ bool has_narrow_gemms(const Scenario& scenario) {
   return bytes_per_element(precision) < storage_bytes_per_element(precision);
 }
 
-constexpr std::array<IdleKey, 15> kIdleKeys = {{
+bool decodes(const Scenario& scenario) {
+  return scenario.input && scenario.input->decode > Seconds{};
+}
+
+constexpr std::array<IdleKey, 20> kIdleKeys = {{
     {"/layout/cp_type", "\"ring\"", "cp is 1, so no sequence is cut",
      [](const Scenario& s) { return s.layout.cp > 1; }},
     {"/layout/cp_inner", "1", "only cp_type hierarchical has inner groups",
@@ -64,6 +68,15 @@ constexpr std::array<IdleKey, 15> kIdleKeys = {{
      shares_out_states},
     {"/training/offload/prefetch", "true", "nothing is offloaded",
      [](const Scenario& s) { return s.training.offload.any(); }},
+    {"/input/sample_bytes", "", "what the storage reads has no limit",
+     [](const Scenario& s) { return s.input && (s.input->storage.node_bandwidth || s.input->storage.bandwidth); }},
+    {"/input/cores", "", "nothing is decoded", decodes},
+    {"/input/workers", "", "nothing is decoded, and no read waits for a first byte",
+     [](const Scenario& s) { return decodes(s) || (s.input && s.input->storage.latency > Seconds{}); }},
+    {"/input/storage/requests", "", "no read waits for a first byte",
+     [](const Scenario& s) { return s.input && s.input->storage.latency > Seconds{}; }},
+    {"/input/pinned", "true", "nothing is copied",
+     [](const Scenario& s) { return s.input && s.input->tensor > Bytes{}; }},
     {"/seed", "0", "nothing is drawn: no variation, no experts of drawn popularity", draws},
 }};
 

@@ -23,7 +23,7 @@ constexpr Bytes kJpegFile{115.4e3};
 // Decoding and augmenting one. Source: TensorFlow performance benchmarks (May 2017,
 // tensorflow/docs site/en/r1/guide/performance/benchmarks.md): AlexNet on a DGX-1 is bound by its input at 7105
 // images/s (four GPUs, real data; 10,509 with synthetic data), on 40 cores of Xeon E5-2698 v4.
-constexpr Seconds kJpegDecode{40.0 / 7105.0};
+constexpr Seconds kJpegDecode{5.63e-3};
 // Looking up a sequence and widening its token ids. An assumption: no measurement was found, and the time of a step
 // that trains on the sequence is hundreds of times as long.
 constexpr Seconds kTokensDecode{100e-6};

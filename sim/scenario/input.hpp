@@ -38,6 +38,9 @@ struct InputOptions {
   std::int64_t workers = 1;   // of one GPU; each has a core
   std::int64_t prefetch = 0;  // batches (of a micro-batch each) that are kept ready in the host's memory
   InputCopies copies = InputCopies::kAhead;
+
+  // Whether a batch is on the device before the one in front of it is done with.
+  bool copies_ahead() const { return copies == InputCopies::kAhead && prefetch > 0; }
 };
 
 // Reads the key from the scenario's model, cluster and sequence length. Throws UserError.

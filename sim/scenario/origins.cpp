@@ -45,6 +45,16 @@ constexpr auto kDerivations = std::to_array<Derivation>({
     {"/training/strategy/dedicated_servers", "the servers beside workers: one apart where there are none"},
     {"/training/strategy/backup", "the number of workers: one, where there are two"},
     {"/training/strategy/switch_at", "half of the updates"},
+    {"/input/sample_bytes", "the model: a JPEG of ImageNet, or tokens of two or four bytes"},
+    {"/input/tensor_bytes", "the model: elements of four bytes, or ids and labels of eight"},
+    {"/input/decode", "the model: jpeg of networks of layers, tokens of sequences"},
+    {"/input/cores", "the node's, where the cluster states them"},
+    {"/input/workers", "the node's cores, shared out to its GPUs"},
+    {"/input/prefetch", "two batches of each worker"},
+    {"/input/storage/requests", "one of each worker"},
+    {"/input/storage/bandwidth", "the kind of storage"},
+    {"/input/storage/node_bandwidth", "the kind of storage"},
+    {"/input/storage/latency", "the kind of storage"},
     {"/training/offload/optimizer", "offload.weights: what the host holds it updates"},
 });
 // Of these no source has an answer of its own, whatever its value.
@@ -131,6 +141,8 @@ Source default_source(const Scenario& scenario) {
     answers["training"]["experts"]["pad_to_capacity"] = ExpertRouting{}.padding == CapacityPadding::kOn;
   }
   answers["training"]["data_parallel"]["strategy"] = kDataParallelNames.name_of(DataParallelOptions{}.strategy);
+  answers["input"] = {{"pinned", InputOptions{}.copies == InputCopies::kAhead},
+                      {"storage", {{"kind", kStorageKindNames.name_of(StorageOptions{}.kind)}}}};
   answers["variation"]["slow_nodes"]["probability"] = VariationOptions{}.slow_node_probability;
   for (const std::string_view pointer : kAlwaysDerived) {
     Json& section = answers.at(Json::json_pointer(std::string(pointer.substr(0, pointer.rfind('/')))));
