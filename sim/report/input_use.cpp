@@ -51,7 +51,11 @@ std::vector<InputNeed> needs_of(const InputOptions& input, const InputTimes& tim
     needs.push_back(rate_needed("storage.bandwidth", *input.storage.bandwidth, factor(times.of_all)));
   }
   if (too_slow(times.decode)) {
-    needs.push_back(count_needed("workers", input.workers, factor(times.decode)));
+    InputNeed workers = count_needed("workers", input.workers, factor(times.decode));
+    if (input.most_workers > 0 && workers.value > static_cast<double>(input.most_workers)) {
+      workers.text += fmt::format(" (the node's {} cores allow {})", input.cores, input.most_workers);
+    }
+    needs.push_back(std::move(workers));
   }
   if (needs.empty() && input.prefetch > 0 && times.pace() > Seconds{}) {
     const auto more = static_cast<double>(input.prefetch + 1);

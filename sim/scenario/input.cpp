@@ -123,6 +123,7 @@ void settle_workers(InputOptions& input, const JsonReader& json, const LoaderNod
   const auto workers = json.find("workers");
   input.cores = cores ? cores->integer(1, kMostWorkers) : node.cores;
   input.workers = workers ? workers->integer(1, kMostWorkers) : std::max<std::int64_t>(1, input.cores / node.gpus);
+  input.most_workers = input.cores / node.gpus;
   const Place place{json.file(), json.pointer()};
   if (input.cores == 0 && input.decode > Seconds{}) {
     place.fail("/cores", "samples are decoded on cores of which nobody says how many a node has", "no number of cores",

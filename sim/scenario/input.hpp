@@ -33,10 +33,11 @@ struct InputOptions {
   Bytes sample{};  // of one sample on the storage
   Bytes tensor{};  // and of what is copied to the device
   StorageOptions storage;
-  Seconds decode{};           // of one core for one sample, augmentation and collation included
-  std::int64_t cores = 0;     // of a node; 0: nobody says
-  std::int64_t workers = 1;   // of one GPU; each has a core
-  std::int64_t prefetch = 0;  // batches (of a micro-batch each) that are kept ready in the host's memory
+  Seconds decode{};               // of one core for one sample, augmentation and collation included
+  std::int64_t cores = 0;         // of a node; 0: nobody says
+  std::int64_t workers = 1;       // of one GPU; each has a core
+  std::int64_t most_workers = 0;  // of one GPU, that the cores allow; 0: nobody says
+  std::int64_t prefetch = 0;      // batches (of a micro-batch each) that are kept ready in the host's memory
   InputCopies copies = InputCopies::kAhead;
 
   // Whether a batch is on the device before the one in front of it is done with.

@@ -48,7 +48,7 @@ TEST_CASE("the result has every key of the contract") {
     parts.insert(name);
   }
   CHECK(parts == std::set<std::string>{"compute", "exposed_tp", "exposed_pp", "exposed_dp", "exposed_cp", "exposed_ep",
-                                       "bubble", "host", "optimizer", "other"});
+                                       "bubble", "host", "input", "optimizer", "other"});
   for (const char* key : {"peak_bytes", "capacity_bytes", "fits", "per_stage"}) {
     CHECK(result.at("memory").contains(key));
   }

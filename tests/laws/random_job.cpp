@@ -175,6 +175,19 @@ Json any_training(Dice& dice, const Json& job) {
 
 }  // namespace
 
+namespace {
+
+// Of a small model a micro-batch takes milliseconds: some of these starve it.
+Json any_input(Dice& dice) {
+  Json input = {{"cores", 1000}, {"workers", dice.number({1, 2, 8})}, {"prefetch", dice.number({0, 1, 1, 2, 16})}};
+  input["decode"] = dice.word({"none", "100 us", "5 ms", "50 ms"});
+  input["storage"] = dice.word({"memory", "local", "nfs", "object"});
+  input["pinned"] = !dice.one_in(3);
+  return input;
+}
+
+}  // namespace
+
 Json random_job(std::uint64_t seed) {
   Dice dice(seed);
   Json job = Json::object();
@@ -187,6 +200,9 @@ Json random_job(std::uint64_t seed) {
   job["layout"] = any_layout(dice, job["gpus"], job["model"].contains("experts"));
   job["training"] = any_training(dice, job);
   choose_schedule(dice, job);
+  if (dice.one_in(6)) {
+    job["input"] = any_input(dice);
+  }
   return job;
 }
 

@@ -80,6 +80,27 @@ TEST_CASE("ranks count as often as they stand for others") {
   CHECK(parts.bubble.value == doctest::Approx(0.5));
 }
 
+TEST_CASE("a device waits for samples where nothing else holds it up") {
+  // The host makes samples 0-6 and copies them 6-7; kernels that wait for the copy could start at 2, when those before
+  // them are over. 0-2 and 7-9 kernels, 2-7 input; the next samples are made 7-12, three seconds after the last kernel.
+  std::vector<Operation> operations = {kernels_operation(0, 2.0), kernels_operation(0, 6.0),
+                                       communication_operation(0, Category::kInput, StreamName::kFromHost, 0),
+                                       kernels_operation(0, 2.0), kernels_operation(0, 5.0)};
+  for (const std::size_t made : {1, 4}) {
+    operations[made].category = Category::kInput;
+    operations[made].stream = StreamName::kInput;
+  }
+  operations[3].waits = 1;
+  HandMade made = one_rank(
+      operations, rank_timeline(0, 0, {0.0, 0.0, 6.0, 7.0, 7.0}, {0.0, 0.0, 6.0, 7.0, 7.0}, {2.0, 6.0, 7.0, 9.0, 12.0}),
+      12.0);
+  made.program.classes[0].waits = {OperationId::from(2)};
+  const Breakdown parts = break_down(made.program, made.timeline);
+  CHECK(parts.compute.value == doctest::Approx(4.0));
+  CHECK(parts.input.value == doctest::Approx(8.0));
+  CHECK(parts.total().value == doctest::Approx(12.0));
+}
+
 TEST_CASE("sender and receiver: waiting for the sender is a bubble, the message is exposed") {
   // Rank 0: compute 2, pp 1, over at 3 of 5: bubble 2. Rank 1: compute 1 + 2, waits 1, pp 1. Averages over two.
   const HandMade made = sender_and_receiver();

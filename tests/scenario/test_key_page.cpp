@@ -162,7 +162,9 @@ class Unstated {
                               with(job(), "/training/schedule", "zb-v"),
                               with(with(job(), "/layout/pp", 1), "/training/zero_stage", 3),
                               with(job(), "/training/precision", "fp16"),
-                              with(job(), "/training/experts/capacity_factor", 1.25)};
+                              with(job(), "/training/experts/capacity_factor", 1.25),
+                              with(job(), "/input", Json::object()),
+                              with(job(), "/input/storage", "nfs")};
     for (const auto& [name, strategy] : kDataParallelNames.rows) {
       jobs.push_back(with(job(), "/training/data_parallel", Json{{"strategy", std::string(name)}}));
     }
