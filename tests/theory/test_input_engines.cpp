@@ -53,11 +53,11 @@ TEST_CASE("flows, SimGrid and the longest path agree on jobs with an input") {
 
 TEST_CASE("steps of many micro-batches follow from few where samples are awaited") {
   const char* const text = R"({"model": "gpt2-medium", "cluster": "dgx-h100", "gpus": 4, "layout": {"pp": 2},
-      "training": {"seq_len": 256, "global_batch": 1024}})";
-  for (const char* input :
+      "training": {"micro_batch": 8, "global_batch": 8192}})";
+  for (const std::string input :
        {R"({"decode": "1 us"})", R"({"decode": "1 s", "prefetch": 2})", R"({"decode": "5 ms", "prefetch": 0})"}) {
     CAPTURE(input);
-    const Scenario scenario = job(text, {std::string("input=") + input});
+    const Scenario scenario = job(text, {"input=" + input});
     const Report whole = predict(scenario).report;
     const Report few = answer(scenario).report;
     CHECK(few.micro_batches_simulated < few.micro_batches);
