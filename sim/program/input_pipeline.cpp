@@ -17,10 +17,12 @@ void InputPipeline::begin_step() {
   if (times_.pace() <= Seconds{}) {
     return;
   }
-  if (input().prefetch > 0) {
-    make({});
-  } else {
+  if (input().prefetch == 0) {
     make_now();
+    return;
+  }
+  for (std::int64_t j = 0; j <= std::min(room(), copies_.scenario.micro_batches() - 1); ++j) {
+    make({});
   }
 }
 
@@ -51,7 +53,7 @@ void InputPipeline::make_now() {
 }
 
 std::optional<OperationId> InputPipeline::made(std::int64_t j) const {
-  const std::int64_t begun = j - 1 - input().prefetch;
+  const std::int64_t begun = j - 1 - ready();
   return begun < 0 || made_.empty() ? std::nullopt : std::optional(made_[static_cast<std::size_t>(begun)]);
 }
 
@@ -64,7 +66,7 @@ void InputPipeline::take_ahead() {
   RankBuilder& builder = copies_.builder;
   const auto j = static_cast<std::int64_t>(taken_.size()) - 1;
   std::vector<OperationId> computed = builder.frontier();
-  if (j > 0 && times_.pace() > Seconds{}) {
+  if (j > 0 && j + room() < copies_.scenario.micro_batches() && times_.pace() > Seconds{}) {
     make(computed);
   }
   const bool ahead = batch() > Bytes{} && input().copies_ahead();

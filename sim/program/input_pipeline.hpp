@@ -1,9 +1,11 @@
 #pragma once
 // The samples of a rank's micro-batches: made by its host's processors, copied to the device, and awaited by forward
-// passes. In the steady state a step begins as it ends: with `prefetch` batches ready on the host and, where copies run
-// ahead, the first one on the device. Each forward pass takes a batch, and the next one after those that are ready is
-// begun; so batch j of a step is the one whose making began `prefetch` + 1 passes before. Without prefetch a batch is
-// made when it is wanted.
+// passes. In the steady state a step begins as it ends: with so many batches ready on the host and, where copies run
+// ahead, the first one on the device. Each forward pass takes a batch, and one more is begun where there is room in the
+// queue of `prefetch` batches. A step can follow itself whatever is in the queue when it begins. A full one would let
+// nothing be made before a batch is taken, and an empty one let every pass wait, so it is half full: pass j waits for
+// making number j - 1 - ceil(prefetch / 2), and making number j for the room that pass j - floor(prefetch / 2) gives.
+// Without prefetch a batch is made when it is wanted.
 //
 // Source: PyTorch, torch/utils/data/dataloader.py (workers, prefetch_factor, pin_memory), and the prefetchers around
 // it, as NVIDIA DeepLearningExamples PyTorch/Classification/ConvNets/image_classification/dataloaders.py
@@ -30,6 +32,9 @@ class InputPipeline {
 
  private:
   const InputOptions& input() const { return *copies_.scenario.input; }
+  // Batches that are ready when a step begins, and those for which the queue has room then.
+  std::int64_t ready() const { return (input().prefetch + 1) / 2; }
+  std::int64_t room() const { return input().prefetch / 2; }
   Bytes batch() const { return input().tensor * static_cast<double>(copies_.scenario.training.micro_batch); }
   // Begins the next batch once `after` is over.
   void make(std::span<const OperationId> after);
