@@ -9,4 +9,9 @@ OperationId HostCopies::launch(HostWay way, Category category, const std::string
                         communicators.host_copy(stage, way, size), after);
 }
 
+OperationId HostCopies::launch_samples(const std::string& name, Bytes size, std::span<const OperationId> after) const {
+  return builder.launch(Category::kInput, StreamName::kInputCopy, name, scenario.framework.host.forward_operator,
+                        communicators.host_copy(stage, HostWay::kFromHost, size), after);
+}
+
 }  // namespace trainyard

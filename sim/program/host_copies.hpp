@@ -17,6 +17,8 @@ struct HostCopies {
   // Waits for `after` alone, and for the copies before it on its engine; the host issues it like a kernel.
   OperationId launch(HostWay way, Category category, const std::string& name, Bytes size,
                      std::span<const OperationId> after) const;
+  // The same for samples, which come on a stream of their own.
+  OperationId launch_samples(const std::string& name, Bytes size, std::span<const OperationId> after) const;
 };
 
 }  // namespace trainyard

@@ -58,7 +58,7 @@ std::optional<OperationId> InputPipeline::made(std::int64_t j) const {
 }
 
 OperationId InputPipeline::copy(std::vector<OperationId> after) const {
-  return copies_.launch(HostWay::kFromHost, Category::kInput, "copy samples", batch(), after);
+  return copies_.launch_samples("copy samples", batch(), after);
 }
 
 // The frontier is what was computed before this pass: then its batch is taken, and the buffer of the next one is free.

@@ -49,9 +49,10 @@ enum class StreamName {
   kToHost,      // the copy engine that empties the device
   kFromHost,    // and the one that fills it
   kHostUpdate,  // the optimizer that runs on the host's processors
-  kInput        // and those that make samples
+  kInput,       // and those that make samples
+  kInputCopy    // whose copies have the engine that fills the device in turns with others
 };
-inline constexpr std::size_t kStreams = 16;
+inline constexpr std::size_t kStreams = 17;
 inline constexpr NameTable<StreamName, kStreams> kStreamNames{{{{"compute", StreamName::kCompute},
                                                                 {"tp", StreamName::kTensor},
                                                                 {"pp", StreamName::kPipeline},
@@ -67,7 +68,8 @@ inline constexpr NameTable<StreamName, kStreams> kStreamNames{{{{"compute", Stre
                                                                 {"copy to host", StreamName::kToHost},
                                                                 {"copy from host", StreamName::kFromHost},
                                                                 {"host update", StreamName::kHostUpdate},
-                                                                {"input", StreamName::kInput}}}};
+                                                                {"input", StreamName::kInput},
+                                                                {"copy samples", StreamName::kInputCopy}}}};
 
 // What processors of the host work on is nobody's GPU.
 constexpr bool is_on_host_processors(StreamName stream) {
@@ -75,7 +77,7 @@ constexpr bool is_on_host_processors(StreamName stream) {
 }
 // Whether a host that waits for its device waits for this: samples of later batches are nothing to the device.
 constexpr bool is_awaited_with_device(StreamName stream) {
-  return stream != StreamName::kInput;
+  return stream != StreamName::kInput && stream != StreamName::kInputCopy;
 }
 
 using CommunicationId = Id<struct CommunicationTag>;

@@ -12,7 +12,8 @@ namespace trainyard {
 
 struct Layout;
 
-// Of a key of the scenario, the least value with which what it limits keeps up.
+// Of a key of the scenario, a value with which what it limits keeps up: the least one, where no host issues kernels
+// while its device waits for samples.
 struct InputNeed {
   std::string_view key;  // below "input"
   double value = 0.0;    // SI: a count, bytes a second

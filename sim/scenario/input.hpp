@@ -4,12 +4,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "sim/base/json_reader.hpp"
 #include "sim/base/name_table.hpp"
+#include "sim/base/quantity.hpp"
 
 namespace trainyard {
-
-struct Scenario;
 
 enum class StorageKind { kMemory, kLocal, kNfs, kObject };
 inline constexpr NameTable<StorageKind, 4> kStorageKindNames{{{{"memory", StorageKind::kMemory},
@@ -43,10 +41,5 @@ struct InputOptions {
   // Whether a batch is on the device before the one in front of it is done with.
   bool copies_ahead() const { return copies == InputCopies::kAhead && prefetch > 0; }
 };
-
-// Reads the key from the scenario's model, cluster and sequence length. Throws UserError.
-InputOptions read_input(const JsonReader& json, const Scenario& scenario);
-// Every value that is used, in the scenario's own keys.
-Json input_json(const InputOptions& input);
 
 }  // namespace trainyard

@@ -15,6 +15,7 @@
 #include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
 #include "sim/scenario/precision.hpp"
+#include "sim/scenario/read_input.hpp"
 #include "sim/scenario/read_variation.hpp"
 #include "sim/scenario/resolved.hpp"
 #include "sim/scenario/scenario_checks.hpp"

@@ -2,6 +2,7 @@
 
 #include "sim/scenario/operator_names.hpp"
 #include "sim/scenario/pipeline_keys.hpp"
+#include "sim/scenario/read_input.hpp"
 #include "sim/scenario/read_variation.hpp"
 
 namespace trainyard {

@@ -84,7 +84,7 @@ TEST_CASE("a device waits for samples where nothing else holds it up") {
   // The host makes samples 0-6 and copies them 6-7; kernels that wait for the copy could start at 2, when those before
   // them are over. 0-2 and 7-9 kernels, 2-7 input; the next samples are made 7-12, three seconds after the last kernel.
   std::vector<Operation> operations = {kernels_operation(0, 2.0), kernels_operation(0, 6.0),
-                                       communication_operation(0, Category::kInput, StreamName::kFromHost, 0),
+                                       communication_operation(0, Category::kInput, StreamName::kInputCopy, 0),
                                        kernels_operation(0, 2.0), kernels_operation(0, 5.0)};
   for (const std::size_t made : {1, 4}) {
     operations[made].category = Category::kInput;

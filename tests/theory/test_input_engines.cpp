@@ -54,8 +54,8 @@ TEST_CASE("flows, SimGrid and the longest path agree on jobs with an input") {
 TEST_CASE("steps of many micro-batches follow from few where samples are awaited") {
   const char* const text = R"({"model": "gpt2-medium", "cluster": "dgx-h100", "gpus": 4, "layout": {"pp": 2},
       "training": {"micro_batch": 8, "global_batch": 8192}})";
-  for (const std::string input :
-       {R"({"decode": "1 us"})", R"({"decode": "1 s", "prefetch": 2})", R"({"decode": "5 ms", "prefetch": 0})"}) {
+  for (const std::string input : {R"({"decode": "1 us", "prefetch": 4})", R"({"decode": "1 s", "prefetch": 2})",
+                                  R"({"decode": "5 ms", "prefetch": 0})"}) {
     CAPTURE(input);
     const Scenario scenario = job(text, {"input=" + input});
     const Report whole = predict(scenario).report;

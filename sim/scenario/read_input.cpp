@@ -1,4 +1,4 @@
-#include "sim/scenario/input.hpp"
+#include "sim/scenario/read_input.hpp"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,6 @@
 #include <string>
 
 #include "sim/scenario/place.hpp"
-#include "sim/scenario/scenario.hpp"
 
 namespace trainyard {
 namespace {

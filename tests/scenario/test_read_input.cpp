@@ -8,7 +8,7 @@
 using namespace trainyard;
 using namespace trainyard::checks;
 
-namespace test_input {
+namespace test_read_input {
 
 namespace {
 
@@ -133,4 +133,4 @@ TEST_CASE("keys of an input that change nothing are noted") {
   CHECK(notes(R"({"tensor_bytes": "0 B", "pinned": false})") == 1);
 }
 
-}  // namespace test_input
+}  // namespace test_read_input
