@@ -310,6 +310,10 @@ void read_how(Scenario& scenario, const JsonReader& json) {
   scenario.input.reset();
   if (const auto found = json.find("input")) {
     scenario.input = read_input(*found, scenario);
+    if (scenario.input->tensor <= Bytes{} && !found->has("tensor_bytes")) {
+      scenario.notes.push_back(fmt::format("samples are not copied to the devices: {} describes no way from its hosts",
+                                           scenario.cluster.name));
+    }
   }
   if (!section(json, "layout").has("vpp")) {
     scenario.layout.vpp = default_chunks(scenario.training);

@@ -115,7 +115,10 @@ TEST_CASE("inputs that cannot be are refused where they are asked for") {
   CHECK_FALSE(refusal(fed(R"({"decode": "none"})", "resnet-50", "aws-p4d")).has_value());
   // A torus of devices has no hosts to copy from: who asks is refused, who does not goes without.
   CHECK(pointer(fed(R"({"cores": 100, "tensor_bytes": "1 MB"})", "gpt2", "tpu-v5e-pod")) == "/input/tensor_bytes");
-  CHECK(input_of(fed(R"({"cores": 100})", "gpt2", "tpu-v5e-pod")).tensor == Bytes{});
+  const Scenario torus = read_scenario(fed(R"({"cores": 100})", "gpt2", "tpu-v5e-pod"), "job.json");
+  CHECK(torus.input->tensor == Bytes{});
+  CHECK(std::count_if(torus.notes.begin(), torus.notes.end(),
+                      [](const std::string& note) { return note.starts_with("samples are not copied"); }) == 1);
 }
 
 TEST_CASE("keys of an input that change nothing are noted") {
