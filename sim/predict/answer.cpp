@@ -132,9 +132,8 @@ Breakdown breakdown_of(const Breakdown& alone, Seconds iteration, const UpdateTi
   const double per_step = step / times.total / static_cast<double>(times.workers.size());
   const double longer = computing * per_step / iteration;
   Breakdown out = alone;
-  for (Seconds* part : {&out.compute, &out.exposed_tp, &out.exposed_pp, &out.exposed_dp, &out.exposed_cp,
-                        &out.exposed_ep, &out.bubble, &out.host, &out.optimizer, &out.other}) {
-    *part *= longer;
+  for (const auto part : kBreakdownParts) {
+    out.*part *= longer;
   }
   out.exposed_dp += transferring * per_step;
   out.bubble += step - out.total();

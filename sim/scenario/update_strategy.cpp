@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kMostCount = 100'000'000;
 constexpr std::int64_t kMostServers = 100'000;
-constexpr double kMostJitter = 10.0;
+constexpr double kMostIterationJitter = 10.0;
 constexpr double kMostThreshold = 1e12;
 constexpr double kLeastShare = 1e-12;
 constexpr std::string_view kBySpeed = "by-speed";
@@ -151,7 +151,7 @@ void read_numbers(const JsonReader& json, std::int64_t workers, UpdateStrategy& 
   strategy.switch_at = count(json, "switch_at", strategy.updates / 2, 0, kMostCount);
   strategy.client_share = real(json, "client_share", strategy.client_share, kLeastShare, 1.0);
   strategy.dropout = real(json, "dropout", 0.0, 0.0, 1.0 - kLeastShare);
-  strategy.jitter = real(json, "jitter", 0.0, 0.0, kMostJitter);
+  strategy.jitter = real(json, "jitter", 0.0, 0.0, kMostIterationJitter);
 }
 
 }  // namespace
