@@ -149,7 +149,7 @@ void default_sizes(InputOptions& input, const Scenario& scenario) {
 }
 
 // Copies need a way to the device. Who does not ask for them goes without.
-void settle_copies(InputOptions& input, const JsonReader& json, const Scenario& scenario) {
+void settle_input_copies(InputOptions& input, const JsonReader& json, const Scenario& scenario) {
   const auto has_way = [](const ClusterSpec& cluster) { return cluster.node.host_link > BytesPerSecond{}; };
   const std::vector<ClusterSpec>& kinds = scenario.cluster.kinds;
   if (kinds.empty() ? has_way(scenario.cluster) : std::all_of(kinds.begin(), kinds.end(), has_way)) {
@@ -187,7 +187,7 @@ InputOptions read_input(const JsonReader& json, const Scenario& scenario) {
   if (const auto found = json.find("pinned")) {
     input.copies = found->boolean() ? InputCopies::kAhead : InputCopies::kBlocking;
   }
-  settle_copies(input, json, scenario);
+  settle_input_copies(input, json, scenario);
   return input;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "sim/predict/answer.hpp"
 #include "tests/theory/whole_jobs.hpp"
 
 using namespace trainyard;
