@@ -59,7 +59,8 @@ double BatchReference::worst_error() const {
 
 BatchStatistics BatchReference::at(double seq_len) const {
   const double scale = tokens_per_sample > 0.0 ? tokens_per_sample / seq_len : 1.0;
-  return {.least_samples = fit.least_samples * scale, .critical_batch = fit.critical_batch * scale};
+  return {
+      .least_samples = fit.least_samples * scale, .critical_batch = fit.critical_batch * scale, .error = worst_error()};
 }
 
 std::vector<std::string> batch_reference_names() {

@@ -15,6 +15,7 @@ namespace trainyard {
 struct BatchStatistics {
   double least_samples = 0.0;   // E_min, of tiny batches
   double critical_batch = 0.0;  // B_crit, samples
+  double error = 0.0;           // how far the samples may be off, as a fraction; 0 where they are the user's own
 
   double samples(double batch) const { return least_samples * excess(batch); }
   // Samples over those that tiny batches need, 1 and more.

@@ -186,6 +186,20 @@ Seconds ScalingStudy::time_to_target(const ScalingPoint& point) const {
   return Seconds{statistics->samples(static_cast<double>(point.global_batch)) / point.samples_per_second};
 }
 
+Uncertainty ScalingStudy::target_uncertainty(const ScalingPoint& point, std::string_view framework,
+                                             const std::vector<ValidatedFamily>& accuracy) const {
+  Uncertainty band = uncertainty_of(time_to_target(point), framework, accuracy);
+  const double error = statistics ? statistics->error : 0.0;
+  if (error > 0.0) {
+    band.low /= 1.0 + error;
+    if (band.high) {
+      *band.high *= 1.0 + error;
+    }
+    band.basis += fmt::format("; the samples of the published runs were within {:.1f} % of the fit", error * 100.0);
+  }
+  return band;
+}
+
 void compare_points(std::vector<ScalingPoint>& points, const std::optional<BatchStatistics>& statistics) {
   const auto useful = [&statistics](const ScalingPoint& point) { return useful_samples_per_second(point, statistics); };
   const ScalingPoint* first = nullptr;

@@ -76,6 +76,9 @@ struct ScalingStudy {
   bool any_answered() const;
   // Time to the target of a point. Only with statistics.
   Seconds time_to_target(const ScalingPoint& point) const;
+  // Where it would lie: between the step's band and how far the samples may be off, both at their worst.
+  Uncertainty target_uncertainty(const ScalingPoint& point, std::string_view framework,
+                                 const std::vector<ValidatedFamily>& accuracy) const;
 };
 
 // The question as a document, and the file that errors name.

@@ -19,7 +19,7 @@ Json target_json(const ScalingStudy& study, const ScalingPoint& point, std::stri
   const Seconds time = study.time_to_target(point);
   return {{"samples", study.statistics->samples(static_cast<double>(point.global_batch))},
           {"time_s", time.value},
-          {"uncertainty", to_json(uncertainty_of(time, framework, accuracy))}};
+          {"uncertainty", to_json(study.target_uncertainty(point, framework, accuracy))}};
 }
 
 Json point_json(const ScalingStudy& study, const ScalingPoint& point, std::string_view framework,

@@ -98,7 +98,7 @@ std::string fastest_text(const ScalingStudy& study, std::string_view framework,
     }
   }
   const Seconds time = study.time_to_target(*best);
-  const Uncertainty band = uncertainty_of(time, framework, accuracy);
+  const Uncertainty band = study.target_uncertainty(*best, framework, accuracy);
   return fmt::format("\nsoonest at the target: {} GPUs, batch {}: {}{}\n", best->gpus, best->global_batch,
                      long_time_text(time),
                      band.high ? fmt::format(" ({} to {})", long_time_text(band.low), long_time_text(*band.high)) : "");

@@ -67,6 +67,14 @@ TEST_CASE("a batch for each curve, and the time to a target with its interval") 
   }
   const Document published = scaled("--statistics gpt3");
   CHECK(published.at("statistics").at("critical_batch").get<double>() > 1000.0);
+  // The interval of the step, and beyond it how far the published samples are from their fit.
+  const Document& point = published.at("curves").at(0).at("points").at(0);
+  const double step = point.at("step_time_s");
+  const double time = point.at("target").at("time_s");
+  const double of_step = point.at("uncertainty").at("low_s").get<double>() / step;
+  const double of_target = point.at("target").at("uncertainty").at("low_s").get<double>() / time;
+  CHECK(of_target < of_step);
+  CHECK(of_target > of_step / 1.1);
 }
 
 TEST_CASE("a scenario file is scaled beyond its own replicas") {
