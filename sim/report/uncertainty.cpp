@@ -22,10 +22,9 @@ const ErrorBand* band_of(const ValidatedFamily& family, Bytes /*predicted*/) {
   return family.memory ? &*family.memory : nullptr;
 }
 
-// "Nine of ten" takes ten rows, and an error of the whole says nothing about what a measurement would give.
+// An error of the whole says nothing about what a measurement would give.
 bool bounds_anything(const ErrorBand& band) {
-  constexpr std::int64_t kFewestRows = 10;
-  return band.rows >= kFewestRows && band.p90_abs_error < 1.0;
+  return band.rows >= static_cast<std::int64_t>(kFewestBandRows) && band.p90_abs_error < 1.0;
 }
 
 // The framework's own family where it has rows of this kind that bound anything, else the one with the widest band of
@@ -51,8 +50,10 @@ Interval<Quantity> interval_of(Quantity predicted, std::string_view framework,
   const ErrorBand& band = *band_of(*nearest, predicted);
   Interval<Quantity> interval{.low = predicted / (1.0 + band.p90_abs_error),
                               .high = predicted / (1.0 - band.p90_abs_error)};
-  const std::string evidence = fmt::format("nine of ten of {} {} of {} were within {:.1f} % ({})", band.rows, rows_are,
-                                           nearest->framework, band.p90_abs_error * 100.0, join_names(nearest->tables));
+  const std::string evidence =
+      fmt::format("nine of ten of {} {} of {}{} were within {:.1f} % ({})", band.rows, rows_are, nearest->framework,
+                  band.assumed > 0 ? fmt::format(", {} of which do not state everything,", band.assumed) : "",
+                  band.p90_abs_error * 100.0, join_names(nearest->tables));
   interval.basis = nearest->framework == framework ? evidence
                                                    : fmt::format("no {} of {} that bound it; the widest band known: {}",
                                                                  rows_are, framework, evidence);
@@ -65,13 +66,17 @@ std::vector<ValidatedFamily> read_accuracy(const JsonReader& json) {
   json.expect_keys({"network", "families"});
   std::vector<ValidatedFamily> families;
   for (const JsonReader& element : json.at("families").elements()) {
-    element.expect_keys({"framework", "tables", "rows", "median_abs_error", "p90_abs_error", "bias", "memory"});
+    element.expect_keys(
+        {"framework", "tables", "assumed", "rows", "median_abs_error", "p90_abs_error", "bias", "memory"});
     ValidatedFamily& family = families.emplace_back();
     family.framework = element.at("framework").text();
     for (const JsonReader& table : element.at("tables").elements()) {
       family.tables.push_back(table.text());
     }
     family.step = read_band(element);
+    if (const auto assumed = element.find("assumed")) {
+      family.step.assumed = assumed->integer(0, family.step.rows);
+    }
     if (const auto memory = element.find("memory")) {
       memory->expect_keys({"rows", "median_abs_error", "p90_abs_error", "bias"});
       family.memory = read_band(*memory);

@@ -11,9 +11,13 @@
 
 namespace trainyard {
 
+// "Nine of ten" takes ten rows.
+inline constexpr std::size_t kFewestBandRows = 10;
+
 // Absolute errors of predictions of measured rows.
 struct ErrorBand {
   std::int64_t rows = 0;
+  std::int64_t assumed = 0;    // of them, those for which something was assumed
   double p90_abs_error = 0.0;  // a fraction; nine of ten rows were within it
 };
 

@@ -6,8 +6,8 @@
 namespace trainyard {
 
 // From the "rows" of validate_runs: the error of each framework profile over the rows that state their recipe and their
-// framework; where the source leaves a setting open, that of the profile's default. Rows that assume something are left
-// out: their error is not the simulator's alone.
+// framework; where the source leaves a setting open, that of the profile's default. Rows that assume something count
+// where a profile has too few others for a band: their error is not the simulator's alone, and they are counted apart.
 Json accuracy_by_framework(const Json& scores, Network network);
 
 }  // namespace trainyard
