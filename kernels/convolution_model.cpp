@@ -5,10 +5,10 @@
 namespace trainyard {
 namespace {
 
-// Measured over modelled time, as validation/fit/fit_convolutions.cpp finds it (a test repeats the fit). On tensor cores
-// and on the ordinary ones of Hopper: this project's convolutions on an H100 (cuDNN 9.19) of 60 us and more, NHWC and
-// fp32; on older ordinary cores: DeepBench's of five GPUs of Maxwell and Pascal, each GPU counted once. Operands of 4
-// bytes cannot be transposed on their way to a tensor core, which filter gradients need.
+// Measured over modelled time, as validation/fit/fit_convolutions.cpp finds it (a test repeats the fit). On tensor
+// cores and on the ordinary ones of Hopper: this project's convolutions on an H100 (cuDNN 9.19) of 60 us and more, NHWC
+// and fp32; on older ordinary cores: DeepBench's of five GPUs of Maxwell and Pascal, each GPU counted once. Operands of
+// 4 bytes cannot be transposed on their way to a tensor core, which filter gradients need.
 constexpr ConvolutionParameters kHalf{.pointwise = {1.031, 1.016, 1.131},
                                       .spatial = {1.157, 1.243, 1.168},
                                       .few_channels = {3.161, 1.18, 3.96},

@@ -59,7 +59,7 @@ std::vector<double> slowdowns(const Scenario& scenario, const Layout& layout, Se
   const std::int64_t replicas = scenario.layout.dp / workers;  // of a worker
   std::vector<double> out(static_cast<std::size_t>(workers), 0.0);
   for (std::size_t rank = 0; rank < layout.grid.ranks(); ++rank) {
-    const RankId id(static_cast<std::int32_t>(rank));
+    const RankId id{static_cast<std::int32_t>(rank)};
     double& worker = out[static_cast<std::size_t>(layout.grid.coordinate(id, Dimension::kData) / replicas)];
     worker = std::max(worker, kind_factor(scenario.gpu_kind(rank)) * variation.slowness_of(id));
   }
