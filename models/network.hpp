@@ -89,8 +89,9 @@ struct NetworkSpec {
   std::vector<NetworkUnit> units;
   std::vector<std::int64_t> first_alike;  // of each unit: the first one with the same layers
 
-  std::int64_t widest() const;  // elements of a sample, over all that any layer reads or writes
-  bool has_tables() const;      // which ranks share out
+  std::int64_t widest() const;         // elements of a sample, over all that any layer reads or writes
+  bool has_tables() const;             // which ranks share out
+  std::int64_t table_lookups() const;  // of a sample, in all tables
 };
 
 // From {"input": [channels, height, width], "units": [{"name", "layers", "times"}, ...]}. Throws UserError with the

@@ -304,10 +304,17 @@ std::int64_t NetworkSpec::widest() const {
 }
 
 bool NetworkSpec::has_tables() const {
-  return std::any_of(units.begin(), units.end(), [](const NetworkUnit& unit) {
-    return std::any_of(unit.layers.begin(), unit.layers.end(),
-                       [](const NetworkLayer& layer) { return layer.type == NetworkLayerType::kTables; });
-  });
+  return table_lookups() > 0;
+}
+
+std::int64_t NetworkSpec::table_lookups() const {
+  std::int64_t out = 0;
+  for (const NetworkUnit& unit : units) {
+    for (const NetworkLayer& layer : unit.layers) {
+      out += layer.type == NetworkLayerType::kTables ? layer.tables * layer.lookups : 0;
+    }
+  }
+  return out;
 }
 
 NetworkSpec read_network_spec(const JsonReader& json) {

@@ -44,8 +44,8 @@ void check_fits(const MemoryEstimate& memory, const Scenario& scenario) {
   if (memory.peak <= memory.capacity) {
     throw UserError({.found = fmt::format("{} on the fullest node", to_text(memory.host_peak)),
                      .allowed = fmt::format("{} of host memory per node", to_text(memory.host_capacity)),
-                     .problem = "what is offloaded does not fit in the memory of the hosts",
-                     .remedy = "lower the fractions of training.offload, or ask with --allow-oom"},
+                     .problem = "what is offloaded, and the samples that wait, do not fit in the memory of the hosts",
+                     .remedy = "lower the fractions of training.offload or input.prefetch, or ask with --allow-oom"},
                     ExitCode::kInfeasible);
   }
   const std::size_t fullest = memory.fullest();

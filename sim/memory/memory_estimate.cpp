@@ -74,7 +74,7 @@ MemoryEstimate memory_of_worker(const Scenario& scenario) {
   std::optional<MemoryEstimate> fullest;
   for (std::size_t kind = 0; kind < scenario.different_gpus().size(); ++kind) {
     Scenario worker = worker_alone(scenario, kind);
-    if (has_servers(scenario.training.strategy->mode)) {
+    if (update_on_servers(scenario.training.strategy->mode)) {
       worker.training.optimizer = Optimizer::kPlainSgd;  // servers update, and keep what that needs
     }
     MemoryEstimate memory = estimate_memory(worker, make_layout(worker));

@@ -1,16 +1,20 @@
 #include "sim/predict/answer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>
 #include <utility>
 
+#include "sim/base/effort.hpp"
 #include "sim/predict/worker.hpp"
 #include "sim/scenario/worker_alone.hpp"
 #include "sim/updates/compressors/table.hpp"
 #include "sim/updates/data_sizes.hpp"
 #include "sim/updates/pushed.hpp"
 #include "sim/updates/simulate_updates.hpp"
+#include "sim/updates/strategy.hpp"
 
 namespace trainyard {
 namespace {
@@ -91,8 +95,16 @@ std::vector<Server> servers_of(const Scenario& scenario, const UpdateStrategy& s
   return out;
 }
 
+// Gradients of 16 bits are sent as they are, which costs no kernel.
 void set_compression(const UpdateStrategy& strategy, const Scenario& scenario, UpdateJob& job) {
   job.compression = strategy.compression;
+  const Precision gradients = scenario.training.grad_dtype;
+  const bool sends_gradients = strategy_of(strategy.mode).contribution == Contribution::kGradients;
+  const bool is_narrow = gradients == Precision::kFp16 || gradients == Precision::kBf16;
+  if (job.compression.compressor == Compressor::kNone && sends_gradients && is_narrow) {
+    job.compression.compressor = gradients == Precision::kFp16 ? Compressor::kFp16 : Compressor::kBf16;
+    return;
+  }
   if (strategy.feeds_back_as_usual) {
     job.compression.feedback = compressor_traits(job.compression.compressor).usual_feedback;
   }
@@ -126,8 +138,11 @@ Breakdown breakdown_of(const Breakdown& alone, Seconds iteration, const UpdateTi
   Seconds computing{};
   Seconds transferring{};
   for (const WorkerTimes& worker : times.workers) {
-    computing += worker.computing;
-    transferring += worker.transferring;
+    // What a worker goes on with after the last update is nobody's.
+    const Seconds busy = worker.computing + worker.transferring;
+    const double counted = busy > times.total ? times.total / busy : 1.0;
+    computing += worker.computing * counted;
+    transferring += worker.transferring * counted;
   }
   const double per_step = step / times.total / static_cast<double>(times.workers.size());
   const double longer = computing * per_step / iteration;
@@ -136,12 +151,26 @@ Breakdown breakdown_of(const Breakdown& alone, Seconds iteration, const UpdateTi
     out.*part *= longer;
   }
   out.exposed_dp += transferring * per_step;
-  out.bubble += step - out.total();
+  constexpr double kRounding = 1e-12;
+  const Seconds rest = step - out.total();
+  out.bubble += rest > kRounding * step ? rest : Seconds{};
+  out.other += rest > kRounding * step ? Seconds{} : rest;
   return out;
 }
 
-UpdateSummary summary_of(const UpdateJob& job, const UpdateTimes& times) {
+// Where samples are slower than everything else, they set the pace: of the worker that has most of them.
+void wait_for_samples(const Report& alone, const std::vector<double>& shares, Report& report) {
+  const double most = *std::max_element(shares.begin(), shares.end()) * static_cast<double>(shares.size());
+  const Seconds pace = alone.step * most;
+  if (alone.breakdown.input > Seconds{} && pace > report.step) {
+    report.breakdown.input += pace - report.step;
+    report.step = pace;
+  }
+}
+
+UpdateSummary summary_of(const UpdateJob& job, const UpdateTimes& times, Seconds alone) {
   UpdateSummary out{.workers = static_cast<std::int64_t>(job.workers.size()),
+                    .iteration = alone,
                     .updates_per_second = times.updates_per_second(),
                     .mean_staleness = mean_staleness(times),
                     .staleness = staleness_histogram(times),
@@ -170,7 +199,9 @@ UpdateSummary summary_of(const UpdateJob& job, const UpdateTimes& times) {
 UpdateJob update_job_of(const Scenario& scenario, const Report& alone) {
   const UpdateStrategy& strategy = *scenario.training.strategy;
   const Layout layout = make_layout(scenario);
-  const Seconds own_update = has_servers(strategy.mode) ? alone.breakdown.optimizer : Seconds{};
+  // Samples are made beside whatever the worker does: what they make it wait is not a part of its iteration.
+  const Seconds beside =
+      alone.breakdown.input + (update_on_servers(strategy.mode) ? alone.breakdown.optimizer : Seconds{});
   UpdateJob job{.servers = servers_of(scenario, strategy),
                 .parameters = pushed_bytes(scenario.model),
                 .sharding = strategy.sharding,
@@ -190,7 +221,7 @@ UpdateJob update_job_of(const Scenario& scenario, const Report& alone) {
   const Nic nic = worker_nic(scenario);
   for (std::size_t worker = 0; worker < slow.size(); ++worker) {
     const double samples = shares[worker] * static_cast<double>(slow.size());  // over an equal share
-    job.workers.push_back({.compute = (alone.step - own_update) * samples, .slowdown = slow[worker], .nic = nic});
+    job.workers.push_back({.compute = (alone.step - beside) * samples, .slowdown = slow[worker], .nic = nic});
   }
   if (scenario.layout.pp == 1) {
     const Scenario worker = worker_alone(scenario, scenario.gpu_kind(0));
@@ -202,6 +233,11 @@ UpdateJob update_job_of(const Scenario& scenario, const Report& alone) {
                       .data = draw_data_sizes(strategy.data_sizes, static_cast<int>(slow.size()), scenario.seed)};
   }
   if (strategy.mode == Synchronisation::kGossip) {
+    const auto workers = static_cast<double>(slow.size());
+    if (strategy.graph == GraphKind::kComplete && strategy.edges.empty()) {
+      require_effort({.events = workers * workers * strategy.updates},
+                     {.file = "--graph", .remedy = "choose a sparser graph"});
+    }
     job.edges = strategy.edges.empty() ? edges_of(strategy.graph, static_cast<int>(slow.size())) : strategy.edges;
   }
   set_compression(strategy, scenario, job);
@@ -226,16 +262,32 @@ Answer answer(const Scenario& scenario) {
     const auto global_batch = static_cast<double>(scenario.training.global_batch);
     Answer out{.layout = make_layout(scenario), .report = alone};
     Report& report = out.report;
-    report.step = times.total * (global_batch / samples_of(times, shares, global_batch));
-    set_rates(report, scenario, out.layout);
+    const double samples = samples_of(times, shares, global_batch);
+    if (samples <= 0.0) {
+      throw UserError({.file = "--updates",
+                       .found = fmt::format("{} updates of {} workers", job.updates, job.workers.size()),
+                       .allowed = "as many that something reaches the parameters",
+                       .problem = "all that was simulated was lost or dropped",
+                       .remedy = "raise training.strategy.updates, or lower dropout"});
+    }
+    report.step = times.total * (global_batch / samples);
     Breakdown own = alone.breakdown;
-    own.optimizer = has_servers(job.mode) ? Seconds{} : own.optimizer;
+    own.input = {};
+    own.optimizer = update_on_servers(job.mode) ? Seconds{} : own.optimizer;
     report.breakdown = breakdown_of(own, own.total(), times, report.step);
+    wait_for_samples(alone, shares, report);
+    set_rates(report, scenario, out.layout);
     report.memory = estimate_memory(scenario, out.layout);
     report.links.clear();
     report.ranks = scenario.gpus;
     report.events += static_cast<std::int64_t>(times.updates.size());
-    report.updates = summary_of(job, times);
+    report.updates = summary_of(job, times, alone.step);
+    if (!in_one_node(scenario) && scenario.training.strategy->worker_gpus < scenario.cluster.gpus_per_node) {
+      report.notes.push_back(
+          fmt::format("workers of a node share its ports, also towards each other; training.strategy.worker_gpus {} "
+                      "makes a node one worker",
+                      scenario.cluster.gpus_per_node));
+    }
     return out;
   } catch (const UserError& error) {
     rethrow_with_key(error);

@@ -110,6 +110,23 @@ struct KernelRun {
     sensitivity.memory += kernel_sensitivity.memory;
     ++kernels;
   }
+  // `count` kernels of equal length, one after the other, 1 or more.
+  void append_equal(double count, Seconds kernel_host, Seconds kernel_device,
+                    const KernelSensitivity& kernel_sensitivity = {}) {
+    append(kernel_host, kernel_device, kernel_sensitivity);
+    const double more = count - 1.0;
+    const Seconds behind_others = critical + kernel_device * more;
+    const Seconds when_issued = host + kernel_host * more + kernel_device;
+    critical_device = behind_others < when_issued ? kernel_device : critical_device + kernel_device * more;
+    critical = max(behind_others, when_issued);
+    host += kernel_host * more;
+    device += kernel_device * more;
+    device_squares += kernel_device * kernel_device * more;
+    sensitivity.multiprocessors += kernel_sensitivity.multiprocessors * more;
+    sensitivity.memory += kernel_sensitivity.memory * more;
+    constexpr double kMostKernels = 2e9;
+    kernels = static_cast<std::int32_t>(std::min(kMostKernels, kernels + more));
+  }
   // As many kernels of equal length average what varies between them out as much as these do.
   double equal_kernels() const { return device_squares.value > 0.0 ? device * device / device_squares : 1.0; }
   // Where every kernel takes `slowness` times as long `device` is in proportion. For which kernel the device waits

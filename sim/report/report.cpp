@@ -50,7 +50,8 @@ void set_rates(Report& report, const Scenario& scenario, const Layout& layout) {
   const double tokens = samples * static_cast<double>(scenario.training.seq_len);
   report.samples_per_second = samples / report.step.value;
   report.tokens_per_second = tokens / report.step.value;
-  const Flops model_flops = flops_per_token(scenario.model, scenario.training.seq_len, scenario.training.document_len) * tokens;
+  const Flops model_flops =
+      flops_per_token(scenario.model, scenario.training.seq_len, scenario.training.document_len) * tokens;
   const auto gpus = static_cast<double>(scenario.gpus);
   report.model_flops_per_gpu = model_flops / report.step / gpus;
   const FlopsPerSecond peak = peak_of(scenario);

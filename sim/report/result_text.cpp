@@ -105,19 +105,20 @@ std::string updates_text(const UpdateSummary& updates) {
 }
 
 std::string path_text(const Report& report) {
+  const Seconds whole = report.updates ? report.updates->iteration : report.step;
   std::string out = "critical path (longest parts)\n";
   Seconds rest{};
   for (std::size_t i = 0; i < report.critical_path.size(); ++i) {
     const CriticalPart& part = report.critical_path[i];
     if (i < kPathLines) {
-      out += fmt::format("  {:>10}  {}  {:<9} {} x {}\n", to_text(part.time), percent(part.time / report.step),
+      out += fmt::format("  {:>10}  {}  {:<9} {} x {}\n", to_text(part.time), percent(part.time / whole),
                          part.rank_class, part.count, part.operation);
     } else {
       rest += part.time;
     }
   }
   if (report.critical_path.size() > kPathLines) {
-    out += fmt::format("  {:>10}  {}  {} others\n", to_text(rest), percent(rest / report.step),
+    out += fmt::format("  {:>10}  {}  {} others\n", to_text(rest), percent(rest / whole),
                        report.critical_path.size() - kPathLines);
   }
   return out;
@@ -152,7 +153,7 @@ std::string result_text(const Scenario& scenario, const Layout& layout, const Re
   out += "\n" + breakdown_text(report);
   out += report.updates ? "\n" + updates_text(*report.updates) : "";
   out += "\n" + memory_summary_text(scenario, layout, report.memory);
-  out += report.updates ? "\nof one worker's iteration: " : "\n";
+  out += report.updates ? "\none worker alone, its own update included: " : "\n";
   out += path_text(report);
   const std::string links = links_text(report);
   out += links.empty() ? "" : "\n" + links;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <numeric>
 #include <optional>
@@ -40,6 +41,12 @@ std::vector<std::int64_t> layers_of_key(const std::string& key, const JsonReader
   if (!out.empty()) {
     return out;
   }
+  if (const std::size_t dot = key.rfind('.'); dot != std::string::npos) {  // "transformer.h.3", "model.layers.3"
+    const auto layer = whole_number(std::string_view(key).substr(dot + 1));
+    if (layer && *layer < model.layers) {
+      return {*layer};
+    }
+  }
   const std::size_t dash = std::min(key.find('-'), key.size());
   const auto first = whole_number(std::string_view(key).substr(0, dash));
   const auto last = dash == key.size() ? first : whole_number(std::string_view(key).substr(dash + 1));
@@ -53,10 +60,24 @@ std::vector<std::int64_t> layers_of_key(const std::string& key, const JsonReader
   return out;
 }
 
+// What stands before the first layer, and behind the last: as Hugging Face's models name it.
+constexpr auto kFirstModules = std::to_array<std::string_view>(
+    {"embedding", "wte", "wpe", "embed_tokens", "drop", "word_embeddings", "rotary_emb"});
+constexpr auto kLastModules = std::to_array<std::string_view>({"head", "lm_head", "ln_f", "norm", "final_layernorm"});
+
+template <std::size_t N>
+bool is_among(const std::array<std::string_view, N>& modules, std::string_view key) {
+  const std::size_t dot = key.rfind('.');
+  const std::string_view last = dot == std::string_view::npos ? key : key.substr(dot + 1);
+  return std::find(modules.begin(), modules.end(), last) != modules.end();
+}
+
 struct Devices {
   std::vector<std::int64_t> of_layer;  // kNowhere: not said
   std::optional<std::int64_t> embedding;
   std::optional<std::int64_t> head;
+  std::string embedding_key;
+  std::string head_key;
   std::int64_t count = 0;
 };
 
@@ -76,11 +97,20 @@ void check_places(const Devices& devices, const JsonReader& map, const ModelSpec
     before = device;
   }
   if (devices.embedding.value_or(0) != 0) {
-    map.at("embedding").fail("the embedding stands before the first layer", "device 0");
+    map.at(devices.embedding_key).fail("the embedding stands before the first layer", "device 0");
   }
   if (devices.head.value_or(devices.count - 1) != devices.count - 1) {
-    map.at("head").fail("the head stands behind the last layer", fmt::format("device {}", devices.count - 1));
+    map.at(devices.head_key).fail("the head stands behind the last layer", fmt::format("device {}", devices.count - 1));
   }
+}
+
+// All modules of an end stand on one device.
+void place_end(std::optional<std::int64_t>& end, std::int64_t device, const JsonReader& member) {
+  if (end && *end != device) {
+    member.fail("embeddings stand before the first layer, norm and head behind the last",
+                fmt::format("device {}, as the others of this end", *end));
+  }
+  end = device;
 }
 
 std::vector<std::int64_t> read_names(const JsonReader& map, const ModelSpec& model) {
@@ -89,8 +119,10 @@ std::vector<std::int64_t> read_names(const JsonReader& map, const ModelSpec& mod
   for (const auto& [key, member] : map.members()) {
     const std::int64_t device = member.integer(0, kMostGpus - 1);
     devices.count = std::max(devices.count, device + 1);
-    if (!model.network && (key == "embedding" || key == "head")) {
-      (key == "head" ? devices.head : devices.embedding) = device;
+    const bool is_first = !model.network && is_among(kFirstModules, key);
+    if (is_first || (!model.network && is_among(kLastModules, key))) {
+      place_end(is_first ? devices.embedding : devices.head, device, member);
+      (is_first ? devices.embedding_key : devices.head_key) = key;
       continue;
     }
     for (const std::int64_t layer : layers_of_key(key, member, model)) {

@@ -18,7 +18,11 @@ struct IdleKey {
 };
 
 bool draws(const Scenario& scenario) {
-  return scenario.variation.any() || scenario.training.experts.kind == RoutingKind::kZipf;
+  const std::optional<UpdateStrategy>& strategy = scenario.training.strategy;
+  const bool draws_updates =
+      strategy && (strategy->jitter > 0.0 || strategy->mode == Synchronisation::kFederated ||
+                   strategy->compression.compressor != Compressor::kNone || strategy->sharding == Sharding::kByHash);
+  return draws_updates || scenario.variation.any() || scenario.training.experts.kind == RoutingKind::kZipf;
 }
 
 bool shares_out_states(const Scenario& scenario) {

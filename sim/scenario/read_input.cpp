@@ -31,7 +31,8 @@ constexpr Seconds kTokensDecode{100e-6};
 constexpr std::int64_t kTwoByteVocabulary = 65'500;
 // On the device ids and labels have eight bytes each (torch.int64), elements of images four (torch.float32).
 constexpr double kTokenTensorBytes = 16.0;
-constexpr double kImageElementBytes = 4.0;
+constexpr double kElementBytes = 4.0;
+constexpr double kLookupIndexBytes = 8.0;
 
 constexpr std::string_view kDecodeForm = R"(jpeg, tokens, none, or seconds of a core for a sample as text: "5.6 ms")";
 
@@ -128,7 +129,7 @@ void settle_workers(InputOptions& input, const JsonReader& json, const LoaderNod
     place.fail("/cores", "samples are decoded on cores of which nobody says how many a node has", "no number of cores",
                "the cores of a node", R"(state input.cores, or add "cores" to the "host" of the cluster's node)");
   }
-  if (input.cores > 0 && input.workers * node.gpus > input.cores) {
+  if (input.decode > Seconds{} && input.cores > 0 && input.workers * node.gpus > input.cores) {
     place.fail("/workers", "the workers of a node's GPUs are more than its cores",
                fmt::format("{} for each of {} GPUs", input.workers, node.gpus),
                fmt::format("{} on {} cores", input.cores / node.gpus, input.cores),
@@ -136,11 +137,25 @@ void settle_workers(InputOptions& input, const JsonReader& json, const LoaderNod
   }
 }
 
+bool reads_images(const ModelSpec& model) {
+  return model.network && model.network->input.height > 1;
+}
+
+// Features are read as they are used.
+Seconds usual_decode(const ModelSpec& model) {
+  if (model.network) {
+    return reads_images(model) ? kJpegDecode : Seconds{};
+  }
+  return kTokensDecode;
+}
+
 // What a sample of the model is on the storage, and on the device.
 void default_sizes(InputOptions& input, const Scenario& scenario) {
   if (scenario.model.network) {
-    input.sample = kJpegFile;
-    input.tensor = Bytes{kImageElementBytes * static_cast<double>(scenario.model.network->input.elements())};
+    const NetworkSpec& network = *scenario.model.network;
+    input.tensor = Bytes{kElementBytes * static_cast<double>(network.input.elements()) +
+                         kLookupIndexBytes * static_cast<double>(network.table_lookups())};
+    input.sample = reads_images(scenario.model) ? kJpegFile : input.tensor;
     return;
   }
   const auto tokens = static_cast<double>(scenario.training.seq_len);
@@ -176,7 +191,7 @@ InputOptions read_input(const JsonReader& json, const Scenario& scenario) {
     input.tensor = found->bytes();
   }
   const auto decode = json.find("decode");
-  input.decode = decode ? read_decode(*decode) : scenario.model.network ? kJpegDecode : kTokensDecode;
+  input.decode = decode ? read_decode(*decode) : usual_decode(scenario.model);
   settle_workers(input, json, loader_node(scenario));
   const auto storage = json.find("storage");
   input.storage = storage ? read_storage(*storage, input.workers) : storage_of(StorageKind::kLocal);

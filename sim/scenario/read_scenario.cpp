@@ -129,14 +129,11 @@ Precision read_param_dtype(const JsonReader& json, Precision precision) {
   return asked;
 }
 
-void check_documents(const JsonReader& json, const Scenario& scenario, const Training& training) {
+void check_documents(const JsonReader& json, const Scenario& scenario) {
   const ModelSpec& model = scenario.model;
   if (model.network || model.vision || model.encoder_layers > 0) {
     json.fail("documents are packed into sequences of one stack of layers",
               "a model that reads tokens, without an encoder");
-  }
-  if (training.seq_len % training.document_len != 0) {
-    json.fail("whole documents are packed into a sequence", fmt::format("a divisor of {} tokens", training.seq_len));
   }
   if (scenario.layout.cp > 1) {
     json.fail("ranks that share a sequence exchange keys of all of it", "1 to seq_len tokens, with cp 1");
@@ -169,8 +166,12 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   };
   training.seq_len = choose_seq_len(json, model, notes);
   if (const auto found = json.find("document_len")) {
+    check_documents(*found, scenario);
     training.document_len = found->integer(1, training.seq_len);
-    check_documents(*found, scenario, training);
+    if (training.seq_len % training.document_len != 0) {
+      found->fail("whole documents are packed into a sequence",
+                  fmt::format("a divisor of {} tokens", training.seq_len));
+    }
   }
   training.micro_batch = count("micro_batch", 1, kMostBatch);
   training.global_batch =

@@ -252,8 +252,8 @@ void check_network(const Place& place, const Scenario& scenario) {
     place.fail("/layout/ep", "all replicas share out the tables of a network", fmt::format("{}", layout.ep),
                fmt::format("dp, {}", layout.dp), "leave ep out");
   }
-  for (const Cut& cut : {Cut{"/layout/tp", layout.tp}, Cut{"/layout/cp", layout.cp},
-                         Cut{"/layout/ep", has_tables ? 1 : layout.ep}}) {
+  for (const Cut& cut :
+       {Cut{"/layout/tp", layout.tp}, Cut{"/layout/cp", layout.cp}, Cut{"/layout/ep", has_tables ? 1 : layout.ep}}) {
     if (cut.ranks > 1) {
       place.fail(std::string(cut.pointer),
                  "networks of layers are cut between their units alone: no rank has a part of a layer",

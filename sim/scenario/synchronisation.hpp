@@ -33,6 +33,10 @@ inline constexpr NameTable<Synchronisation, 10> kSynchronisationNames{
 constexpr bool has_servers(Synchronisation mode) {
   return mode <= Synchronisation::kStaleSynchronous || mode == Synchronisation::kFederated;
 }
+// Whether the optimizer runs there; the clients of a federation make steps of their own.
+constexpr bool update_on_servers(Synchronisation mode) {
+  return mode <= Synchronisation::kStaleSynchronous;
+}
 // Whether workers make several steps of their own between two versions.
 constexpr bool has_local_steps(Synchronisation mode) {
   return mode >= Synchronisation::kLocalSteps && mode <= Synchronisation::kFederated;

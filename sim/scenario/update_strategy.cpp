@@ -13,7 +13,6 @@ namespace {
 constexpr std::int64_t kMostCount = 100'000'000;
 constexpr std::int64_t kMostServers = 100'000;
 constexpr double kMostIterationJitter = 10.0;
-constexpr double kMostThreshold = 1e12;
 constexpr double kLeastShare = 1e-12;
 constexpr std::string_view kBySpeed = "by-speed";
 
@@ -36,7 +35,7 @@ constexpr bool any_servers(const UpdateStrategy& s) {
 constexpr bool is_federated(const UpdateStrategy& s) {
   return s.mode == Synchronisation::kFederated;
 }
-constexpr std::array<ModeKey, 19> kModeKeys = {{
+constexpr std::array<ModeKey, 18> kModeKeys = {{
     {"servers", any_servers, kWithServers},
     {"dedicated_servers", any_servers, kWithServers},
     {"sharding", any_servers, kWithServers},
@@ -55,7 +54,6 @@ constexpr std::array<ModeKey, 19> kModeKeys = {{
        return is(s, Compressor::kTopK) || is(s, Compressor::kRandomK) || is(s, Compressor::kThreshold);
      },
      kKept},
-    {"threshold", [](const UpdateStrategy& s) { return is(s, Compressor::kThreshold); }, "compress threshold"},
     {"bits", [](const UpdateStrategy& s) { return is(s, Compressor::kQsgd); }, "compress qsgd"},
     {"bucket", [](const UpdateStrategy& s) { return is(s, Compressor::kQsgd); }, "compress qsgd"},
     {"rank", [](const UpdateStrategy& s) { return is(s, Compressor::kPowerSgd); }, "compress powersgd"},
@@ -88,14 +86,10 @@ double real(const JsonReader& json, std::string_view key, double otherwise, doub
 void read_compression(const JsonReader& json, UpdateStrategy& strategy) {
   Compression& out = strategy.compression;
   out.kept = real(json, "keep", out.kept, kLeastShare, 1.0);
-  out.threshold = real(json, "threshold", out.threshold, 0.0, kMostThreshold);
   out.bits = count(json, "bits", out.bits, 2, 32);
   out.bucket = count(json, "bucket", out.bucket, 1, kMostCount);
   out.rank = count(json, "rank", out.rank, 1, kMostCount);
   out.warm_up = count(json, "warm_up", out.warm_up, 1, kMostCount);
-  if (out.compressor == Compressor::kThreshold) {
-    json.at("threshold");  // there is no usual one
-  }
   if (const auto found = json.find("error_feedback")) {
     strategy.feeds_back_as_usual = false;
     out.feedback = found->boolean() ? ErrorFeedback::kPresent : ErrorFeedback::kAbsent;
@@ -106,6 +100,10 @@ void read_graph(const JsonReader& json, std::int64_t workers, UpdateStrategy& st
   if (!json.value().is_array()) {
     strategy.graph = json.choice(kGraphNames);
     return;
+  }
+  if (json.elements().empty()) {
+    json.fail("a graph without edges joins nobody",
+              "ring, torus, complete, exponential, or [worker, worker] for each edge");
   }
   for (const JsonReader& edge : json.elements()) {
     const std::vector<JsonReader> ends = edge.elements();
@@ -148,6 +146,10 @@ void read_numbers(const JsonReader& json, std::int64_t workers, UpdateStrategy& 
   strategy.bound = count(json, "bound", strategy.bound, 0, kMostCount);
   strategy.backup = count(json, "backup", static_cast<int>(std::min<std::int64_t>(1, workers - 1)), 0, workers - 1);
   strategy.local_steps = count(json, "local_steps", strategy.local_steps, 1, kMostCount);
+  if (has_local_steps(strategy.mode) && strategy.mode != Synchronisation::kPostLocal) {
+    // Whole rounds, of which the average is the same however many there are.
+    strategy.updates = (strategy.updates + strategy.local_steps - 1) / strategy.local_steps * strategy.local_steps;
+  }
   strategy.switch_at = count(json, "switch_at", strategy.updates / 2, 0, kMostCount);
   strategy.client_share = real(json, "client_share", strategy.client_share, kLeastShare, 1.0);
   strategy.dropout = real(json, "dropout", 0.0, 0.0, 1.0 - kLeastShare);
@@ -164,13 +166,16 @@ UpdateStrategy read_update_strategy(const JsonReader& json, std::int64_t gpus, s
     read_numbers(JsonReader(nothing, json.file(), json.pointer()), strategy.workers, strategy);
     return strategy;
   }
-  json.expect_keys({"sync",        "worker_gpus",    "servers",      "dedicated_servers",
-                    "sharding",    "push",           "bound",        "backup",
-                    "local_steps", "switch_at",      "client_share", "dropout",
-                    "data_sizes",  "graph",          "compress",     "keep",
-                    "threshold",   "bits",           "bucket",       "rank",
-                    "warm_up",     "error_feedback", "batch_shares", "updates",
-                    "jitter"});
+  json.expect_keys({"sync",           "worker_gpus",  "servers",      "dedicated_servers",
+                    "sharding",       "push",         "bound",        "backup",
+                    "local_steps",    "switch_at",    "client_share", "dropout",
+                    "data_sizes",     "graph",        "compress",     "keep",
+                    "bits",           "bucket",       "rank",         "warm_up",
+                    "error_feedback", "batch_shares", "updates",      "jitter"});
+  if (!json.has("sync")) {
+    json.fail("nothing says how workers meet",
+              "an object with the key sync (--sync): " + join_names(kSynchronisationNames.names()));
+  }
   strategy.mode = json.at("sync").choice(kSynchronisationNames);
   if (const auto found = json.find("worker_gpus")) {
     strategy.worker_gpus = found->integer(replica, gpus);
@@ -221,7 +226,6 @@ Json update_strategy_json(const UpdateStrategy& strategy) {
               {"data_sizes", kDataSizesNames.name_of(strategy.data_sizes)},
               {"graph", strategy.edges.empty() ? Json(kGraphNames.name_of(strategy.graph)) : edges},
               {"keep", compression.kept},
-              {"threshold", compression.threshold},
               {"bits", compression.bits},
               {"bucket", compression.bucket},
               {"rank", compression.rank},
@@ -279,6 +283,9 @@ std::string update_strategy_text(const UpdateStrategy& strategy) {
   }
   if (has_local_steps(strategy.mode)) {
     add(counted(strategy.local_steps, "local step"));
+  }
+  if (strategy.mode == Synchronisation::kFederated) {
+    add(fmt::format("{:.4g} % of the clients in a round", strategy.client_share * 100.0));
   }
   if (!is(strategy, Compressor::kNone)) {
     add(fmt::format("{} pushed", kCompressorNames.name_of(strategy.compression.compressor)));

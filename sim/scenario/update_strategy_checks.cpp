@@ -10,6 +10,11 @@ namespace {
 // A worker holds whole models, shared out within it as any job's are.
 void check_workers(const Place& place, const Scenario& scenario, const UpdateStrategy& strategy) {
   const Parallelism& layout = scenario.layout;
+  if (scenario.model.network && scenario.model.network->has_tables()) {
+    place.fail("/training/strategy",
+               "all replicas of a job share out the tables of a network, and workers share nothing",
+               scenario.model.name, "a model without tables", "leave training.strategy out");
+  }
   const std::int64_t stage_ranks = strategy.worker_gpus / layout.pp;
   if (layout.ep * layout.etp > stage_ranks) {
     place.fail("/layout/ep", "experts are shared out within a worker",
@@ -30,6 +35,13 @@ void check_workers(const Place& place, const Scenario& scenario, const UpdateStr
 }
 
 void check_strategy(const Place& place, const Scenario& scenario, const UpdateStrategy& strategy) {
+  if (update_on_servers(strategy.mode) &&
+      optimizer_traits(scenario.training.optimizer).matrices != MatrixUpdate::kNone) {
+    place.fail("/training/optimizer", "servers update element by element, and the optimizer works with whole matrices",
+               std::string(kOptimizerNames.name_of(scenario.training.optimizer)),
+               "adam and others without matrix products, or a mode whose workers update",
+               "set training.optimizer, or another mode");
+  }
   const bool needs_layers = strategy.push == PushUnit::kPerLayer || strategy.sharding != Sharding::kEven;
   if (needs_layers && scenario.layout.pp > 1) {
     place.fail(strategy.push == PushUnit::kPerLayer ? "/training/strategy/push" : "/training/strategy/sharding",

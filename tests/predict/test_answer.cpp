@@ -16,7 +16,7 @@ namespace {
 Scenario scenario_of(const std::string& strategy, const std::string& more = "", int gpus = 32) {
   return read_scenario(
       parse_json(fmt::format(R"({{"model": "resnet-50", "cluster": "v100-edr", "gpus": {},
-      "framework": "ddp", "training": {{"micro_batch": 32, "global_batch": {} {}}} {}}})",
+      "framework": "ddp", "training": {{"micro_batch": 32, "global_batch": {}, "grad_dtype": "fp32" {}}} {}}})",
                              gpus, 32 * gpus, strategy.empty() ? "" : ", \"strategy\": " + strategy, more),
                  "job.json"),
       "job.json");
@@ -98,6 +98,43 @@ TEST_CASE("servers keep the optimizer's states, all-reducing workers their own")
     return estimate_memory(scenario, make_layout(scenario)).stages.front().uses[MemoryUse::kOptimizer].value;
   };
   CHECK(states(served) < states(ring));
+}
+
+TEST_CASE("gradients of 16 bits are pushed so, parameters are pulled in fp32") {
+  const auto sent = [](const char* format) {
+    Json document = parse_json(R"({"model": "resnet-50", "cluster": "v100-edr", "gpus": 32, "framework": "ddp",
+        "training": {"micro_batch": 32, "global_batch": 1024, "strategy": "synchronous"}})",
+                               "job.json");
+    document["training"]["grad_dtype"] = format;
+    return answer(read_scenario(document, "job.json")).report.updates->sent.value;
+  };
+  CHECK(sent("fp16") == doctest::Approx(sent("fp32") / 2.0));
+}
+
+TEST_CASE("samples that are slower than everything else set the pace, beside what is transferred") {
+  const std::string slow = R"(, "input": {"decode": "30 ms", "cores": 40})";
+  const Report plain = report_of("", slow, 16);
+  for (const char* mode : {"synchronous", "asynchronous", "all-reduce"}) {
+    CAPTURE(mode);
+    const Report report = report_of(fmt::format(R"("{}")", mode), slow, 16);
+    CHECK(report.step.value == doctest::Approx(plain.step.value).epsilon(0.01));
+    CHECK(report.breakdown.total().value == doctest::Approx(report.step.value).epsilon(1e-9));
+    CHECK(report.breakdown.input > Seconds{});
+  }
+}
+
+TEST_CASE("clients of a federation update, workers of servers do not") {
+  const auto update = [](const char* mode) {
+    return report_of(fmt::format(R"({{"sync": "{}", "worker_gpus": 8, "updates": 8}})", mode)).breakdown.optimizer;
+  };
+  CHECK(update("federated") > Seconds{});
+  CHECK(update("local-steps") > Seconds{});
+  CHECK(update("synchronous") == Seconds{});
+}
+
+TEST_CASE("where nothing reaches the parameters there is no answer, but what to change") {
+  CHECK_THROWS_WITH_AS(report_of(R"({"sync": "federated", "dropout": 0.999, "updates": 5})"),
+                       doctest::Contains("/training/strategy/updates"), UserError);
 }
 
 TEST_CASE("what is asked of one step is refused, with the key") {

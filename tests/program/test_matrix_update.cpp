@@ -25,9 +25,9 @@ class CountingCosts final : public KernelCosts {
 
 Program program_of(std::string_view optimizer, std::string_view strategy, int gpus, int zero_stage) {
   const std::string text = fmt::format(R"({{"model": "llama-2-7b", "cluster": "dgx-a100", "gpus": {},
-      "training": {{"global_batch": 16, "precision": "bf16", "grad_dtype": "fp32", "optimizer": "{}",
+      "training": {{"global_batch": {}, "precision": "bf16", "grad_dtype": "fp32", "optimizer": "{}",
                     "data_parallel": "{}", "zero_stage": {}}}}})",
-                                       gpus, optimizer, strategy, zero_stage);
+                                       gpus, 16 * gpus, optimizer, strategy, zero_stage);
   Scenario scenario = read_scenario(parse_json(text, "job.json"), "job.json");
   scenario.framework.kernel_rate = 1.0;
   return build_program(scenario, make_layout(scenario), CountingCosts());
@@ -94,6 +94,11 @@ TEST_CASE("FSDP deals whole matrices, and returns their updates") {
   CHECK(bytes["deal momenta"] == doctest::Approx(2.0 * kElements / 8.0));
   CHECK(bytes["return updates"] == doctest::Approx(2.0 * kElements / 8.0));
   CHECK(flops(program) == doctest::Approx(newton_schulz_of_model() / 8.0));
+}
+
+TEST_CASE("no rank has less than a matrix to work on, however many there are") {
+  const double most = newton_schulz(kHidden, 2.0 * kFfn);
+  CHECK(flops(program_of("muon", "fsdp", 512, 3)) == doctest::Approx(most));
 }
 
 TEST_CASE("replicas share out shampoo's blocks, and gather the updates in fp32") {

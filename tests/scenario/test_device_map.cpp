@@ -47,6 +47,14 @@ TEST_CASE("a list and an object say the same") {
   CHECK(alone.layout.layers_per_stage == std::vector<std::int64_t>{0, 12});
 }
 
+TEST_CASE("modules may be named as Hugging Face's models name them") {
+  const std::string map = R"({"transformer.wte": 0, "transformer.wpe": 0, "transformer.h.0": 0, "transformer.h.1": 0,
+                              "2-4": 0, "5-10": 1, "transformer.h.11": 1, "transformer.ln_f": 1, "lm_head": 1})";
+  CHECK(read_scenario(mapped(map), "job.json").layout.layers_per_stage == std::vector<std::int64_t>{5, 7});
+  CHECK(fault_of(mapped(R"({"wte": 0, "wpe": 1, "0-4": 0, "5-11": 1})")).pointer == "/layout/device_map/wpe");
+  CHECK(fault_of(mapped(R"({"transformer.h.12": 0})")).pointer == "/layout/device_map/transformer.h.12");
+}
+
 TEST_CASE("units of networks go by their names") {
   const std::string map = R"({"stem": 0, "stage 1 first": 0, "stage 1": 0, "stage 2 first": 0, "stage 2": 0,
                               "8-16": 1, "classifier": 1})";

@@ -172,8 +172,6 @@ class Unstated {
       jobs.push_back(with(job(), "/training/strategy", std::string(name)));
     }
     for (const auto& [name, compressor] : kCompressorNames.rows) {
-      jobs.push_back(with(job(), "/training/strategy",
-                          Json{{"sync", "all-reduce"}, {"compress", std::string(name)}, {"threshold", 0.1}}));
       jobs.push_back(with(job(), "/training/strategy", Json{{"sync", "all-reduce"}, {"compress", std::string(name)}}));
     }
     for (const Json& one : jobs) {

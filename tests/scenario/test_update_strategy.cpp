@@ -71,7 +71,9 @@ TEST_CASE("what no strategy can have is refused with its key") {
   check_refused(R"({"sync": "synchronous", "worker_gpus": 8, "batch_shares": [0.6, 0.6]})",
                 "/training/strategy/batch_shares");
   check_refused(R"({"sync": "synchronous", "worker_gpus": 8, "batch_shares": [1]})", "/training/strategy/batch_shares");
-  check_refused(R"({"sync": "all-reduce", "compress": "threshold"})", "threshold");
+  check_refused(R"({"sync": "all-reduce", "compress": "threshold", "threshold": 0.1})", "threshold");
+  check_refused(R"({"sync": "gossip", "graph": []})", "/training/strategy/graph");
+  check_refused(R"({"servers": 2})", "/training/strategy");
   check_refused(R"({"sync": "federated", "batch_shares": "by-speed"})", "/training/strategy/batch_shares");
 }
 
@@ -96,6 +98,24 @@ TEST_CASE("a strategy asks things of the layout and the recipe") {
         "job.json");
   };
   CHECK_THROWS_WITH_AS(with_experts(), doctest::Contains("/layout/ep"), UserError);
+}
+
+TEST_CASE("servers do not work with whole matrices, and no worker has all tables") {
+  CHECK_THROWS_WITH_AS(scenario_of(R"("synchronous")", 1, R"(, "optimizer": "muon")"),
+                       doctest::Contains("/training/optimizer"), UserError);
+  CHECK_NOTHROW(scenario_of(R"("local-steps")", 1, R"(, "optimizer": "muon")"));
+  const auto with_tables = [] {
+    read_scenario(parse_json(R"({"model": "dlrm", "cluster": "dgx-a100", "gpus": 8, "framework": "ddp",
+        "training": {"strategy": {"sync": "asynchronous", "worker_gpus": 8}}})",
+                             "job.json"),
+                  "job.json");
+  };
+  CHECK_THROWS_WITH_AS(with_tables(), doctest::Contains("/training/strategy"), UserError);
+}
+
+TEST_CASE("local steps are simulated in whole rounds") {
+  CHECK(scenario_of(R"({"sync": "local-steps", "local_steps": 64})").training.strategy->updates == 128);
+  CHECK(scenario_of(R"({"sync": "local-steps", "local_steps": 1000})").training.strategy->updates == 1000);
 }
 
 TEST_CASE("a worker alone has its share of the GPUs, the replicas and the batch") {

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "sim/base/files.hpp"
 #include "validation/fit/fit_convolutions.hpp"
@@ -103,6 +105,21 @@ TEST_CASE("ordinary cores multiply in fp32, whatever the format: half the bytes 
   const Seconds narrow = convolution_time(work, gpu, calibration, 1.0);
   CHECK(narrow <= wide);
   CHECK(narrow > 0.8 * wide);
+}
+
+TEST_CASE("rows that no convolution has are skipped with a reason") {
+  const std::string file = (std::filesystem::temp_directory_path() / "trainyard_conv_shapes.csv").string();
+  std::ofstream(file) << "id,gpu,dtype,w,h,c,n,k,filter_w,filter_h,pad_w,pad_h,stride_w,stride_h,fwd_us\n"
+                         "a,p100,fp32,112,112,64,16,64,1,1,0,0,0,0,295\n"
+                         "b,p100,fp32,112,112,64,16,64,1,1,-5,-5,1,1,295\n"
+                         "c,p100,fp32,2,2,64,16,64,5,5,0,0,1,1,295\n"
+                         "d,p100,fp32,112,112,64,16,64,1,1,0,0,1,1,295\n";
+  const Json scores = validate_convolutions({file}, nullptr);
+  std::filesystem::remove(file);
+  CHECK(scores.at("rows").at(0).at("reason").get<std::string>().find("stride") != std::string::npos);
+  CHECK(scores.at("rows").at(1).at("reason").get<std::string>().find("padding") != std::string::npos);
+  CHECK(scores.at("rows").at(2).at("reason").get<std::string>().find("larger") != std::string::npos);
+  CHECK(scores.at("rows").at(3).at("reason").is_null());
 }
 
 }  // namespace test_convolutions

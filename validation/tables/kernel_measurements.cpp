@@ -164,6 +164,28 @@ class Reader {
     out.configuration = fmt::format("{}x{}x{}x{}", work.m, work.n, work.k, work.batch);
   }
 
+  // Why no convolution has this shape; empty where one has.
+  std::string shape_fault(const Convolution& work) const {
+    constexpr std::int64_t kLargest = 1 << 20;
+    const auto is_size = [](std::int64_t size) { return size >= 1 && size <= kLargest; };
+    if (integer("stride_h") != work.stride) {
+      return "strides of height and width differ";
+    }
+    for (const std::int64_t size : {work.images, work.channels, work.height, work.width, work.filters,
+                                    work.filter_height, work.filter_width, work.stride}) {
+      if (!is_size(size)) {
+        return fmt::format("a side, a number or a stride is not stated, or not from 1 to {}", kLargest);
+      }
+    }
+    if (work.pad_height < 0 || work.pad_width < 0 || work.pad_height > kLargest || work.pad_width > kLargest) {
+      return "padding is not stated, or below zero";
+    }
+    if (work.height + 2 * work.pad_height < work.filter_height || work.width + 2 * work.pad_width < work.filter_width) {
+      return "the filter is larger than the padded image";
+    }
+    return {};
+  }
+
   void read_convolution(KernelMeasurement& out, const ConvolutionColumn& column) const {
     read_time(out, column.time);
     Convolution work{.images = integer("n"),
@@ -186,10 +208,9 @@ class Reader {
       work.channels = padded(work.channels);
       work.filters = padded(work.filters);
     }
-    if (integer("stride_h") != work.stride) {
-      skip(out, "strides of height and width differ");
-    } else if (work.stride < 1 || work.flops() <= Flops{}) {
-      skip(out, "a side of the images, their number, channels, filters or a stride is not stated or not above zero");
+    if (const std::string fault = shape_fault(work); !fault.empty()) {
+      skip(out, fault);
+      work = {};
     }
     describe_convolution(work, out);
   }

@@ -31,7 +31,7 @@ Precision orthogonal_precision(const Training& training) {
 
 class MatrixKernels {
  public:
-  MatrixKernels(const Scenario& scenario, const KernelCosts& costs) : scenario_(scenario), costs_(costs) {}
+  MatrixKernels(const Scenario& scenario, const KernelCosts& costs) : scenario_(&scenario), costs_(&costs) {}
 
   // `times` of a matrix are done, a fraction too: the slowest rank's share on average.
   void orthogonalise(const WeightMatrix& matrix, double times);
@@ -41,30 +41,28 @@ class MatrixKernels {
  private:
   // One kernel for `times` matrices in a batch.
   void kernel(const KernelWork& work, double times) {
-    const double rate = scenario_.framework.kernel_rate;
-    const KernelSensitivity alone = costs_.sensitivity(work);
+    const double rate = scenario_->framework.kernel_rate;
+    const KernelSensitivity alone = costs_->sensitivity(work);
     const double whole = std::max(1.0, std::ceil(times));
-    for (double i = 0.0; i < whole; ++i) {
-      const double part = times / whole / rate;
-      run_.append(scenario_.framework.host.forward_operator, costs_.time(work) * part,
-                  {.multiprocessors = alone.multiprocessors * part, .memory = alone.memory * part});
-    }
+    const double part = times / whole / rate;
+    run_.append_equal(whole, scenario_->framework.host.forward_operator, costs_->time(work) * part,
+                      {.multiprocessors = alone.multiprocessors * part, .memory = alone.memory * part});
   }
 
-  const Scenario& scenario_;
-  const KernelCosts& costs_;
+  const Scenario* scenario_;
+  const KernelCosts* costs_;
   KernelRun run_;
 };
 
 // The copy in 16 bits and its norm; then three products a step, the second and the third with a matrix added.
 void MatrixKernels::orthogonalise(const WeightMatrix& matrix, double times) {
-  const Precision precision = orthogonal_precision(scenario_.training);
+  const Precision precision = orthogonal_precision(scenario_->training);
   const Bytes element = bytes_per_element(precision);
   const std::int64_t narrow = std::min(matrix.rows, matrix.columns);
   const std::int64_t wide = std::max(matrix.rows, matrix.columns);
   const double elements = static_cast<double>(narrow) * static_cast<double>(wide);
   const double gram = static_cast<double>(narrow) * static_cast<double>(narrow);
-  for (const Bytes traffic : {bytes_per_element(scenario_.training.grad_dtype) + element, element, 2.0 * element}) {
+  for (const Bytes traffic : {bytes_per_element(scenario_->training.grad_dtype) + element, element, 2.0 * element}) {
     kernel(MemoryBound{.traffic = traffic * elements}, times);
   }
   for (int step = 0; step < kNewtonSchulzSteps; ++step) {
@@ -95,8 +93,6 @@ void MatrixKernels::precondition(const WeightMatrix& matrix, double times) {
   product(height, width, width, blocks);
 }
 
-enum class Meeting { kNone, kGathered, kDealt };
-
 }  // namespace
 
 void update_matrices(const StrategySite& site) {
@@ -123,10 +119,21 @@ void update_matrices(const StrategySite& site) {
          is_dealt ? "deal momenta" : "gather momenta");
   }
   MatrixKernels kernels(scenario, site.costs);
+  MatrixKernels costliest(scenario, site.costs);  // of a single matrix, or block, that nobody shares out
   for (const WeightMatrix& matrix : site.layout.matrices[stage]) {
     const bool of_experts = matrix.of_experts == Presence::kPresent;
     const auto ranks = static_cast<double>(of_experts ? scenario.layout.expert_shard() : scenario.layout.hsdp_shard);
     const double count = static_cast<double>(matrix.count);
+    MatrixKernels single(scenario, site.costs);
+    if (is_orthogonal) {
+      single.orthogonalise(matrix, 1.0);
+    } else {
+      single.precondition(matrix, 1.0 / static_cast<double>(preconditioner_blocks(matrix.rows) *
+                                                            preconditioner_blocks(matrix.columns)));
+    }
+    if (single.run().device > costliest.run().device) {
+      costliest = single;
+    }
     if (!is_orthogonal) {
       kernels.precondition(matrix, count / ranks);
     } else if (!is_sharded) {
@@ -137,8 +144,9 @@ void update_matrices(const StrategySite& site) {
       kernels.orthogonalise(matrix, std::min(count, count / ranks + touched));
     }
   }
+  const bool is_shared = costliest.run().device < kernels.run().device;
   site.builder.kernels(Category::kOptimizer, is_orthogonal ? "orthogonalise matrices" : "precondition matrices",
-                       kernels.run());
+                       is_shared ? kernels.run() : costliest.run());
   if (is_orthogonal && is_dealt) {
     meet(CollectiveOp::kAllToAll, momentum, dealt, "return updates");
   } else if (!is_orthogonal && !is_sharded) {

@@ -12,8 +12,13 @@ namespace {
 bool is_factored(const MatrixShape& matrix) {
   return std::min(matrix.rows, matrix.columns) > 1;
 }
+// A matrix has no more columns of factors than it has rows or columns itself.
+std::int64_t rank_of(const Compression& compression, const MatrixShape& matrix) {
+  return std::min({static_cast<std::int64_t>(compression.rank), matrix.rows, matrix.columns});
+}
 double factor_values(const Compression& compression, const MatrixShape& matrix) {
-  return compression.rank * (static_cast<double>(matrix.rows) + static_cast<double>(matrix.columns));
+  return static_cast<double>(rank_of(compression, matrix)) *
+         (static_cast<double>(matrix.rows) + static_cast<double>(matrix.columns));
 }
 
 Bytes powersgd_bytes(const Compression& compression, Matrices matrices) {
@@ -30,13 +35,14 @@ Gemm product(std::int64_t m, std::int64_t n, std::int64_t k) {
 
 // The two products, and between them Gram and Schmidt: every column of P is read and written for each one before it.
 std::vector<KernelWork> powersgd_encode(const Compression& compression, Matrices matrices) {
-  const double sweeps = compression.rank * (compression.rank + 1.0) / 2.0;
   std::vector<KernelWork> out;
   for (const MatrixShape& matrix : matrices) {
     if (is_factored(matrix)) {
-      out.emplace_back(product(matrix.rows, compression.rank, matrix.columns));
+      const std::int64_t rank = rank_of(compression, matrix);
+      const double sweeps = static_cast<double>(rank) * (static_cast<double>(rank) + 1.0) / 2.0;
+      out.emplace_back(product(matrix.rows, rank, matrix.columns));
       out.emplace_back(MemoryBound{.traffic = {2.0 * kValueBytes * sweeps * static_cast<double>(matrix.rows)}});
-      out.emplace_back(product(matrix.columns, compression.rank, matrix.rows));
+      out.emplace_back(product(matrix.columns, rank, matrix.rows));
     }
   }
   return out;
@@ -45,7 +51,7 @@ std::vector<KernelWork> powersgd_decode(const Compression& compression, Matrices
   std::vector<KernelWork> out;
   for (const MatrixShape& matrix : matrices) {
     if (is_factored(matrix)) {
-      out.emplace_back(product(matrix.rows, matrix.columns, compression.rank));
+      out.emplace_back(product(matrix.rows, matrix.columns, rank_of(compression, matrix)));
     }
   }
   return out;
@@ -124,7 +130,8 @@ void send_powersgd(const Compression& compression, Matrices matrices, const Mess
   for (const MatrixShape& matrix : matrices) {
     const auto wide = static_cast<std::size_t>(matrix.columns);
     if (is_factored(matrix)) {
-      send_factors(&values[begin], static_cast<std::size_t>(matrix.rows), wide, rank, &q[begin_of_q]);
+      send_factors(&values[begin], static_cast<std::size_t>(matrix.rows), wide,
+                   static_cast<std::size_t>(rank_of(compression, matrix)), &q[begin_of_q]);
       begin_of_q += wide * rank;
     }
     begin += static_cast<std::size_t>(matrix.rows) * wide;
