@@ -112,7 +112,7 @@ TEST_CASE("gradients of 16 bits are pushed so, parameters are pulled in fp32") {
 }
 
 TEST_CASE("samples that are slower than everything else set the pace, beside what is transferred") {
-  const std::string slow = R"(, "input": {"decode": "30 ms", "cores": 40})";
+  const std::string slow = R"(, "input": {"decode": "100 ms", "cores": 40})";
   const Report plain = report_of("", slow, 16);
   for (const char* mode : {"synchronous", "asynchronous", "all-reduce"}) {
     CAPTURE(mode);
