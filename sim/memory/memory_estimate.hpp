@@ -21,8 +21,8 @@ MemoryEstimate make_estimate(std::vector<StageMemory> stages, Bytes capacity);
 // With what the hosts hold of the scenario's nodes.
 MemoryEstimate make_estimate(std::vector<StageMemory> stages, const Scenario& scenario, const Layout& layout);
 
-// Of one worker of a job that has a strategy. The quick answer: the passes of every stage run in the schedule's order, no operation is priced and nothing is
-// simulated.
+// Of one worker of a job that has a strategy. The quick answer: the passes of every stage run in the schedule's order,
+// no operation is priced and nothing is simulated.
 MemoryEstimate estimate_memory(const Scenario& scenario, const Layout& layout);
 
 }  // namespace trainyard
