@@ -20,7 +20,7 @@ namespace trainyard {
 // Of a strategy of many updates, over all that were simulated.
 struct UpdateSummary {
   std::int64_t workers = 0;
-  Seconds iteration{};              // of one worker alone, its own update and its wait for samples included
+  Seconds iteration{};                    // of one worker alone, its own update and its wait for samples included
   double updates_per_second = 0.0;        // how often the parameters change
   double mean_staleness = 0.0;            // versions between what a gradient was computed at and what it was applied to
   std::vector<int> staleness;             // updates of each, from 0

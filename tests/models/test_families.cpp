@@ -152,7 +152,8 @@ double expected(const ModelSpec& model, const ShardShape& shape, const Executed&
     const auto first = layer_forward(model, layer_kind(model, 0), shape, {});
     const auto multiplies = [](const Operator& op) { return executed_flops(std::span(&op, 1)).value > 0.0; };
     const auto found = std::find_if(first.begin(), first.end(), multiplies);
-    return flops_per_token(model, 1).value * static_cast<double>(shape.micro_batch) - executed_flops(std::span(&*found, 1)).value;
+    return flops_per_token(model, 1).value * static_cast<double>(shape.micro_batch) -
+           executed_flops(std::span(&*found, 1)).value;
   }
   const auto tokens = static_cast<double>(shape.micro_batch * shape.seq_len);
   double flops = flops_per_token(model, shape.seq_len).value * tokens + 0.5 * executed.attention_forward;
