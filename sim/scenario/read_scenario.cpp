@@ -200,9 +200,9 @@ Training read_training(const JsonReader& json, const Scenario& scenario, std::ve
   training.data_parallel = chosen.options;
   training.zero_stage = chosen.zero_stage;
   if (!json.has("data_parallel") && chosen.options.strategy != framework.data_parallel.strategy) {
-    notes.push_back(fmt::format("ZeRO stage {} is that of data_parallel {}; {} has {}", chosen.zero_stage,
+    notes.push_back(fmt::format("data_parallel {} in the place of {}'s {}, which has no ZeRO stage {}",
                                 kDataParallelNames.name_of(chosen.options.strategy), framework.name,
-                                kDataParallelNames.name_of(framework.data_parallel.strategy)));
+                                kDataParallelNames.name_of(framework.data_parallel.strategy), chosen.zero_stage));
   }
   if (bytes_per_element(training.param_dtype) < storage_bytes_per_element(training.precision) &&
       training.data_parallel_traits().narrow_parameters == NarrowParameters::kRefused) {

@@ -9,6 +9,7 @@
 #include "sim/base/fork_pool.hpp"
 #include "sim/base/json_text.hpp"
 #include "sim/predict/answer.hpp"
+#include "sim/scenario/place.hpp"
 #include "sim/scenario/read_scenario.hpp"
 
 namespace trainyard {
@@ -69,7 +70,9 @@ std::string simulate_point(const ScalingJob& job, const ScalingPoint& point, std
                 {"memory", report.memory.peak.value}}
         .dump();
   } catch (const UserError& error) {
-    return refusal(error.fault().problem, error.fault().found);
+    const Fault& fault = error.fault();
+    return refusal(fault.problem,
+                   fault.pointer.empty() ? fault.found : fmt::format("{}: {}", dotted(fault.pointer), fault.found));
   } catch (const std::exception& error) {
     return refusal(error.what(), "");
   }

@@ -110,8 +110,9 @@ std::string scaling_text(const ScalingStudy& study, const Scenario& job, const s
   const Parallelism& layout = job.layout;
   std::string out = fmt::format("{} on {}, {}: {} scaling\n", job.model.name, job.cluster.name, job.framework.name,
                                 kScalingNames.name_of(study.scaling));
+  const bool shares_tables = job.model.network && job.model.network->has_tables();
   out += fmt::format("  kept      tp {}  pp {}  cp {}  ep {}  micro-batch {}\n", layout.tp, layout.pp, layout.cp,
-                     layout.ep, job.training.micro_batch);
+                     shares_tables ? "dp" : fmt::format("{}", layout.ep), job.training.micro_batch);
   if (study.statistics) {
     out += fmt::format("  samples to the target: {:.4g} x (1 + batch / {:.4g})\n", study.statistics->least_samples,
                        study.statistics->critical_batch);
