@@ -216,9 +216,12 @@ class Drawing {
   double x_of(double time) const { return kLeft + std::clamp(time / step_, 0.0, 1.0) * kLane; }
 
   void legend(bool has_input) {
-    // One entry more has to fit.
-    const double gap = has_input ? 34.0 : 42.0;
-    const double letter = has_input ? 5.8 : 6.2;
+    const double gap = has_input ? 36.0 : 42.0;
+    const double letter = 6.2;
+    // One entry more has to fit: words in parentheses make room.
+    const auto short_of = [has_input](std::string_view words) {
+      return words.substr(0, has_input ? words.find(" (") : words.npos);
+    };
     double x = kLeft;
     const auto entry = [&](std::string_view colour, std::string_view words) {
       add("<rect x=\"{}\" y=\"38\" width=\"12\" height=\"12\" fill=\"{}\"/><text x=\"{}\" y=\"48\" "
@@ -228,7 +231,7 @@ class Drawing {
     };
     for (std::size_t kind = 0; kind < kKinds; ++kind) {
       if (has_input || static_cast<Kind>(kind) != Kind::kInput) {
-        entry(kStyles[kind].colour, kStyles[kind].words);
+        entry(kStyles[kind].colour, short_of(kStyles[kind].words));
       }
     }
     entry(kWaiting, "waiting");
