@@ -260,9 +260,11 @@ void fused_attention(Description& description) {
 Attention flash_attention(const ShardContext& context, Direction direction) {
   const Shard& shard = context.shard();
   const ShardShape& shape = context.shape();
-  const std::int64_t seq_len = shape.document_len > 0 ? shape.document_len : shape.seq_len;
+  const bool is_packed = shape.document_len > 0;
+  const std::int64_t seq_len = is_packed ? shape.document_len : shape.seq_len;
+  const std::int64_t documents = is_packed ? shape.seq_len / shape.document_len : 1;  // of a sequence
   const bool windowed = context.kind().span == AttentionSpan::kWindow && context.model().window < seq_len;
-  return {.batch = shape.micro_batch * (shape.seq_len / seq_len),
+  return {.batch = shape.micro_batch * documents,
           .heads = shard.heads,
           .kv_heads = context.model().latent ? shard.heads : shard.kv_heads,
           .seq_q = seq_len,

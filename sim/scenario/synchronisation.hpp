@@ -55,6 +55,12 @@ enum class PushUnit {
 };
 inline constexpr NameTable<PushUnit, 2> kPushUnitNames{{{{"whole", PushUnit::kWhole}, {"layer", PushUnit::kPerLayer}}}};
 
+// By what messages travel between workers and servers: as fast as the network, or through gRPC over TCP, a channel for
+// each worker and server.
+enum class Transport { kNetwork, kGrpc };
+inline constexpr NameTable<Transport, 2> kTransportNames{
+    {{{"network", Transport::kNetwork}, {"grpc", Transport::kGrpc}}}};
+
 enum class Compressor {
   kNone,
   kFp16,

@@ -35,11 +35,12 @@ constexpr bool any_servers(const UpdateStrategy& s) {
 constexpr bool is_federated(const UpdateStrategy& s) {
   return s.mode == Synchronisation::kFederated;
 }
-constexpr std::array<ModeKey, 18> kModeKeys = {{
+constexpr std::array<ModeKey, 19> kModeKeys = {{
     {"servers", any_servers, kWithServers},
     {"dedicated_servers", any_servers, kWithServers},
     {"sharding", any_servers, kWithServers},
     {"push", any_servers, kWithServers},
+    {"transport", any_servers, kWithServers},
     {"bound", [](const UpdateStrategy& s) { return s.mode == Synchronisation::kStaleSynchronous; },
      "stale-synchronous"},
     {"backup", [](const UpdateStrategy& s) { return s.mode == Synchronisation::kBackupWorkers; }, "backup-workers"},
@@ -166,12 +167,11 @@ UpdateStrategy read_update_strategy(const JsonReader& json, std::int64_t gpus, s
     read_numbers(JsonReader(nothing, json.file(), json.pointer()), strategy.workers, strategy);
     return strategy;
   }
-  json.expect_keys({"sync",           "worker_gpus",  "servers",      "dedicated_servers",
-                    "sharding",       "push",         "bound",        "backup",
-                    "local_steps",    "switch_at",    "client_share", "dropout",
-                    "data_sizes",     "graph",        "compress",     "keep",
-                    "bits",           "bucket",       "rank",         "warm_up",
-                    "error_feedback", "batch_shares", "updates",      "jitter"});
+  json.expect_keys({"sync",      "worker_gpus", "servers", "dedicated_servers", "sharding",     "push",
+                    "transport", "bound",       "backup",  "local_steps",       "switch_at",    "client_share",
+                    "dropout",   "data_sizes",  "graph",   "compress",          "keep",         "bits",
+                    "bucket",    "rank",        "warm_up", "error_feedback",    "batch_shares", "updates",
+                    "jitter"});
   if (!json.has("sync")) {
     json.fail("nothing says how workers meet",
               "an object with the key sync (--sync): " + join_names(kSynchronisationNames.names()));
@@ -195,6 +195,7 @@ UpdateStrategy read_update_strategy(const JsonReader& json, std::int64_t gpus, s
   refuse_idle(json, strategy);
   choose("sharding", kShardingNames, strategy.sharding);
   choose("push", kPushUnitNames, strategy.push);
+  choose("transport", kTransportNames, strategy.transport);
   choose("data_sizes", kDataSizesNames, strategy.data_sizes);
   read_numbers(json, workers, strategy);
   read_compression(json, strategy);
@@ -217,6 +218,7 @@ Json update_strategy_json(const UpdateStrategy& strategy) {
               {"dedicated_servers", strategy.dedicated_servers},
               {"sharding", kShardingNames.name_of(strategy.sharding)},
               {"push", kPushUnitNames.name_of(strategy.push)},
+              {"transport", kTransportNames.name_of(strategy.transport)},
               {"bound", strategy.bound},
               {"backup", strategy.backup},
               {"local_steps", strategy.local_steps},
@@ -274,6 +276,9 @@ std::string update_strategy_text(const UpdateStrategy& strategy) {
   }
   if (strategy.dedicated_servers > 0) {
     add(counted(strategy.dedicated_servers, "server") + " apart");
+  }
+  if (strategy.transport == Transport::kGrpc) {
+    add("gRPC");
   }
   if (strategy.mode == Synchronisation::kStaleSynchronous) {
     add(fmt::format("at most {} iterations ahead", strategy.bound));

@@ -19,6 +19,7 @@ struct UpdateStrategy {
   int dedicated_servers = 0;  // on nodes of their own; one where nothing is said and the mode has servers
   Sharding sharding = Sharding::kEven;
   PushUnit push = PushUnit::kWhole;
+  Transport transport = Transport::kNetwork;
   int bound = 2;
   int backup = 1;
   int local_steps = 8;

@@ -123,6 +123,18 @@ TEST_CASE("samples that are slower than everything else set the pace, beside wha
   }
 }
 
+TEST_CASE("gRPC moves no more between a worker and a server than a channel does") {
+  const auto job = [](const char* transport, int servers) {
+    const Scenario scenario = scenario_of(
+        fmt::format(R"({{"sync": "asynchronous", "worker_gpus": 8, "dedicated_servers": {}, "transport": "{}"}})",
+                    servers, transport));
+    return update_job_of(scenario, answer(worker_alone(scenario, 0)).report).workers.front().nic.bandwidth.value;
+  };
+  CHECK(job("grpc", 1) == 0.9e9);
+  CHECK(job("grpc", 4) == 3.6e9);
+  CHECK(job("grpc", 64) == job("network", 64));
+}
+
 TEST_CASE("clients of a federation update, workers of servers do not") {
   const auto update = [](const char* mode) {
     return report_of(fmt::format(R"({{"sync": "{}", "worker_gpus": 8, "updates": 8}})", mode)).breakdown.optimizer;
