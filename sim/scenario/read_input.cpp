@@ -36,36 +36,46 @@ constexpr double kLookupIndexBytes = 8.0;
 
 constexpr std::string_view kDecodeForm = R"(jpeg, tokens, none, or seconds of a core for a sample as text: "5.6 ms")";
 
-// What a kind of storage does where nothing else is stated.
-StorageOptions storage_of(StorageKind kind) {
+// What a kind of storage does where nothing else is stated: each worker has one request under way.
+StorageOptions storage_of(StorageKind kind, std::int64_t workers) {
   switch (kind) {
     case StorageKind::kLocal:
       // One NVMe drive: two of a DGX-2 in RAID 0 read 6 GB/s. Source: NVIDIA, GPUDirect Storage benchmarking and
       // configuration guide, section 3.1. The latency is an assumption.
-      return {.kind = kind, .node_bandwidth = BytesPerSecond{3e9}, .bandwidth = {}, .latency = Seconds{100e-6}};
+      return {.kind = kind,
+              .node_bandwidth = BytesPerSecond{3e9},
+              .bandwidth = {},
+              .latency = Seconds{100e-6},
+              .requests = workers};
     case StorageKind::kNfs:
       // One server behind 10 Gb/s Ethernet. An assumption, the latency too.
-      return {.kind = kind, .node_bandwidth = {}, .bandwidth = BytesPerSecond{1.25e9}, .latency = Seconds{1e-3}};
+      return {.kind = kind,
+              .node_bandwidth = {},
+              .bandwidth = BytesPerSecond{1.25e9},
+              .latency = Seconds{1e-3},
+              .requests = workers};
     case StorageKind::kObject:
       // S3 to a node of eight V100 and 100 Gb/s (p3dn.24xlarge): 6,269 MB/s. Source: github.com/dvassallo/s3-benchmark.
       // First byte after 100 to 200 ms. Source: AWS, Best Practices Design Patterns: Optimizing Amazon S3 Performance.
-      return {.kind = kind, .node_bandwidth = BytesPerSecond{6.269e9}, .bandwidth = {}, .latency = Seconds{0.1}};
+      return {.kind = kind,
+              .node_bandwidth = BytesPerSecond{6.269e9},
+              .bandwidth = {},
+              .latency = Seconds{0.1},
+              .requests = workers};
     case StorageKind::kMemory:
       break;
   }
-  return {.kind = StorageKind::kMemory, .node_bandwidth = {}, .bandwidth = {}};
+  return {.kind = StorageKind::kMemory, .node_bandwidth = {}, .bandwidth = {}, .latency = {}, .requests = workers};
 }
 
 // The name of a kind, or an object: a kind and what is known better.
 StorageOptions read_storage(const JsonReader& json, std::int64_t workers) {
   if (!json.value().is_object()) {
-    StorageOptions storage = storage_of(json.choice(kStorageKindNames));
-    storage.requests = workers;
-    return storage;
+    return storage_of(json.choice(kStorageKindNames), workers);
   }
   json.expect_keys({"kind", "node_bandwidth", "bandwidth", "latency", "requests"});
   const auto kind = json.find("kind");
-  StorageOptions storage = storage_of(kind ? kind->choice(kStorageKindNames) : StorageKind::kLocal);
+  StorageOptions storage = storage_of(kind ? kind->choice(kStorageKindNames) : StorageKind::kLocal, workers);
   if (const auto found = json.find("node_bandwidth")) {
     storage.node_bandwidth = found->bytes_per_second();
   }
@@ -75,8 +85,9 @@ StorageOptions read_storage(const JsonReader& json, std::int64_t workers) {
   if (const auto found = json.find("latency")) {
     storage.latency = found->seconds();
   }
-  const auto requests = json.find("requests");
-  storage.requests = requests ? requests->integer(1, kMostRequests) : workers;
+  if (const auto found = json.find("requests")) {
+    storage.requests = found->integer(1, kMostRequests);
+  }
   return storage;
 }
 
@@ -194,8 +205,7 @@ InputOptions read_input(const JsonReader& json, const Scenario& scenario) {
   input.decode = decode ? read_decode(*decode) : usual_decode(scenario.model);
   settle_workers(input, json, loader_node(scenario));
   const auto storage = json.find("storage");
-  input.storage = storage ? read_storage(*storage, input.workers) : storage_of(StorageKind::kLocal);
-  input.storage.requests = storage ? input.storage.requests : input.workers;
+  input.storage = storage ? read_storage(*storage, input.workers) : storage_of(StorageKind::kLocal, input.workers);
   const auto prefetch = json.find("prefetch");
   input.prefetch =
       prefetch ? prefetch->integer(0, kMostPrefetch) : std::min(kMostPrefetch, kBatchesPerWorker * input.workers);

@@ -18,16 +18,8 @@ std::vector<PassOrder> layer_split(const ScheduleShape& shape) {
 StageActionList layer_split_exchanges(const ScheduleShape& shape, std::int32_t stage) {
   StageActions actions(shape, stage);
   for (std::int32_t m = 0; m < shape.micro_batches; ++m) {
-    actions.receive_forward(m, 0);
-    actions.exchange();
-    actions.forward(m, 0);
-    actions.send_forward(m, 0);
-    actions.exchange();
-    actions.receive_backward(m, 0);
-    actions.exchange();
-    actions.backward(m, 0);
-    actions.send_backward(m, 0);
-    actions.exchange();
+    actions.forward_alone(m, 0);
+    actions.backward_alone(m, 0);
   }
   return actions.take();
 }

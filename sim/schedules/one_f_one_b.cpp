@@ -47,11 +47,7 @@ StageActionList one_f_one_b_exchanges(const ScheduleShape& shape, std::int32_t s
     return actions.take();
   }
   for (std::int32_t m = 0; m < warm_up; ++m) {
-    actions.receive_forward(m, 0);
-    actions.exchange();
-    actions.forward(m, 0);
-    actions.send_forward(m, 0);
-    actions.exchange();
+    actions.forward_alone(m, 0);
   }
   if (steady > 0) {
     actions.receive_forward(warm_up, 0);
@@ -70,11 +66,7 @@ StageActionList one_f_one_b_exchanges(const ScheduleShape& shape, std::int32_t s
     actions.exchange();
   }
   for (std::int32_t m = steady; m < shape.micro_batches; ++m) {
-    actions.receive_backward(m, 0);
-    actions.exchange();
-    actions.backward(m, 0);
-    actions.send_backward(m, 0);
-    actions.exchange();
+    actions.backward_alone(m, 0);
   }
   return actions.take();
 }

@@ -36,6 +36,22 @@ class StageActions {
     }
   }
 
+  // A pass that overlaps no other: its input arrives before it, its output leaves in an exchange of its own.
+  void forward_alone(std::int32_t micro_batch, std::int32_t chunk) {
+    receive_forward(micro_batch, chunk);
+    exchange();
+    forward(micro_batch, chunk);
+    send_forward(micro_batch, chunk);
+    exchange();
+  }
+  void backward_alone(std::int32_t micro_batch, std::int32_t chunk) {
+    receive_backward(micro_batch, chunk);
+    exchange();
+    backward(micro_batch, chunk);
+    send_backward(micro_batch, chunk);
+    exchange();
+  }
+
   StageActionList take() { return std::move(actions_); }
 
  private:
